@@ -1,0 +1,113 @@
+//! JSON strings to text.
+
+use std::borrow::Cow;
+
+/// The text of a JSON string without its quotes; escapes that name no character become U+FFFD.
+///
+/// Half a surrogate pair comes from UTF-16 sources that cut texts anywhere; it must not cost the
+/// record.
+pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
+    match memchr::memchr(b'\\', inner.as_bytes()) {
+        None => Cow::Borrowed(inner),
+        Some(first) => {
+            let mut out = String::with_capacity(inner.len());
+            unescape_into(inner, first, &mut out);
+            Cow::Owned(out)
+        }
+    }
+}
+
+/// Appends the text, from whose `first` byte on there are escapes.
+fn unescape_into(inner: &str, first: usize, out: &mut String) {
+    let mut rest = inner;
+    let mut next = Some(first);
+    while let Some(at) = next {
+        out.push_str(&rest[..at]);
+        let escape = &rest[at + 1..];
+        let (character, len) = one_escape(escape);
+        out.push(character);
+        rest = &escape[len..];
+        next = memchr::memchr(b'\\', rest.as_bytes());
+    }
+    out.push_str(rest);
+}
+
+/// The character behind a backslash and how many bytes name it.
+fn one_escape(escape: &str) -> (char, usize) {
+    let character = match escape.as_bytes().first() {
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return unicode_escape(escape),
+        // Not JSON; the strict walk doesn't let it through.
+        _ => return (char::REPLACEMENT_CHARACTER, 0),
+    };
+    (character, 1)
+}
+
+fn unicode_escape(escape: &str) -> (char, usize) {
+    let unit = |at: usize| escape.get(at..at + 4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let Some(high) = unit(1) else { return (char::REPLACEMENT_CHARACTER, 1) };
+    let pair = escape.get(5..7) == Some("\\u");
+    let units = [high, if pair { unit(7).unwrap_or(0) } else { 0 }];
+    match char::decode_utf16(units).next() {
+        Some(Ok(character)) => (character, if character.len_utf16() == 2 { 11 } else { 5 }),
+        _ => (char::REPLACEMENT_CHARACTER, 5),
+    }
+}
+
+/// Appends a text as a JSON string, quotes included.
+pub(crate) fn push_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if u32::from(c) < 0x20 => {
+                out.push_str("\\u00");
+                for shift in [4, 0] {
+                    out.push(char::from_digit((u32::from(c) >> shift) & 0xF, 16).unwrap_or('0'));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        for (inner, want) in [
+            ("plain", "plain"),
+            (r#"a\"b\\c\/d"#, "a\"b\\c/d"),
+            (r"\u0041\u00e9\u20ac", "Aé€"),
+            (r"\ud83d\ude00", "😀"),
+            (r"x\ud83dy", "x\u{fffd}y"),
+            (r"\ude00", "\u{fffd}"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}😀"),
+            (r"\ud83d\n", "\u{fffd}\n"),
+        ] {
+            assert_eq!(unescape(inner), want, "{inner}");
+        }
+    }
+
+    #[test]
+    fn text_survives_both_ways() {
+        let text = "quote \" backslash \\ line \n bell \u{7} euro € 😀";
+        let mut json = String::new();
+        push_json_string(&mut json, text);
+        assert_eq!(unescape(&json[1..json.len() - 1]), text);
+    }
+}

@@ -1,0 +1,188 @@
+//! One JSON value into its column, if it fits.
+
+use sonic_rs::{JsonValueTrait, LazyValue, to_array_iter, to_object_iter};
+
+use super::column::{Bags, Column};
+use super::text::unescape;
+use super::time;
+
+/// What became of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// `null`: the same as absent.
+    Null,
+    /// The column holds it.
+    Whole,
+    /// The column holds a reading of it that lacks something (its JSON type, digits, members): the
+    /// original belongs in `extra` too.
+    Part,
+    /// It does not fit and belongs in `extra` alone.
+    No,
+}
+
+/// Appends the value with this JSON text to the column, for this row.
+pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str) -> Fit {
+    let Some(&first) = raw.as_bytes().first() else { return Fit::No };
+    if first == b'n' {
+        return Fit::Null;
+    }
+    match column {
+        Column::Text(texts) if json => {
+            match first {
+                // JSON in a string, as several workloads send it: the inner text is what `->` reads.
+                b'"' => match inner_json(string(raw)) {
+                    Some(inner) => texts.append(row, &inner),
+                    None => texts.append(row, raw),
+                },
+                _ => texts.append(row, raw),
+            }
+            Fit::Whole
+        }
+        Column::Text(texts) => match first {
+            b'"' => {
+                texts.append(row, &unescape(string(raw)));
+                Fit::Whole
+            }
+            b'{' | b'[' => Fit::No,
+            _ => {
+                texts.append(row, raw);
+                Fit::Part
+            }
+        },
+        Column::Integer(numbers) => match (first, integer(raw)) {
+            (b'"', Some(value)) => {
+                numbers.append(row, value);
+                Fit::Part
+            }
+            (_, Some(value)) => {
+                numbers.append(row, value);
+                if raw.bytes().all(|b| b == b'-' || b.is_ascii_digit()) { Fit::Whole } else { Fit::Part }
+            }
+            (_, None) => Fit::No,
+        },
+        Column::Boolean(numbers) => {
+            let (value, fit) = match raw {
+                "true" => (1, Fit::Whole),
+                "false" => (0, Fit::Whole),
+                _ if raw.eq_ignore_ascii_case("\"true\"") => (1, Fit::Part),
+                _ if raw.eq_ignore_ascii_case("\"false\"") => (0, Fit::Part),
+                _ => return Fit::No,
+            };
+            numbers.append(row, value);
+            fit
+        }
+        Column::Time(numbers) => match (first == b'"').then(|| time::parse(string(raw))).flatten() {
+            Some((micros, finer)) => {
+                numbers.append(row, micros);
+                if finer { Fit::Part } else { Fit::Whole }
+            }
+            None => Fit::No,
+        },
+        Column::Bag(bags) => bag(bags, row, raw, bag_entry),
+        Column::Changes(bags) => bag(bags, row, raw, change_entry),
+    }
+}
+
+/// What stands between the quotes of a JSON string.
+pub(super) fn string(raw: &str) -> &str {
+    raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// The text of a string that holds a JSON object or array.
+fn inner_json(inner: &str) -> Option<String> {
+    let text = unescape(inner);
+    let trimmed = text.trim();
+    match trimmed.as_bytes().first()? {
+        b'{' => to_object_iter(trimmed).all(|member| member.is_ok()).then(|| trimmed.to_owned()),
+        b'[' => to_array_iter(trimmed).all(|element| element.is_ok()).then(|| trimmed.to_owned()),
+        _ => None,
+    }
+}
+
+/// The integer that a number, or a string that spells one, is exactly.
+fn integer(raw: &str) -> Option<i64> {
+    let text = raw.trim_matches('"').trim();
+    text.parse().ok().or_else(|| {
+        // `1e9` and `20.0`: exact as long as every integer up to there is a double.
+        let value: f64 = text.parse().ok().filter(|_| text.bytes().any(|b| b.is_ascii_digit()))?;
+        (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as i64)
+    })
+}
+
+type Entry = fn(&mut Bags, LazyValue<'_>) -> Option<bool>;
+
+/// A collection of named values. `No` when it isn't an array of objects with names at all.
+fn bag(bags: &mut Bags, row: usize, raw: &str, entry: Entry) -> Fit {
+    if !raw.starts_with('[') {
+        return Fit::No;
+    }
+    let mut whole = true;
+    for element in to_array_iter(raw) {
+        match element.ok().and_then(|element| entry(bags, element)) {
+            Some(exact) => whole &= exact,
+            None => {
+                bags.discard_entries();
+                return Fit::No;
+            }
+        }
+    }
+    bags.append(row);
+    if whole { Fit::Whole } else { Fit::Part }
+}
+
+/// `{"Name": …, "Value": …}`; whether that is all there is.
+fn bag_entry(bags: &mut Bags, element: LazyValue<'_>) -> Option<bool> {
+    let mut members = Members::default();
+    members.read(element, ["Name", "Value", ""])?;
+    let name = members.text(0)?;
+    bags.entry(&name, &[members.text(1).as_deref()]);
+    Some(members.exact)
+}
+
+/// `{"Name": …, "OldValue": …, "NewValue": …}`.
+fn change_entry(bags: &mut Bags, element: LazyValue<'_>) -> Option<bool> {
+    let mut members = Members::default();
+    members.read(element, ["Name", "OldValue", "NewValue"])?;
+    let name = members.text(0)?;
+    bags.entry(&name, &[members.text(1).as_deref(), members.text(2).as_deref()]);
+    Some(members.exact)
+}
+
+/// The members of one element of a collection, as JSON text.
+struct Members<'a> {
+    values: [Option<std::borrow::Cow<'a, str>>; 3],
+    exact: bool,
+}
+
+impl Default for Members<'_> {
+    fn default() -> Self {
+        Self { values: [None, None, None], exact: true }
+    }
+}
+
+impl<'a> Members<'a> {
+    fn read(&mut self, element: LazyValue<'a>, names: [&str; 3]) -> Option<()> {
+        for member in element.into_object_iter()? {
+            let (key, value) = member.ok()?;
+            match names.iter().position(|name| !name.is_empty() && *name == key) {
+                Some(at) if self.values[at].is_none() => {
+                    self.exact &= value.is_str() || value.is_null();
+                    self.values[at] = Some(value.as_raw_cow());
+                }
+                _ => self.exact = false,
+            }
+        }
+        Some(())
+    }
+
+    /// A string's text, any other value's JSON text.
+    fn text(&self, at: usize) -> Option<std::borrow::Cow<'_, str>> {
+        let raw = self.values[at].as_deref()?;
+        match raw.as_bytes().first() {
+            Some(b'"') => Some(unescape(string(raw))),
+            Some(b'n') => None,
+            // The lazy walk takes the white space behind a number with it.
+            _ => Some(raw.trim_ascii_end().into()),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Which source form an input has, told by its first bytes, never by its name.
+
+use sonic_rs::{JsonValueTrait, LazyValue, to_object_iter};
+
+use super::text::{Encoding, Transcoder};
+
+/// A source form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// A content blob of the Management Activity API: a JSON array of records.
+    ContentBlob,
+    /// JSON objects one after the other, one a line or not.
+    Ndjson,
+    /// `Search-UnifiedAuditLog | Export-Csv`.
+    SearchUnifiedAuditLogCsv,
+    /// `Search-UnifiedAuditLog | ConvertTo-Json`, or lines of such objects.
+    SearchUnifiedAuditLogJson,
+    /// An export of the Purview portal, new or old.
+    PurviewCsv,
+    /// Records of Microsoft Graph's `security/auditLog/queries`, bare or as pages.
+    GraphJson,
+    /// No content at all.
+    Empty,
+    /// A page for people.
+    Html,
+    /// An answer of the Management Activity API that is no content blob.
+    Api(ApiForm),
+    /// A table without the column that holds records.
+    Csv,
+    /// None of these.
+    Unknown,
+}
+
+/// Answers and messages of the Management Activity API that hold no records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ApiForm {
+    /// `subscriptions/content`.
+    ContentListing,
+    /// `subscriptions/list`.
+    SubscriptionListing,
+    /// `subscriptions/notifications`.
+    NotificationListing,
+    /// What the API posts to a webhook when content is available.
+    WebhookNotification,
+    /// What the API posts to a webhook to validate it.
+    WebhookValidation,
+    /// An error, throttling included.
+    Error,
+}
+
+impl Form {
+    /// The name kept in the lake (`m365_content.form`) and taken by `--source`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ContentBlob => "content_blob",
+            Self::Ndjson => "ndjson",
+            Self::SearchUnifiedAuditLogCsv => "search_unified_audit_log_csv",
+            Self::SearchUnifiedAuditLogJson => "search_unified_audit_log_json",
+            Self::PurviewCsv => "purview_csv",
+            Self::GraphJson => "graph_json",
+            Self::Empty => "empty",
+            Self::Html => "html",
+            Self::Api(_) => "api_answer",
+            Self::Csv => "csv",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The forms that hold records, for `--source` and its help.
+    pub const SOURCES: [Self; 6] = [
+        Self::ContentBlob,
+        Self::Ndjson,
+        Self::SearchUnifiedAuditLogCsv,
+        Self::SearchUnifiedAuditLogJson,
+        Self::PurviewCsv,
+        Self::GraphJson,
+    ];
+
+    /// Why an input of this form is not read, if it is not, and what to do instead.
+    pub fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Api(form) => form.refusal(),
+            Self::Csv => Some("a table without an AuditData column, so it holds no audit records"),
+            Self::Unknown => Some("neither JSON nor a CSV export with an AuditData column"),
+            _ => None,
+        }
+    }
+}
+
+impl ApiForm {
+    fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::ContentListing => {
+                Some("a listing of available content blobs, not records: retrieve each contentUri and ingest the blobs")
+            }
+            Self::SubscriptionListing => Some("a listing of the tenant's subscriptions, not records"),
+            Self::NotificationListing => {
+                Some("a listing of notifications, not records: retrieve each contentUri and ingest the blobs")
+            }
+            Self::WebhookNotification => {
+                Some("a webhook notification, not records: retrieve each contentUri and ingest the blobs")
+            }
+            Self::WebhookValidation => Some("a webhook validation request, not records"),
+            // A failed download stands where records were expected: a reject, not a skip.
+            Self::Error => None,
+        }
+    }
+}
+
+/// What the first bytes of an input tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detected {
+    /// The form.
+    pub form: Form,
+    encoding: Encoding,
+}
+
+impl Detected {
+    /// The same encoding, read as a form the caller knows better.
+    pub fn with_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    pub(super) fn transcoder(&self) -> Transcoder {
+        self.encoding.transcoder()
+    }
+}
+
+/// Tells the form from the first bytes of the (decompressed) input; 64 KiB are plenty.
+pub fn detect(prefix: &[u8]) -> Detected {
+    let encoding = Encoding::detect(prefix);
+    let text = encoding.decode_prefix(prefix);
+    Detected { form: form(&text), encoding }
+}
+
+fn form(text: &[u8]) -> Form {
+    let text = text.trim_ascii_start();
+    match text.first() {
+        None => Form::Empty,
+        Some(b'<') => Form::Html,
+        Some(b'[') => json_array(text[1..].trim_ascii_start()),
+        Some(b'{') => json_object(text, Form::Ndjson),
+        Some(_) => match super::csv::header(text) {
+            Some(header) => header.form(),
+            None => Form::Unknown,
+        },
+    }
+}
+
+fn json_array(elements: &[u8]) -> Form {
+    if elements.first() == Some(&b'{') { json_object(elements, Form::ContentBlob) } else { Form::ContentBlob }
+}
+
+/// The form of a sequence of objects like the first, which may be cut off.
+fn json_object(text: &[u8], plain: Form) -> Form {
+    if text.starts_with(b"{'error'") {
+        return Form::Api(ApiForm::Error);
+    }
+    let valid = match std::str::from_utf8(text) {
+        Ok(valid) => valid,
+        Err(e) => std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default(),
+    };
+    let mut keys = Keys::default();
+    for (key, value) in to_object_iter(valid).map_while(Result::ok) {
+        keys.see(&key, &value);
+    }
+    // The last member of the prefix may be cut off; an envelope's payload is such a member.
+    keys.cut_off(valid);
+    keys.form(plain)
+}
+
+/// The members that tell the forms apart.
+#[derive(Debug, Default)]
+struct Keys {
+    record: bool,
+    audit_data_text: bool,
+    audit_data_graph: bool,
+    odata_page: bool,
+    content_uri: bool,
+    client_id: bool,
+    notification: bool,
+    subscription: bool,
+    validation: bool,
+    error: bool,
+}
+
+impl Keys {
+    fn see(&mut self, key: &str, value: &LazyValue<'_>) {
+        match key {
+            "CreationTime" | "RecordType" | "Operation" => self.record = true,
+            "AuditData" => self.audit_data_text = true,
+            "auditData" => self.audit_data_graph = true,
+            "@odata.context" | "@odata.nextLink" | "value" => self.odata_page = true,
+            "contentUri" => self.content_uri = true,
+            "clientId" => self.client_id = true,
+            "notificationSent" | "notificationStatus" => self.notification = true,
+            "contentType" | "webhook" => self.subscription = true,
+            "validationCode" => self.validation = true,
+            "error" => self.error = value.is_object() || value.is_str(),
+            _ => {}
+        }
+    }
+
+    fn cut_off(&mut self, text: &str) {
+        self.audit_data_text |= !self.record && text.contains("\"AuditData\"");
+        self.audit_data_graph |= !self.record && text.contains("\"auditData\"");
+        self.odata_page |= text.starts_with("{\"@odata.context\"") || text.starts_with("{\"value\"");
+    }
+
+    fn form(&self, plain: Form) -> Form {
+        if self.record {
+            plain
+        } else if self.audit_data_graph {
+            Form::GraphJson
+        } else if self.audit_data_text {
+            Form::SearchUnifiedAuditLogJson
+        } else if self.odata_page {
+            Form::GraphJson
+        } else if self.notification {
+            Form::Api(ApiForm::NotificationListing)
+        } else if self.content_uri && self.client_id {
+            Form::Api(ApiForm::WebhookNotification)
+        } else if self.content_uri {
+            Form::Api(ApiForm::ContentListing)
+        } else if self.validation {
+            Form::Api(ApiForm::WebhookValidation)
+        } else if self.subscription {
+            Form::Api(ApiForm::SubscriptionListing)
+        } else if self.error {
+            Form::Api(ApiForm::Error)
+        } else {
+            plain
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_told_by_content() {
+        let cases: &[(&str, Form)] = &[
+            ("", Form::Empty),
+            (" \r\n", Form::Empty),
+            ("[]", Form::ContentBlob),
+            ("[null]", Form::ContentBlob),
+            ("[{\"CreationTime\":\"2026-01-01T00:00:00\",\"Id\":\"", Form::ContentBlob),
+            ("{\"Id\":1,\"CreationTime\":\"2026-01-01T00:00:00\"}\n", Form::Ndjson),
+            ("<!DOCTYPE html><html>", Form::Html),
+            ("PSComputerName,RunspaceId,RecordType,AuditData,Identity\r\n", Form::SearchUnifiedAuditLogCsv),
+            ("#TYPE Deserialized.X\r\n\"RecordType\",\"AuditData\",\"Identity\"\r\n", Form::SearchUnifiedAuditLogCsv),
+            ("RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits\n", Form::PurviewCsv),
+            ("CreationDate,UserIds,Operations,AuditData\n", Form::PurviewCsv),
+            ("CreationDate;UserIds;Operations;AuditData\n", Form::PurviewCsv),
+            ("name,records\n", Form::Csv),
+            ("# A title\n\nSome words.\n", Form::Unknown),
+            ("[{\"RecordType\":\"X\",\"AuditData\":\"{}\"}]", Form::ContentBlob),
+            ("[{\"Identity\":\"X\",\"AuditData\":\"{\\\"Id\\\":", Form::SearchUnifiedAuditLogJson),
+            ("{\"id\":\"1\",\"auditData\":{\"Id\":", Form::GraphJson),
+            ("{\"@odata.context\":\"x\",\"value\":[{\"id\":", Form::GraphJson),
+            ("[{\"contentUri\":\"x\",\"contentId\":\"y\",\"contentType\":\"z\"}]", Form::Api(ApiForm::ContentListing)),
+            ("[{\"contentType\":\"Audit.Exchange\",\"status\":\"enabled\"}]", Form::Api(ApiForm::SubscriptionListing)),
+            ("{\"error\":{\"code\":\"AF50000\"}}", Form::Api(ApiForm::Error)),
+            ("{'error':{'code':'AF429','message':'Too many requests.'}}", Form::Api(ApiForm::Error)),
+            ("{\"validationCode\":\"x\"}", Form::Api(ApiForm::WebhookValidation)),
+        ];
+        for (text, want) in cases {
+            assert_eq!(detect(text.as_bytes()).form, *want, "{text}");
+        }
+    }
+
+    #[test]
+    fn encodings_are_seen_through() {
+        let text = "[{\"CreationTime\":1}]";
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let with_bom = [&[0xFF, 0xFE], utf16.as_slice()].concat();
+        let utf8_bom = [&[0xEF, 0xBB, 0xBF], text.as_bytes()].concat();
+        for bytes in [utf16, with_bom, utf8_bom] {
+            assert_eq!(detect(&bytes).form, Form::ContentBlob);
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! JSON in all its wrappings: an array of records, records one after the other, several arrays in
+//! one file, pages `{"value": [ … ]}`.
+//!
+//! Only brackets and strings are looked at; whether what stands between them is a record, the
+//! decoder says. The state survives any cut of the input.
+
+use memchr::memchr3;
+
+use super::{Content, MAX_DEPTH, MAX_RECORD_BYTES, Slab};
+use crate::reject::Reason;
+
+/// How far a page's first members are looked at for its `value`.
+const PAGE_HEAD_BYTES: usize = 16 << 10;
+
+#[derive(Debug, Default)]
+pub(super) struct JsonReader {
+    slab: Slab,
+    /// Scanned up to here.
+    at: usize,
+    place: Place,
+    /// Where the current item began.
+    start: usize,
+    value: Value,
+    /// Whether anything but white space was seen.
+    seen: bool,
+    /// Open wrappers around the items.
+    wrapped: Wrapper,
+}
+
+/// Where the scanner stands.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before an item or the end of its wrapper.
+    #[default]
+    Between,
+    /// Behind a `{` that may open a page or a record: not enough seen yet.
+    Head,
+    /// In an object.
+    Object,
+    /// In something that is no object, up to the next comma, bracket or line.
+    Garbage,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Wrapper {
+    #[default]
+    None,
+    Array,
+    /// In the `value` array of a page.
+    Page,
+    /// Behind it, in the page's own object: members follow that are no records.
+    PageTail,
+}
+
+/// State within a value.
+#[derive(Debug, Default)]
+struct Value {
+    /// Open brackets, innermost last; `true` for an object. Not grown past `MAX_DEPTH`.
+    open: Vec<bool>,
+    /// Brackets open beyond those.
+    deeper: usize,
+    in_string: bool,
+    escaped: bool,
+    too_deep: bool,
+    /// Pieces of it were already handed on as too large.
+    too_large: bool,
+    /// The last byte outside strings that is no white space, and whether a line ended since.
+    last: u8,
+    line_ended: bool,
+}
+
+/// Whether a text is exactly one object that is nested no deeper than a record may be.
+pub(crate) fn single_object(text: &[u8]) -> Result<(), Reason> {
+    match text.first() {
+        None => return Err(Reason::Empty),
+        Some(b'{') => {}
+        Some(_) => return Err(Reason::InvalidJson),
+    }
+    let mut value = Value::default();
+    match value.scan(text, 0, false) {
+        _ if value.too_deep => Err(Reason::TooDeep),
+        Scan::Closed(end) if end == text.len() => Ok(()),
+        Scan::More => Err(Reason::Truncated),
+        Scan::Closed(_) | Scan::Broken(_) => Err(Reason::InvalidJson),
+    }
+}
+
+/// How the scan of a value ended.
+enum Scan {
+    /// At this position, exclusive.
+    Closed(usize),
+    /// The value can't go on here: another record begins, or a string holds a line end.
+    Broken(usize),
+    /// The window ended first.
+    More,
+}
+
+impl JsonReader {
+    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(Slab)) {
+        // In steps, so that the slabs of one huge push are as small as those of many pushes.
+        for step in bytes.chunks(super::SLAB_BYTES) {
+            self.slab.window.extend_from_slice(step);
+            self.scan(false);
+            self.hand_on(sink);
+        }
+    }
+
+    pub(super) fn finish(mut self, sink: &mut impl FnMut(Slab)) {
+        self.scan(true);
+        let end = self.slab.window.len();
+        match self.place {
+            Place::Between if !self.seen => self.slab.push(end..end, Content::Reject(Reason::Empty)),
+            Place::Between if self.wrapped != Wrapper::None => {
+                self.slab.push(end..end, Content::Reject(Reason::Truncated));
+            }
+            Place::Between => {}
+            Place::Garbage => self.end_garbage(end),
+            Place::Head | Place::Object => {
+                let reason = if self.value.too_large { Reason::TooLarge } else { Reason::Truncated };
+                self.slab.push(self.start..end, Content::Reject(reason));
+            }
+        }
+        if !self.slab.is_empty() {
+            sink(self.slab);
+        }
+    }
+
+    fn hand_on(&mut self, sink: &mut impl FnMut(Slab)) {
+        // An object that never ends must not grow the window: its pieces are rejects.
+        if matches!(self.place, Place::Object | Place::Garbage) {
+            self.cut_large(self.at);
+        }
+        let keep_from = if self.place == Place::Between { self.at } else { self.start };
+        if self.slab.is_full() {
+            sink(self.slab.take(keep_from));
+            self.at -= keep_from;
+            self.start = self.start.saturating_sub(keep_from);
+        } else if self.slab.is_empty() && self.place == Place::Between && self.at > 0 {
+            // Nothing but white space so far.
+            drop(self.slab.take(self.at));
+            self.at = 0;
+        }
+    }
+
+    /// Cuts what is longer than a record may be into rejects, at the same places whatever the
+    /// chunking.
+    fn cut_large(&mut self, end: usize) {
+        while end - self.start > MAX_RECORD_BYTES {
+            self.value.too_large = true;
+            let cut = self.start + MAX_RECORD_BYTES;
+            self.slab.push(self.start..cut, Content::Reject(Reason::TooLarge));
+            self.start = cut;
+        }
+    }
+
+    fn scan(&mut self, last: bool) {
+        loop {
+            let more = match self.place {
+                Place::Between => self.between(),
+                Place::Head => self.head(last),
+                Place::Object => self.object(),
+                Place::Garbage => self.garbage(),
+            };
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Skips to the next item. `false`: the window is used up.
+    fn between(&mut self) -> bool {
+        let window = &self.slab.window;
+        while let Some(&byte) = window.get(self.at) {
+            if byte.is_ascii_whitespace() {
+                self.at += 1;
+                continue;
+            }
+            self.seen = true;
+            self.start = self.at;
+            self.value = Value::default();
+            match (byte, self.wrapped) {
+                (b'{', Wrapper::None) => {
+                    self.place = Place::Head;
+                    return true;
+                }
+                (b'{', _) => {
+                    self.place = Place::Object;
+                    return true;
+                }
+                (b'[', Wrapper::None) => self.wrapped = Wrapper::Array,
+                (b']', Wrapper::Array) => self.wrapped = Wrapper::None,
+                (b']', Wrapper::Page) => {
+                    // The rest of the page's object is scanned as an object and dropped.
+                    self.wrapped = Wrapper::PageTail;
+                    self.value.open.push(true);
+                    self.place = Place::Object;
+                    self.at += 1;
+                    self.start = self.at;
+                    return true;
+                }
+                (b',', Wrapper::Array | Wrapper::Page | Wrapper::None) => {}
+                _ => {
+                    self.place = Place::Garbage;
+                    return true;
+                }
+            }
+            self.at += 1;
+        }
+        false
+    }
+
+    /// Tells a page from a record by its first members.
+    fn head(&mut self, last: bool) -> bool {
+        let text = &self.slab.window[self.start..];
+        match page_head(&text[..text.len().min(PAGE_HEAD_BYTES)]) {
+            Head::Page(len) => {
+                self.at = self.start + len;
+                self.wrapped = Wrapper::Page;
+                self.place = Place::Between;
+                true
+            }
+            Head::Unknown if !last && text.len() < PAGE_HEAD_BYTES => false,
+            Head::Unknown | Head::Record => {
+                self.place = Place::Object;
+                true
+            }
+        }
+    }
+
+    fn object(&mut self) -> bool {
+        match self.value.scan(&self.slab.window, self.at, self.wrapped == Wrapper::None) {
+            Scan::More => {
+                self.at = self.slab.window.len();
+                false
+            }
+            Scan::Closed(end) => {
+                self.cut_large(end);
+                let content = if self.value.too_large {
+                    Content::Reject(Reason::TooLarge)
+                } else if self.value.too_deep {
+                    Content::Reject(Reason::TooDeep)
+                } else {
+                    Content::Object
+                };
+                if self.wrapped == Wrapper::PageTail {
+                    self.wrapped = Wrapper::None;
+                } else {
+                    self.slab.push(self.start..end, content);
+                }
+                self.at = end;
+                self.place = Place::Between;
+                true
+            }
+            Scan::Broken(end) => {
+                self.cut_large(end);
+                let reason = if self.value.too_large { Reason::TooLarge } else { Reason::Truncated };
+                self.slab.push(self.start..end, Content::Reject(reason));
+                self.at = end;
+                self.place = Place::Between;
+                true
+            }
+        }
+    }
+
+    fn garbage(&mut self) -> bool {
+        let lines = self.wrapped == Wrapper::None;
+        let window = &self.slab.window;
+        while let Some(&byte) = window.get(self.at) {
+            let value = &mut self.value;
+            if value.in_string {
+                match byte {
+                    _ if value.escaped => value.escaped = false,
+                    b'\\' => value.escaped = true,
+                    b'"' => value.in_string = false,
+                    b'\n' if lines => value.in_string = false,
+                    _ => {}
+                }
+                if !(byte == b'\n' && lines) {
+                    self.at += 1;
+                    continue;
+                }
+            }
+            let depth = value.open.len() + value.deeper;
+            match byte {
+                b'\n' if lines => return self.end_garbage_here(),
+                b',' if depth == 0 && !lines => return self.end_garbage_here(),
+                b']' | b'}' if depth == 0 && !lines && self.at > self.start => return self.end_garbage_here(),
+                b'"' => value.in_string = true,
+                b'[' | b'{' => value.opened(byte == b'{'),
+                b']' | b'}' => value.closed(),
+                _ => {}
+            }
+            self.at += 1;
+        }
+        false
+    }
+
+    fn end_garbage_here(&mut self) -> bool {
+        self.end_garbage(self.at);
+        self.place = Place::Between;
+        true
+    }
+
+    fn end_garbage(&mut self, end: usize) {
+        self.cut_large(end);
+        let text = self.slab.window[self.start..end].trim_ascii_end();
+        let end = self.start + text.len();
+        let reason = if self.value.too_large {
+            Reason::TooLarge
+        } else if self.value.too_deep {
+            Reason::TooDeep
+        } else if sonic_rs::from_slice::<sonic_rs::LazyValue<'_>>(text).is_ok() {
+            Reason::NotAnObject
+        } else {
+            Reason::InvalidJson
+        };
+        self.slab.push(self.start..end, Content::Reject(reason));
+    }
+}
+
+impl Value {
+    fn opened(&mut self, object: bool) {
+        if self.open.len() < MAX_DEPTH {
+            self.open.push(object);
+        } else {
+            self.deeper += 1;
+            self.too_deep = true;
+        }
+    }
+
+    fn closed(&mut self) {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+        } else {
+            self.open.pop();
+        }
+    }
+
+    /// Goes on from `at` to the bracket that closes the value.
+    ///
+    /// `lines`: records stand on lines of their own, so that one which was cut off doesn't swallow
+    /// those after it.
+    fn scan(&mut self, window: &[u8], mut at: usize, lines: bool) -> Scan {
+        loop {
+            if self.in_string {
+                if self.escaped {
+                    if at >= window.len() {
+                        return Scan::More;
+                    }
+                    self.escaped = false;
+                    at += 1;
+                }
+                let Some(found) = memchr3(b'"', b'\\', b'\n', &window[at..]) else {
+                    return Scan::More;
+                };
+                at += found + 1;
+                match window[at - 1] {
+                    b'"' => self.in_string = false,
+                    b'\\' => self.escaped = true,
+                    // A line end in a string is no JSON: the line was cut off.
+                    _ if lines => return Scan::Broken(at - 1),
+                    _ => {}
+                }
+                continue;
+            }
+            let Some(&byte) = window.get(at) else {
+                return Scan::More;
+            };
+            at += 1;
+            match byte {
+                b'"' => {
+                    self.in_string = true;
+                    self.last = byte;
+                }
+                b'{' | b'[' => {
+                    if byte == b'{' && lines && self.line_ended && self.record_begins() {
+                        return Scan::Broken(at - 1);
+                    }
+                    self.opened(byte == b'{');
+                    self.last = byte;
+                    self.line_ended = false;
+                }
+                b'}' | b']' => {
+                    self.closed();
+                    if self.open.is_empty() {
+                        return Scan::Closed(at);
+                    }
+                    self.last = byte;
+                }
+                b'\n' => self.line_ended = true,
+                b' ' | b'\t' | b'\r' => {}
+                _ => {
+                    self.last = byte;
+                    if byte == b',' || byte == b':' {
+                        self.line_ended = false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a `{` on a new line can't belong to the open value.
+    fn record_begins(&self) -> bool {
+        match self.last {
+            b':' | b'[' => false,
+            b',' => self.open.last() == Some(&true),
+            _ => true,
+        }
+    }
+}
+
+enum Head {
+    /// A page; its items begin after so many bytes.
+    Page(usize),
+    Record,
+    /// The text is too short to tell.
+    Unknown,
+}
+
+/// A page begins with annotations (`"@odata.context": "…"`) and counts, then `"value": [`.
+fn page_head(text: &[u8]) -> Head {
+    let mut at = 1;
+    let skip_space = |at: &mut usize| {
+        while text.get(*at).is_some_and(u8::is_ascii_whitespace) {
+            *at += 1;
+        }
+        text.get(*at).copied()
+    };
+    loop {
+        match skip_space(&mut at) {
+            Some(b'"') => {}
+            Some(_) => return Head::Record,
+            None => return Head::Unknown,
+        }
+        let Some(key_len) = memchr::memchr(b'"', &text[at + 1..]) else { return Head::Unknown };
+        let key = &text[at + 1..at + 1 + key_len];
+        at += key_len + 2;
+        match skip_space(&mut at) {
+            Some(b':') => at += 1,
+            Some(_) => return Head::Record,
+            None => return Head::Unknown,
+        }
+        let first = skip_space(&mut at);
+        if first.is_none() {
+            return Head::Unknown;
+        }
+        if key == b"value" || key == b"records" {
+            return if first == Some(b'[') { Head::Page(at + 1) } else { Head::Record };
+        }
+        // Only annotations may stand before it, each a plain string or number.
+        if !key.starts_with(b"@") {
+            return Head::Record;
+        }
+        let end = if first == Some(b'"') {
+            memchr::memchr(b'"', &text[at + 1..]).map(|n| at + n + 2)
+        } else {
+            memchr::memchr3(b',', b'}', b'\n', &text[at..]).map(|n| at + n)
+        };
+        let Some(end) = end else { return Head::Unknown };
+        at = end;
+        match skip_space(&mut at) {
+            Some(b',') => at += 1,
+            Some(_) => return Head::Record,
+            None => return Head::Unknown,
+        }
+    }
+}

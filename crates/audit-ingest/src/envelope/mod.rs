@@ -1,0 +1,199 @@
+//! Source forms: where in an input the records stand.
+//!
+//! A reader takes the bytes of one input in any chunking and says, in [`Slab`]s, which ranges hold
+//! a record and which hold none. It knows nothing of a record's fields, of files or of threads, so
+//! the same bytes give the same items however they arrive.
+
+mod csv;
+mod detect;
+mod json;
+mod text;
+
+use std::ops::Range;
+
+pub(crate) use json::single_object;
+pub use detect::{Detected, Form, detect};
+
+use crate::reject::Reason;
+
+/// The longest record taken as one; a longer one is kept as rejects of at most this size.
+///
+/// Far above anything seen (aggregated mailbox, Copilot and investigation records run to
+/// megabytes), and what bounds the memory of a reader.
+pub const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// The deepest nesting of a record. JSON libraries stop at 128 to 512; no published record passes 20.
+pub const MAX_DEPTH: usize = 256;
+
+/// How much of an input one slab holds before it is handed on.
+const SLAB_BYTES: usize = 4 << 20;
+
+/// A window of an input and the items found in it.
+#[derive(Debug, Default)]
+pub struct Slab {
+    /// The input's bytes, decompressed and as UTF-8.
+    window: Vec<u8>,
+    /// Position of the window's first byte in the decompressed input.
+    base: u64,
+    /// Record texts that don't stand in the window as they are (unquoted CSV cells).
+    cells: Vec<u8>,
+    items: Vec<Item>,
+}
+
+/// A range of the window, and what it holds.
+#[derive(Debug, Clone)]
+struct Item {
+    source: Range<usize>,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    /// The source range is a JSON object that nothing was checked of but its brackets.
+    Object,
+    /// The record's text is this range of `cells`.
+    Cell(Range<usize>),
+    Reject(Reason),
+}
+
+/// An item of a slab as the decoder sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Position of `source` in the decompressed input, in bytes.
+    pub offset: u64,
+    /// The item's bytes as they stand in the input.
+    pub source: &'a [u8],
+    /// The text to decode, or why there is none.
+    pub text: Result<Text<'a>, Reason>,
+}
+
+/// The text of a would-be record.
+#[derive(Debug, Clone, Copy)]
+pub enum Text<'a> {
+    /// Exactly one bracketed value, not deeper than [`MAX_DEPTH`].
+    Object(&'a [u8]),
+    /// A cell: anything may stand in it.
+    Cell(&'a [u8]),
+}
+
+impl Slab {
+    /// The items in the order of the input.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
+        self.items.iter().map(|item| {
+            let source = &self.window[item.source.clone()];
+            Entry {
+                offset: self.base + item.source.start as u64,
+                source,
+                text: match &item.content {
+                    Content::Object => Ok(Text::Object(source)),
+                    Content::Cell(range) => Ok(Text::Cell(&self.cells[range.clone()])),
+                    Content::Reject(reason) => Err(*reason),
+                },
+            }
+        })
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Bytes of the input in the window.
+    pub fn len_bytes(&self) -> usize {
+        self.window.len()
+    }
+
+    fn push(&mut self, source: Range<usize>, content: Content) {
+        self.items.push(Item { source, content });
+    }
+
+    /// Whether it is time to hand the slab on.
+    fn is_full(&self) -> bool {
+        self.window.len() >= SLAB_BYTES && !self.items.is_empty()
+    }
+
+    /// Splits off everything before `at`; what follows stays, as the beginning of the next slab.
+    fn take(&mut self, at: usize) -> Slab {
+        let rest = self.window[at..].to_vec();
+        let mut full = std::mem::take(self);
+        full.window.truncate(at);
+        self.base = full.base + at as u64;
+        self.window = rest;
+        full
+    }
+}
+
+/// Finds the items of one input.
+///
+/// `push` the bytes in order, `finish` at the end; both hand full slabs to `sink`.
+#[derive(Debug)]
+pub struct Reader {
+    text: text::Transcoder,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Json(json::JsonReader),
+    Csv(Box<csv::CsvReader>),
+    /// The whole input is one reject.
+    Refused(Reason, Slab),
+}
+
+impl Reader {
+    /// A reader for an input whose first bytes were [`detect`]ed.
+    pub fn new(detected: &Detected) -> Self {
+        let inner = match detected.form {
+            Form::SearchUnifiedAuditLogCsv | Form::PurviewCsv => Inner::Csv(Box::default()),
+            Form::Html => Inner::Refused(Reason::Html, Slab::default()),
+            Form::Unknown => Inner::Refused(Reason::InvalidJson, Slab::default()),
+            _ => Inner::Json(json::JsonReader::default()),
+        };
+        Self { text: detected.transcoder(), inner }
+    }
+
+    /// Takes the next bytes of the input.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(Slab)) {
+        let inner = &mut self.inner;
+        self.text.push(bytes, &mut |utf8| inner.push(utf8, sink));
+    }
+
+    /// Says that the input has ended.
+    pub fn finish(mut self, sink: &mut impl FnMut(Slab)) {
+        let inner = &mut self.inner;
+        self.text.finish(&mut |utf8| inner.push(utf8, sink));
+        match self.inner {
+            Inner::Json(reader) => reader.finish(sink),
+            Inner::Csv(reader) => reader.finish(sink),
+            Inner::Refused(reason, mut slab) => {
+                let reason = if slab.base == 0 && slab.window.is_empty() { Reason::Empty } else { reason };
+                if !slab.window.is_empty() || slab.base == 0 {
+                    slab.push(0..slab.window.len(), Content::Reject(reason));
+                    sink(slab);
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn push(&mut self, utf8: &[u8], sink: &mut impl FnMut(Slab)) {
+        match self {
+            Self::Json(reader) => reader.push(utf8, sink),
+            Self::Csv(reader) => reader.push(utf8, sink),
+            Self::Refused(reason, slab) => {
+                // Bounded pieces: a refused input may be of any size. Cut at fixed positions, so
+                // that the chunking does not show.
+                let mut rest = utf8;
+                while slab.window.len() + rest.len() >= SLAB_BYTES {
+                    let (head, tail) = rest.split_at(SLAB_BYTES - slab.window.len());
+                    slab.window.extend_from_slice(head);
+                    slab.push(0..SLAB_BYTES, Content::Reject(*reason));
+                    sink(slab.take(SLAB_BYTES));
+                    rest = tail;
+                }
+                slab.window.extend_from_slice(rest);
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Why input is not a record.
+
+use std::fmt;
+
+/// Why a byte range of an input is no record. The code is what `m365_rejects.reason` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The input ends inside a record or inside the array of records.
+    Truncated,
+    /// The input, or the cell that should hold the record, has no content.
+    Empty,
+    /// A JSON value, but no object: `null`, a number, a string, a nested array.
+    NotAnObject,
+    /// A page for people, such as a login or error page, where records were expected.
+    Html,
+    /// Not JSON.
+    InvalidJson,
+    /// Bytes that are not UTF-8.
+    InvalidUtf8,
+    /// An object without a `CreationTime` that can be read.
+    NoTime,
+    /// Nested more deeply than [`MAX_DEPTH`](crate::envelope::MAX_DEPTH).
+    TooDeep,
+    /// Longer than [`MAX_RECORD_BYTES`](crate::envelope::MAX_RECORD_BYTES); kept in pieces.
+    TooLarge,
+    /// An error answer of the API in place of records.
+    ApiError,
+    /// Another answer of the API (a listing, a subscription, a notification), no record.
+    ApiForm,
+}
+
+impl Reason {
+    /// The code kept in the lake.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Empty => "empty",
+            Self::NotAnObject => "not_an_object",
+            Self::Html => "html",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::NoTime => "no_time",
+            Self::TooDeep => "too_deep",
+            Self::TooLarge => "too_large",
+            Self::ApiError => "api_error",
+            Self::ApiForm => "api_form",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,104 @@
+//! The other interfaces' wrappings of the same record.
+
+use audit_ingest::canonical;
+use serde_json::json;
+
+use crate::support::{Read, read};
+
+const RECORD: &str = r#"{"CreationTime":"2026-07-16T10:00:00","Id":"AB12","Operation":"Set-Mailbox","OrganizationId":"0f1d5a2e-0000-4000-8000-00000000000a","RecordType":1,"UserId":"a@b.c","Note":"line\nend \"quoted\", 'single'","Parameters":[{"Name":"Identity","Value":"x"}]}"#;
+
+fn csv_cell(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
+    let text = serde_json::to_string(RECORD).unwrap();
+    let cell = csv_cell(RECORD);
+    let graph = format!(
+        r##"{{"id":"ab12","createdDateTime":"2026-07-16T10:00:00Z","auditLogRecordType":"ExchangeAdmin","operation":"Set-Mailbox","userId":"key","userPrincipalName":"a@b.c","clientIp":null,"auditData":{{"@odata.type":"#microsoft.graph.security.defaultAuditData",{},"RecordType@odata.type":"#Int64"}}}}"##,
+        RECORD.trim_matches(['{', '}']).replace("10:00:00\"", "10:00:00Z\""),
+    );
+    let search = format!(r#"{{"RecordType":"ExchangeAdmin","CreationDate":"x","UserIds":"a@b.c","AuditData":{text},"Identity":"ab12"}}"#);
+    let utf16 = |text: &str| -> Vec<u8> {
+        [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+    };
+    let table = format!("#TYPE Selected.Object\r\nPSComputerName,RecordType,AuditData,Identity\r\nx,ExchangeAdmin,{cell},ab12\r\n");
+    vec![
+        ("content blob", format!("[{RECORD}]").into()),
+        ("content blob, pretty", format!("\u{feff}[\r\n  {RECORD}\r\n]\r\n").into()),
+        ("one a line", format!("{RECORD}\n").into()),
+        ("search csv", table.clone().into()),
+        ("search csv in utf-16", utf16(&table)),
+        ("search csv, semicolons", format!("CreationDate;AuditData\n1;{cell}").into()),
+        ("purview csv, new", format!("RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits\r\nab12,9/20/2023 4:05:03 AM,1,Set-Mailbox,a@b.c,{cell},\r\n").into()),
+        ("purview csv, old", format!("CreationDate,UserIds,Operations,AuditData\r\nx,y,z,{cell}\r\n").into()),
+        ("search json", format!("[{search}]").into()),
+        ("search json, arrays appended", format!("[]\r\n[{search}]\r\n").into()),
+        ("search json, one a line", format!("{search}\n").into()),
+        ("search json, object", format!("[{{\"Identity\":\"ab12\",\"AuditData\":{RECORD}}}]").into()),
+        ("graph record", graph.clone().into()),
+        ("graph page", format!("{{\"@odata.context\":\"c\",\"@odata.count\":1,\"value\":[{graph}],\"@odata.nextLink\":\"n\"}}").into()),
+        ("graph page, value first", format!("{{\"value\":[{graph}]}}").into()),
+    ]
+}
+
+#[test]
+fn one_record_whatever_the_form() {
+    let want = canonical(RECORD).unwrap();
+    let plain = read(format!("[{RECORD}]").as_bytes());
+    for (form, bytes) in all_forms() {
+        let Read { rows, rejects } = read(&bytes);
+        assert_eq!(rejects, [], "{form}");
+        assert_eq!(rows.len(), 1, "{form}");
+        let (tenant, mut row) = rows.into_iter().next().unwrap();
+        assert_eq!(tenant, "0f1d5a2e-0000-4000-8000-00000000000a", "{form}");
+        let raw = row.remove("raw").unwrap();
+        assert_eq!(canonical(raw.as_str().unwrap()).unwrap(), want, "{form}");
+        if !form.starts_with("graph") {
+            assert_eq!(raw, json!(RECORD), "{form}");
+            let (_, mut plain) = plain.rows[0].clone();
+            plain.remove("raw");
+            assert_eq!(row, plain, "{form}");
+        }
+        assert_eq!(row["user_id"], json!("a@b.c"), "{form}");
+        assert_eq!(row["parameters"], json!([["Identity", "x"]]), "{form}");
+    }
+}
+
+#[test]
+fn wrappers_fill_what_the_record_lacks() {
+    let text = r#"{"id":"ab12","createdDateTime":"2026-07-16T10:00:00Z","auditLogRecordType":"ExchangeAdmin","operation":"Set-Mailbox","userType":"Admin","userId":"key","userPrincipalName":"a@b.c","auditData":{"dynamicProperties":{"Workload":"Exchange"}}}"#;
+    let read = read(text.as_bytes());
+    let row = &read.rows[0].1;
+    for (column, want) in [
+        ("id", json!("ab12")),
+        ("record_type", json!(1)),
+        ("user_type", json!(2)),
+        ("operation", json!("Set-Mailbox")),
+        ("user_id", json!("a@b.c")),
+        ("user_key", json!("key")),
+        ("workload", json!("Exchange")),
+    ] {
+        assert_eq!(row[column], want, "{column}");
+    }
+}
+
+#[test]
+fn cells_that_hold_no_record_are_rejects() {
+    let cell = csv_cell(RECORD);
+    let cut = csv_cell(&RECORD[..100]);
+    let two = csv_cell(&format!("{RECORD} {RECORD}"));
+    let text = format!("Identity,AuditData\r\n1,{cell}\r\n2,\r\n3\r\n4,{cut}\r\n5,plain words\r\n6,{two}\r\n7,{cell}");
+    let read = read(text.as_bytes());
+    assert_eq!(read.rows.len(), 2);
+    assert_eq!(read.reasons(), ["empty", "truncated", "truncated", "invalid_json", "invalid_json"]);
+    assert_eq!(read.rejects[0].bytes, b"\n2,\r");
+}
+
+#[test]
+fn windows_1252_cells_are_read() {
+    let mut bytes = b"Identity,AuditData\r\n1,\"{\"\"CreationTime\"\":\"\"2026-07-16T10:00:00\"\",\"\"UserId\"\":\"\"M".to_vec();
+    bytes.push(0xFC);
+    bytes.extend_from_slice(b"ller\"\"}\"\r\n");
+    assert_eq!(read(&bytes).column("user_id"), [json!("Müller")]);
+}

@@ -1,0 +1,156 @@
+//! What is no record, and what is one although it looks odd.
+
+use serde_json::json;
+
+use crate::support::read;
+
+const TIME: &str = r#""CreationTime":"2026-01-02T03:04:05""#;
+
+#[test]
+fn rejects_by_reason() {
+    let deep = format!("[{{{TIME},\"a\":{}{}}}]", "[".repeat(100_000), "]".repeat(100_000));
+    let deep_garbage = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
+    let cases: &[(&str, &[&str])] = &[
+        ("", &["empty"]),
+        ("  \n", &["empty"]),
+        ("[]", &[]),
+        ("null", &["invalid_json"]),
+        ("[null]", &["not_an_object"]),
+        ("[1,\"a,]\",[1,2],true]", &["not_an_object"; 4]),
+        ("[tru]", &["invalid_json"]),
+        ("{}", &["no_time"]),
+        ("{\"error\":{\"code\":\"AF50000\",\"message\":\"x\"}}", &["no_time"]),
+        ("<!DOCTYPE html><html><body>Sign in</body></html>", &["html"]),
+        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":\"b", &["truncated"]),
+        ("[", &["truncated"]),
+        ("[{\"CreationTime\":\"not a time\"}]", &["no_time"]),
+        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":NaN}]", &["invalid_json"]),
+        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":{\"b\":01}}]", &["invalid_json"]),
+        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",}]", &["invalid_json"]),
+        ("[{\"CreationTime\":\"2026-01-02T03:04:05\" \"a\":1}]", &["invalid_json"]),
+        (&deep, &["too_deep"]),
+        (&deep_garbage, &["too_deep"]),
+    ];
+    for (text, want) in cases {
+        let read = read(text.as_bytes());
+        assert_eq!(read.reasons(), *want, "{}", &text[..text.len().min(80)]);
+        assert!(read.rows.is_empty(), "{}", &text[..text.len().min(80)]);
+    }
+}
+
+#[test]
+fn a_bad_record_does_not_cost_its_neighbours() {
+    let good = format!("{{{TIME},\"Id\":\"1\"}}");
+    for (text, rows, reasons) in [
+        (format!("[{good},{{\"a\":tru}},{good}]"), 2, vec!["invalid_json"]),
+        (format!("{good}\n{{\"cut\":\"off\n{good}\n"), 2, vec!["truncated"]),
+        (format!("{good}\n{{\"cut\":1,\n{good}\n"), 2, vec!["truncated"]),
+        (format!("{good}\n{{\"cut\":\n{good}\n{good}\n"), 1, vec!["truncated"]),
+        (format!("{good}\nnonsense, \"and\" more\n{good}\n"), 2, vec!["invalid_json"]),
+        (format!("[{good},{good}"), 2, vec!["truncated"]),
+    ] {
+        let read = read(text.as_bytes());
+        assert_eq!((read.rows.len(), read.reasons()), (rows, reasons), "{text}");
+    }
+}
+
+#[test]
+fn a_reject_keeps_its_bytes_place_and_tenant() {
+    let bad = r#"{"OrganizationId":"0F1D5A2E-0000-4000-8000-00000000000A","a":tru}"#;
+    let read = read(format!("[ {bad} ]").as_bytes());
+    let reject = &read.rejects[0];
+    assert_eq!(reject.bytes, bad.as_bytes());
+    assert_eq!(reject.offset, 2);
+    assert_eq!(reject.tenant, "0f1d5a2e-0000-4000-8000-00000000000a");
+}
+
+#[test]
+fn odd_records_are_rows() {
+    let cases = [
+        // Without Id or Operation.
+        (format!("{{{TIME}}}"), json!({})),
+        // The same member twice: the last wins, as in any JSON parser; the first is not lost.
+        (
+            format!("{{{TIME},\"UserId\":\"a\",\"UserId\":\"b\"}}"),
+            json!({"user_id": "b", "extra": "{\"UserId\":\"a\"}"}),
+        ),
+        // Members that differ by case alone are different members.
+        (
+            format!("{{{TIME},\"UserId\":\"a\",\"userid\":\"b\"}}"),
+            json!({"user_id": "a", "extra": "{\"userid\":\"b\"}"}),
+        ),
+        // Values of other types: read if they can be, and kept as they were.
+        (
+            format!("{{{TIME},\"RecordType\":\"20\"}}"),
+            json!({"record_type": 20, "record_type_name": "PowerBIAudit", "extra": "{\"RecordType\":\"20\"}"}),
+        ),
+        (format!("{{{TIME},\"RecordType\":1e2}}"), json!({"record_type": 100, "extra": "{\"RecordType\":1e2}"})),
+        (format!("{{{TIME},\"RecordType\":\"x\"}}"), json!({"extra": "{\"RecordType\":\"x\"}"})),
+        (
+            format!("{{{TIME},\"RecordType\":99999999999999999999}}"),
+            json!({"extra": "{\"RecordType\":99999999999999999999}"}),
+        ),
+        (format!("{{{TIME},\"UserId\":7}}"), json!({"user_id": "7", "extra": "{\"UserId\":7}"})),
+        (format!("{{{TIME},\"UserId\":{{\"a\":1}}}}"), json!({"extra": "{\"UserId\":{\"a\":1}}"})),
+        (format!("{{{TIME},\"UserId\":null}}"), json!({})),
+        (format!("{{{TIME},\"Parameters\":\"-Name x\"}}"), json!({"extra": "{\"Parameters\":\"-Name x\"}"})),
+        (
+            format!("{{{TIME},\"Parameters\":[{{\"Name\":\"ForwardTo\",\"Value\":\"a@b\"}}]}}"),
+            json!({"parameters": [["ForwardTo", "a@b"]]}),
+        ),
+        (
+            format!("{{{TIME},\"ModifiedProperties\":[\"a\",\"b\"]}}"),
+            json!({"extra": "{\"ModifiedProperties\":[\"a\",\"b\"]}"}),
+        ),
+        (
+            format!(
+                "{{{TIME},\"ModifiedProperties\":[{{\"Name\":\"N\",\"NewValue\":\"new\",\"OldValue\":null}}]}}"
+            ),
+            json!({"modified_properties": [["N", [null, "new"]]]}),
+        ),
+        // Half a surrogate pair becomes U+FFFD.
+        (format!("{{{TIME},\"UserId\":\"a\\ud83d\"}}"), json!({"user_id": "a\u{fffd}"})),
+        // Escapes in names.
+        (format!("{{{TIME},\"\\u0055serId\":\"a\"}}"), json!({"user_id": "a"})),
+        (format!("{{{TIME},\"New \\\"field\\\"\":1}}"), json!({"extra": "{\"New \\\"field\\\"\":1}"})),
+        (
+            format!("{{{TIME},\"ClientIP\":\"[::ffff:10.1.2.3]:443\"}}"),
+            json!({"client_ip": "[::ffff:10.1.2.3]:443", "source_ip": "10.1.2.3", "source_port": 443}),
+        ),
+    ];
+    for (text, want) in cases {
+        let read = read(text.as_bytes());
+        assert_eq!(read.reasons(), Vec::<&str>::new(), "{text}");
+        let mut row = read.rows[0].1.clone();
+        assert_eq!(row.remove("raw"), Some(json!(text)));
+        assert_eq!(row.remove("creation_time"), Some(json!(1_767_323_045_000_000i64)));
+        assert_eq!(serde_json::Value::Object(row), want, "{text}");
+    }
+}
+
+#[test]
+fn tenants_are_told_apart() {
+    let a = "0f1d5a2e-0000-4000-8000-00000000000a";
+    let b = "0F1D5A2E-0000-4000-8000-00000000000B";
+    let record = |tenant: &str| format!("{{\"Id\":\"1\",{TIME},\"OrganizationId\":\"{tenant}\",\"UserId\":\"u\"}}");
+    let text = format!("[{},{},{},{}]", record(a), record(b), record("example.com"), record(a));
+    let read = read(text.as_bytes());
+    let tenants: Vec<&str> = read.rows.iter().map(|(tenant, _)| tenant.as_str()).collect();
+    assert_eq!(tenants, [a, a, &b.to_lowercase(), "unknown"]);
+    assert!(read.column("user_id").iter().all(|user| user == "u"));
+}
+
+#[test]
+fn records_larger_than_any_window_pass_and_larger_than_allowed_are_kept_in_pieces() {
+    let record = |len: usize| format!("{{{TIME},\"X\":\"{}\"}}", "x".repeat(len));
+    let rows = read(format!("[{}]", record(50 << 20)).as_bytes());
+    assert_eq!((rows.rows.len(), rows.rejects.len()), (1, 0));
+
+    let large = record(150 << 20);
+    let text = format!("[{large},{{{TIME}}}]");
+    let read = read(text.as_bytes());
+    assert_eq!(read.reasons(), ["too_large"; 3]);
+    assert_eq!(read.rows.len(), 1);
+    let kept: Vec<u8> = read.rejects.iter().flat_map(|reject| reject.bytes.iter().copied()).collect();
+    assert!(kept == large.as_bytes());
+}

@@ -1,0 +1,148 @@
+//! The actions of a Delta commit, as far as we write and read them.
+//!
+//! Source: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions>.
+
+use std::collections::BTreeMap;
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// One line of a commit file; exactly one member is set in lines that we know.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Action {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commit_info: Option<CommitInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) protocol: Option<Protocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) meta_data: Option<MetaData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) add: Option<Add>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remove: Option<Remove>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CommitInfo {
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) timestamp: i64,
+    #[serde(default)]
+    pub(crate) operation: String,
+    #[serde(default)]
+    pub(crate) operation_parameters: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    pub(crate) engine_info: String,
+    /// Tells our commit from another writer's when the answer to the write was lost.
+    #[serde(default)]
+    pub(crate) txn_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Protocol {
+    pub(crate) min_reader_version: u32,
+    pub(crate) min_writer_version: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reader_features: Vec<String>,
+}
+
+impl Protocol {
+    /// What any Delta reader and writer understands.
+    pub(crate) const PLAIN: Self = Self { min_reader_version: 1, min_writer_version: 2, reader_features: Vec::new() };
+
+    /// Fails where reading the files as plain Parquet would be wrong.
+    pub(crate) fn check_readable(&self, table_root: &Path) -> Result<()> {
+        if self.min_reader_version <= Self::PLAIN.min_reader_version || self.readable_features() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "another program upgraded the table `{table_root}` to Delta reader version {} {:?}, which this version does not read",
+            self.min_reader_version, self.reader_features
+        )))
+    }
+
+    /// Features that change the log's checkpoints but not what a data file means.
+    fn readable_features(&self) -> bool {
+        const HARMLESS: [&str; 2] = ["v2Checkpoint", "vacuumProtocolCheck"];
+        self.min_reader_version == 3 && self.reader_features.iter().all(|feature| HARMLESS.contains(&feature.as_str()))
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetaData {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) format: Format,
+    pub(crate) schema_string: String,
+    #[serde(default)]
+    pub(crate) partition_columns: Vec<String>,
+    #[serde(default)]
+    pub(crate) configuration: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) created_time: Option<i64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Format {
+    pub(crate) provider: String,
+    #[serde(default)]
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self { provider: "parquet".to_owned(), options: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Add {
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) partition_values: BTreeMap<String, Option<String>>,
+    pub(crate) size: u64,
+    /// Milliseconds since 1970.
+    pub(crate) modification_time: i64,
+    pub(crate) data_change: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stats: Option<String>,
+    /// Rows of the file that are deleted; we never write it.
+    #[serde(default, skip_serializing)]
+    pub(crate) deletion_vector: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Remove {
+    pub(crate) path: String,
+}
+
+/// The commit file's text: one action a line.
+pub(crate) fn to_lines(actions: &[Action]) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for action in actions {
+        serde_json::to_writer(&mut lines, action).map_err(Error::internal)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// Reads a commit file; members and actions that we don't know are skipped.
+pub(crate) fn from_lines(path: &Path, lines: &[u8]) -> Result<Vec<Action>> {
+    lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .map(|line| serde_json::from_slice(line).map_err(|source| Error::corrupt(path, source)))
+        .collect()
+}

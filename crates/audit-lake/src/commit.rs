@@ -1,0 +1,142 @@
+//! The commit protocol: the next version's file is put where no file is.
+//!
+//! The log is a sequence of immutable files, one a version. Whoever creates the file of version `base + 1` has
+//! committed; everybody else has to look at what was committed and decide anew. Nothing else is needed from the
+//! store than put-if-absent.
+//!
+//! An answer can be lost after the write succeeded. Each commit file carries an id of its own, so reading the file
+//! tells whether it is ours.
+
+use std::collections::BTreeMap;
+
+use object_store::path::Path;
+use object_store::{ObjectStore, PutMode, PutOptions};
+
+use crate::actions::{self, Action, Add, CommitInfo};
+use crate::error::{Error, Result};
+use crate::retry;
+use crate::snapshot::{EVENT_DATE, format_date};
+use crate::{TableName, paths};
+
+/// A data file that lies in the table's folder and waits to be committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// From the table's root, such as `event_date=2024-01-31/<id>.parquet`; ASCII letters, digits, `/=-_.` only.
+    pub path: String,
+    /// The partition in days since 1970; `Some` exactly for tables with partitions.
+    pub event_date: Option<i32>,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Delta statistics, a JSON object: `numRecords`, `minValues`, `maxValues`, `nullCount`.
+    pub stats: String,
+    /// When it was written, in ms since 1970.
+    pub modification_time_ms: i64,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum CommitOutcome {
+    /// The files are part of the table since this version.
+    Committed {
+        /// One more than the base.
+        version: u64,
+    },
+    /// Another writer was first: nothing happened. Take a new snapshot and decide anew.
+    Conflicted,
+}
+
+/// Puts `actions` at `version`, which must be one more than the version that they were decided on.
+///
+/// # Errors
+///
+/// After [`Error::Unavailable`] it is unknown whether the commit happened; trying the same again with the same
+/// `commit_id` finds out.
+pub(crate) async fn put_version(
+    store: &dyn ObjectStore,
+    table_root: &Path,
+    version: u64,
+    commit_id: &str,
+    actions: &[Action],
+) -> Result<CommitOutcome> {
+    let path = paths::version_file(table_root, version);
+    let lines = bytes::Bytes::from(actions::to_lines(actions)?);
+    let mut attempt = 1;
+    loop {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let error = match store.put_opts(&path, lines.clone().into(), options).await {
+            Ok(_) => return Ok(CommitOutcome::Committed { version }),
+            Err(source) => source,
+        };
+        let exists = matches!(error, object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. });
+        let error = Error::store("commit", &path, error);
+        if !exists && !error.is_transient() {
+            return Err(error);
+        }
+        if let Some(committed) = retry::read(store, &path).await? {
+            return Ok(if is_ours(&path, &committed, commit_id)? {
+                CommitOutcome::Committed { version }
+            } else {
+                CommitOutcome::Conflicted
+            });
+        }
+        if attempt == retry::ATTEMPTS_MAX {
+            return Err(error);
+        }
+        retry::pause(attempt).await;
+        attempt += 1;
+    }
+}
+
+fn is_ours(path: &Path, committed: &[u8], commit_id: &str) -> Result<bool> {
+    Ok(actions::from_lines(path, committed)?
+        .iter()
+        .filter_map(|action| action.commit_info.as_ref()?.txn_id.as_deref())
+        .any(|id| id == commit_id))
+}
+
+/// `commitInfo`, the first line of each commit.
+pub(crate) fn commit_info(
+    operation: &str,
+    parameters: BTreeMap<String, serde_json::Value>,
+    commit_id: &str,
+    now_micros: i64,
+) -> Action {
+    Action {
+        commit_info: Some(CommitInfo {
+            timestamp: now_micros.div_euclid(1_000),
+            operation: operation.to_owned(),
+            operation_parameters: parameters,
+            engine_info: concat!("audit-lake/", env!("CARGO_PKG_VERSION")).to_owned(),
+            txn_id: Some(commit_id.to_owned()),
+        }),
+        ..Action::default()
+    }
+}
+
+/// The `add` of a file.
+pub(crate) fn add(table: TableName, file: &NewFile) -> Result<Action> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=-_.".contains(&byte);
+    if file.path.is_empty() || !file.path.bytes().all(plain) {
+        return Err(Error::invalid(format!("`{}` is no path of a data file", file.path)));
+    }
+    let partition_values = match (table.schema().partition_by, file.event_date) {
+        (Some(_), Some(days)) => BTreeMap::from([(EVENT_DATE.to_owned(), Some(format_date(days)?))]),
+        (None, None) => BTreeMap::new(),
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(Error::invalid(format!("the partition of `{}` does not fit the table {table}", file.path)));
+        }
+    };
+    Ok(Action {
+        add: Some(Add {
+            path: file.path.clone(),
+            partition_values,
+            size: file.size_bytes,
+            modification_time: file.modification_time_ms,
+            data_change: true,
+            stats: Some(file.stats.clone()),
+            deletion_vector: None,
+        }),
+        ..Action::default()
+    })
+}

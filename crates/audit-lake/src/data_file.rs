@@ -1,0 +1,182 @@
+//! One data file: rows of one partition, encoded as Parquet.
+//!
+//! Rows stand in the order of `creation_time`; only columns with a value in the file are there
+//! (Delta reads a missing column as null); `id` has a bloom filter, and every column but the long
+//! texts has statistics a page.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+/// Rows of a row group: some 100 MB of records, a few MB encoded.
+pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
+
+/// False positives of the bloom filter on `id`: one id of a thousand costs a page in vain.
+const BLOOM_FALSE_POSITIVES: f64 = 0.001;
+
+/// Long texts, of which minima and maxima would say nothing.
+const LONG_TEXTS: [&str; 2] = ["raw", "extra"];
+
+/// Texts that hardly ever repeat: a dictionary of them is work in vain.
+const UNIQUE_TEXTS: [&str; 3] = ["raw", "extra", "id"];
+
+/// Which row of which batch.
+pub(crate) type RowIndex = (usize, usize);
+
+/// Encodes the rows `order` of `batches`, whose columns are those of `schema` or fewer.
+///
+/// `threads` columns are encoded at a time; memory is that of the largest few columns.
+pub(crate) fn encode(
+    schema: &Schema,
+    batches: &[RecordBatch],
+    order: &[RowIndex],
+    sorted_by: Option<&str>,
+    bloom: &str,
+    threads: NonZeroUsize,
+) -> Result<Bytes, ParquetError> {
+    let columns: Vec<(FieldRef, Vec<ArrayRef>)> =
+        schema.fields().iter().filter_map(|field| column(field, batches, order)).collect();
+    let file_schema = Arc::new(Schema::new(columns.iter().map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()));
+    let properties = properties(&file_schema, sorted_by, bloom, order.len());
+    let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&file_schema), Some(properties))?;
+    let (mut file, factory) = writer.into_serialized_writer()?;
+    for (number, rows) in order.chunks(ROW_GROUP_ROWS).enumerate() {
+        let mut writers = factory.create_column_writers(number)?.into_iter();
+        let tasks = columns
+            .iter()
+            .map(|(field, arrays)| {
+                let writers = writers.by_ref().take(leaves(field.data_type())).collect();
+                Mutex::new(Task { field, arrays, writers, done: None })
+            })
+            .collect::<Vec<_>>();
+        run(&tasks, rows, threads);
+        let mut group = file.next_row_group()?;
+        for task in tasks {
+            let task = task.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let chunks = task.done.ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
+            for chunk in chunks {
+                chunk.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
+    }
+    Ok(Bytes::from(file.into_inner()?))
+}
+
+/// A column's arrays, one for each batch; `None` if no row of the file has a value.
+fn column(field: &FieldRef, batches: &[RecordBatch], order: &[RowIndex]) -> Option<(FieldRef, Vec<ArrayRef>)> {
+    let arrays: Vec<Option<&ArrayRef>> = batches.iter().map(|batch| batch.column_by_name(field.name())).collect();
+    if arrays.iter().all(Option::is_none) {
+        return None;
+    }
+    let has_value = order.iter().any(|&(batch, row)| arrays[batch].is_some_and(|array| array.is_valid(row)));
+    has_value.then(|| {
+        let arrays = arrays.iter().zip(batches).map(|(array, batch)| match array {
+            Some(array) => Arc::clone(array),
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        });
+        (Arc::clone(field), arrays.collect())
+    })
+}
+
+/// Parquet columns of a type.
+fn leaves(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Map(entry, _) => leaves(entry.data_type()),
+        DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
+        _ => 1,
+    }
+}
+
+struct Task<'a> {
+    field: &'a FieldRef,
+    arrays: &'a [ArrayRef],
+    writers: Vec<ArrowColumnWriter>,
+    done: Option<Result<Vec<ArrowColumnChunk>, ParquetError>>,
+}
+
+impl Task<'_> {
+    fn run(&mut self, rows: &[RowIndex]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+        let arrays: Vec<&dyn Array> = self.arrays.iter().map(AsRef::as_ref).collect();
+        let array = interleave(&arrays, rows)?;
+        for (leaf, writer) in compute_leaves(self.field, &array)?.iter().zip(&mut self.writers) {
+            writer.write(leaf)?;
+        }
+        drop(array);
+        self.writers.drain(..).map(ArrowColumnWriter::close).collect()
+    }
+}
+
+/// The last columns are the longest (`raw` stands at the end of the table), so they go first.
+fn run(tasks: &[Mutex<Task<'_>>], rows: &[RowIndex], threads: NonZeroUsize) {
+    let next = AtomicUsize::new(tasks.len());
+    let work = || {
+        loop {
+            let at = next.fetch_sub(1, Ordering::Relaxed);
+            if at == 0 || at > tasks.len() {
+                return;
+            }
+            if let Ok(mut task) = tasks[at - 1].lock() {
+                task.done = Some(task.run(rows));
+            }
+        }
+    };
+    if threads.get() == 1 || rows.len() < 1024 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        for _ in 1..threads.get() {
+            scope.spawn(work);
+        }
+        work();
+    });
+}
+
+fn properties(schema: &Schema, sorted_by: Option<&str>, bloom: &str, rows: usize) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
+    if let Some(at) = sorted_by.and_then(|name| schema.index_of(name).ok()) {
+        let leaves_before: usize = schema.fields()[..at].iter().map(|field| leaves(field.data_type())).sum();
+        properties = properties.set_sorting_columns(Some(vec![SortingColumn {
+            column_idx: leaves_before as i32,
+            descending: false,
+            nulls_first: false,
+        }]));
+    }
+    for field in schema.fields() {
+        let path = ColumnPath::from(field.name().as_str());
+        if LONG_TEXTS.contains(&field.name().as_str()) {
+            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
+        if UNIQUE_TEXTS.contains(&field.name().as_str()) {
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        }
+        if matches!(field.data_type(), DataType::Timestamp(_, _)) {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if field.name() == bloom {
+            properties = properties
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
+                .set_column_bloom_filter_max_ndv(path, rows.clamp(1, ROW_GROUP_ROWS) as u64);
+        }
+    }
+    properties.build()
+}

@@ -1,0 +1,27 @@
+//! The lake's layout on object storage: Delta tables, one set a tenant, with exactly-once append and snapshots.
+//!
+//! A [`Lake`] is a root on an object store. Below it each tenant has Delta tables ([`TableName`]); a reader takes a
+//! [`Snapshot`] of one and opens the Parquet files that it names, a writer puts files beside them and commits. Any
+//! Delta reader opens the tables as they are.
+//!
+//! This crate knows no SQL and no decoder.
+
+mod actions;
+mod clock;
+mod commit;
+mod error;
+mod lake;
+mod paths;
+mod retry;
+mod snapshot;
+mod table;
+mod tenant;
+
+pub use clock::{Clock, IdSource, RandomIds, SystemClock};
+pub use commit::{CommitOutcome, NewFile};
+pub use error::{Error, Result};
+pub use lake::{Lake, LakeOptions};
+pub use paths::TableName;
+pub use snapshot::{DataFile, Snapshot};
+pub use table::DeltaTableHandle;
+pub use tenant::TenantId;

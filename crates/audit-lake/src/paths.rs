@@ -1,0 +1,144 @@
+//! The names of a lake's objects: the only code that builds or reads them.
+//!
+//! ```text
+//! lake.json
+//! tenants/<tenant>/<table>/_delta_log/00000000000000000000.json
+//! tenants/<tenant>/<table>/event_date=2024-01-31/<file>.parquet
+//! ```
+
+use std::fmt;
+
+use object_store::path::Path;
+
+use crate::TenantId;
+use crate::error::{Error, Result};
+
+/// The tables that a tenant has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableName {
+    /// `m365_audit`: the records.
+    Audit,
+    /// `m365_content`: what was listed, stored and lost.
+    Content,
+    /// `m365_rejects`: input that is no record.
+    Rejects,
+}
+
+impl TableName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Audit, Self::Content, Self::Rejects];
+
+    /// The table's name in SQL and in object paths.
+    pub fn as_str(self) -> &'static str {
+        self.schema().name
+    }
+
+    /// The table's columns.
+    pub fn schema(self) -> &'static audit_schema::Table {
+        match self {
+            Self::Audit => &audit_schema::M365_AUDIT,
+            Self::Content => &audit_schema::M365_CONTENT,
+            Self::Rejects => &audit_schema::M365_REJECTS,
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+const TENANTS: &str = "tenants";
+const DELTA_LOG: &str = "_delta_log";
+/// Digits of a version in the name of its file.
+const VERSION_DIGITS: usize = 20;
+
+pub(crate) fn lake_json() -> Path {
+    Path::from("lake.json")
+}
+
+pub(crate) fn tenants() -> Path {
+    Path::from(TENANTS)
+}
+
+pub(crate) fn tenant_of_prefix(prefix: &Path) -> Option<TenantId> {
+    let mut parts = prefix.parts();
+    let (Some(tenants), Some(tenant), None) = (parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    let tenant: TenantId = (tenants.as_ref() == TENANTS).then(|| tenant.as_ref().parse().ok())??;
+    // Only the spelling that we write: another one would be a second folder of the same tenant.
+    (prefix == &tenant_root(tenant)).then_some(tenant)
+}
+
+fn tenant_root(tenant: TenantId) -> Path {
+    Path::from_iter([TENANTS, &tenant.to_string()])
+}
+
+pub(crate) fn table_root(tenant: TenantId, table: TableName) -> Path {
+    tenant_root(tenant).join(table.as_str())
+}
+
+pub(crate) fn delta_log(table_root: &Path) -> Path {
+    table_root.clone().join(DELTA_LOG)
+}
+
+pub(crate) fn version_file(table_root: &Path, version: u64) -> Path {
+    delta_log(table_root).join(format!("{version:0VERSION_DIGITS$}.json"))
+}
+
+/// The version whose commit a file of the log is; `None` for checkpoints and what else lies there.
+pub(crate) fn version_of_file(path: &Path) -> Option<u64> {
+    let digits = path.filename()?.strip_suffix(".json")?;
+    let is_version = digits.len() == VERSION_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_version.then(|| digits.parse().ok())?
+}
+
+/// A data file that a log names, as a path from the lake's root.
+///
+/// The log has it URL-encoded and relative to the table.
+pub(crate) fn data_file(table_root: &Path, encoded: &str) -> Result<Path> {
+    let relative = Path::from_url_path(encoded)
+        .map_err(|source| Error::corrupt(table_root, format!("its log names the file `{encoded}`: {source}")))?;
+    if encoded.contains(':') || encoded.starts_with('/') {
+        return Err(Error::corrupt(
+            table_root,
+            format!("its log names the file `{encoded}` outside of the table"),
+        ));
+    }
+    Ok(table_root.parts().chain(relative.parts()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        let tenant: TenantId = "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7".parse().unwrap();
+        assert_eq!(tenant_of_prefix(&tenant_root(tenant)), Some(tenant));
+        assert_eq!(tenant_of_prefix(&tenant_root(TenantId::UNKNOWN)), Some(TenantId::UNKNOWN));
+        for stranger in ["tenants", "tenants/contoso.com", "tenants/UNKNOWN", "other/unknown", "tenants/unknown/m365_audit"] {
+            assert_eq!(tenant_of_prefix(&Path::from(stranger)), None, "{stranger}");
+        }
+
+        let root = table_root(tenant, TableName::Audit);
+        for version in [0, 1, 99, u64::MAX] {
+            assert_eq!(version_of_file(&version_file(&root, version)), Some(version));
+        }
+        for stranger in ["_last_checkpoint", "00000000000000000010.checkpoint.parquet", "1.json", "0000000000000000000a.json"] {
+            assert_eq!(version_of_file(&delta_log(&root).join(stranger)), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn files_stay_in_their_table() {
+        let root = table_root(TenantId::UNKNOWN, TableName::Audit);
+        let inside = data_file(&root, "event_date=2024-01-31/a%20b.parquet").unwrap();
+        assert_eq!(inside.as_ref(), "tenants/unknown/m365_audit/event_date=2024-01-31/a b.parquet");
+        for outside in ["../m365_audit2/a.parquet", "s3://bucket/a.parquet", "/a.parquet", "a%2F..%2F..%2Fb.parquet"] {
+            assert!(data_file(&root, outside).is_err(), "{outside}");
+        }
+    }
+}

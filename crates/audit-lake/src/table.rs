@@ -1,0 +1,311 @@
+//! A Delta table of the lake: creating it, following its log, committing to it.
+//!
+//! `deltalake` replays a log from its checkpoint and writes checkpoints. Following the commits since the last
+//! snapshot and the commit itself are ours: the first has to cost one small request when nothing is new, the second
+//! has to be exactly one put-if-absent (see [`crate::commit`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::{Snapshot as DeltaSnapshot, StructType};
+use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use url::Url;
+
+use crate::actions::{self, Action, MetaData, Protocol};
+use crate::commit::{self, CommitOutcome, NewFile};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::retry::{self, retry};
+use crate::snapshot::{self, Snapshot};
+use crate::{TableName, TenantId, paths};
+
+/// A checkpoint costs as much as the table has files, the commits behind it cost one request each when a table is
+/// opened. Readers of other makes follow the table's property.
+const COMMITS_PER_CHECKPOINT: u64 = 50;
+/// Commits that are read ahead when many are new.
+const READ_AHEAD_MAX: u64 = 32;
+/// Other programs may delete old commits behind a checkpoint (after 30 days by default). A snapshot older than this
+/// looks at the log's listing before it trusts that there is no next commit.
+const LISTING_AFTER_MICROS: i64 = 3_600 * 1_000_000;
+
+/// A tenant's table, open for writing.
+#[derive(Debug, Clone)]
+pub struct DeltaTableHandle {
+    lake: Lake,
+    tenant: TenantId,
+    table: TableName,
+}
+
+impl DeltaTableHandle {
+    /// Whose table it is.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Which table it is.
+    pub fn table(&self) -> TableName {
+        self.table
+    }
+
+    /// The table's folder, from the root of the lake's store.
+    pub fn root(&self) -> Path {
+        paths::table_root(self.tenant, self.table)
+    }
+
+    /// The latest committed state.
+    pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        let snapshot = self.lake.snapshot(&self.tenant, self.table).await?;
+        snapshot.ok_or_else(|| Error::NotFound { what: self.root().to_string() })
+    }
+
+    /// Adds files to the table as version `base.version() + 1`, all or none, or not at all if that version exists.
+    ///
+    /// The files must lie in the table's folder already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a file that does not fit the table. After [`Error::Unavailable`] it is unknown
+    /// whether the commit happened: look for the files in a new snapshot.
+    pub async fn try_commit(&self, base: &Snapshot, files: &[NewFile]) -> Result<CommitOutcome> {
+        if (base.tenant(), base.table()) != (self.tenant, self.table) {
+            return Err(Error::internal("the base of a commit is a snapshot of another table"));
+        }
+        let commit_id = self.lake.ids().next_id().to_string();
+        let parameters = BTreeMap::from([("mode".to_owned(), "Append".into())]);
+        let mut actions = vec![commit::commit_info("WRITE", parameters, &commit_id, self.lake.clock().now_micros())];
+        for file in files {
+            actions.push(commit::add(self.table, file)?);
+        }
+        let version = base.version() + 1;
+        let outcome =
+            commit::put_version(self.lake.store().as_ref(), &self.root(), version, &commit_id, &actions).await?;
+        if outcome == (CommitOutcome::Committed { version })
+            && version.is_multiple_of(COMMITS_PER_CHECKPOINT)
+            && let Err(error) = self.checkpoint(version).await
+        {
+            // It saves readers time; without it the table is as right as with it.
+            tracing::warn!(%error, version, table = %self.root(), "could not write a checkpoint");
+        }
+        Ok(outcome)
+    }
+
+    /// Writes a checkpoint of a version, so that readers need not read the commits up to it.
+    pub async fn checkpoint(&self, version: u64) -> Result<()> {
+        let root = self.root();
+        let url = delta_url(&root)?;
+        let table = DeltaTableBuilder::from_url(url.clone())
+            .map_err(|source| delta_error("open", &root, source))?
+            .with_storage_backend(self.lake.store(), url)
+            .with_version(version)
+            .load()
+            .await
+            .map_err(|source| delta_error("open", &root, source))?;
+        deltalake_core::checkpoints::create_checkpoint(&table, None)
+            .await
+            .map_err(|source| delta_error("write a checkpoint of", &root, source))
+    }
+}
+
+/// Opens a table for writing, creating it when it does not exist.
+///
+/// Two creators race for version 0: the loser reads what the winner wrote.
+pub(crate) async fn open_or_create(lake: &Lake, tenant: TenantId, table: TableName) -> Result<DeltaTableHandle> {
+    let handle = DeltaTableHandle { lake: lake.clone(), tenant, table };
+    if lake.snapshot(&tenant, table).await?.is_none() {
+        let now_micros = lake.clock().now_micros();
+        let commit_id = lake.ids().next_id().to_string();
+        let meta_data = meta_data(table, lake.ids().next_id().to_string(), now_micros)?;
+        let actions = [
+            commit::commit_info("CREATE TABLE", BTreeMap::new(), &commit_id, now_micros),
+            Action { protocol: Some(Protocol::PLAIN), ..Action::default() },
+            Action { meta_data: Some(meta_data), ..Action::default() },
+        ];
+        match commit::put_version(lake.store().as_ref(), &handle.root(), 0, &commit_id, &actions).await? {
+            CommitOutcome::Committed { .. } | CommitOutcome::Conflicted => {}
+        }
+    }
+    Ok(handle)
+}
+
+fn meta_data(table: TableName, id: String, now_micros: i64) -> Result<MetaData> {
+    let schema = table.schema();
+    Ok(MetaData {
+        id,
+        name: Some(schema.name.to_owned()),
+        description: Some(schema.description.to_owned()),
+        format: actions::Format::default(),
+        schema_string: schema_string(&schema.arrow_schema())?,
+        partition_columns: schema.partition_by.iter().map(|&column| column.to_owned()).collect(),
+        configuration: BTreeMap::from([(
+            "delta.checkpointInterval".to_owned(),
+            COMMITS_PER_CHECKPOINT.to_string(),
+        )]),
+        created_time: Some(now_micros.div_euclid(1_000)),
+    })
+}
+
+fn schema_string(schema: &SchemaRef) -> Result<String> {
+    let schema: StructType = schema.as_ref().try_into_kernel().map_err(Error::internal)?;
+    serde_json::to_string(&schema).map_err(Error::internal)
+}
+
+/// A table's state and when it was last known to be the latest.
+#[derive(Debug, Clone)]
+pub(crate) struct Followed {
+    pub(crate) snapshot: Arc<Snapshot>,
+    refreshed_at_micros: i64,
+}
+
+/// The latest committed state, following on from `last`; `None` where there is no table.
+pub(crate) async fn follow(
+    lake: &Lake,
+    tenant: TenantId,
+    table: TableName,
+    last: Option<Followed>,
+) -> Result<Option<Followed>> {
+    let store = lake.store();
+    let root = paths::table_root(tenant, table);
+    let now_micros = lake.clock().now_micros();
+    let mut snapshot = match last {
+        Some(last) => {
+            let age_micros = now_micros.saturating_sub(last.refreshed_at_micros);
+            if age_micros > LISTING_AFTER_MICROS && next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await? {
+                replay(Arc::clone(&store), tenant, table).await?
+            } else {
+                last.snapshot
+            }
+        }
+        None if has_commits(store.as_ref(), &root).await? => replay(Arc::clone(&store), tenant, table).await?,
+        None => return Ok(None),
+    };
+    let commits = commits_after(store.as_ref(), &root, snapshot.version()).await?;
+    if !commits.is_empty() {
+        // Copies the files only if a reader still holds the snapshot.
+        Arc::make_mut(&mut snapshot).apply(commits)?;
+    }
+    Ok(Some(Followed { snapshot, refreshed_at_micros: now_micros }))
+}
+
+/// The state by the whole log: checkpoint and the commits behind it.
+async fn replay(store: Arc<dyn ObjectStore>, tenant: TenantId, table: TableName) -> Result<Arc<Snapshot>> {
+    let root = paths::table_root(tenant, table);
+    retry(|| async {
+        let url = delta_url(&root)?;
+        let log_store = DeltaTableBuilder::from_url(url.clone())
+            .and_then(|builder| builder.with_storage_backend(Arc::clone(&store), url).build_storage())
+            .map_err(|source| delta_error("open", &root, source))?;
+        let replayed = DeltaSnapshot::try_new(log_store.as_ref(), None)
+            .await
+            .map_err(|source| delta_error("open", &root, source))?;
+        check_protocol(&root, &replayed)?;
+        let mut views = replayed.file_views(log_store.as_ref(), None);
+        let mut files = Vec::new();
+        while let Some(view) = views.next().await {
+            let view = view.map_err(|source| delta_error("read the log of", &root, source))?;
+            let partition = view.partition_values_map();
+            files.push(snapshot::data_file(
+                &root,
+                &view.path(),
+                u64::try_from(view.size()).map_err(|_| Error::corrupt(&root, "a file has a negative size"))?,
+                view.modification_time(),
+                partition.get(snapshot::EVENT_DATE).and_then(Option::as_deref),
+                view.stats().as_deref(),
+            )?);
+        }
+        Ok(Arc::new(Snapshot::new(tenant, table, replayed.version(), files)))
+    })
+    .await
+}
+
+fn check_protocol(root: &Path, replayed: &DeltaSnapshot) -> Result<()> {
+    let protocol = serde_json::to_value(replayed.protocol()).map_err(Error::internal)?;
+    let protocol: Protocol = serde_json::from_value(protocol).map_err(|source| Error::corrupt(root, source))?;
+    protocol.check_readable(root)
+}
+
+/// The commits from `version + 1` on, without a gap.
+async fn commits_after(store: &dyn ObjectStore, root: &Path, version: u64) -> Result<Vec<Vec<Action>>> {
+    let mut commits = Vec::new();
+    // One request when nothing is new, few rounds when much is.
+    let mut read_ahead = 1;
+    loop {
+        let first = version + 1 + commits.len() as u64;
+        let mut round = futures::stream::iter(first..first + read_ahead)
+            .map(|version| async move {
+                let path = paths::version_file(root, version);
+                let lines = retry::read(store, &path).await?;
+                lines.map(|lines| actions::from_lines(&path, &lines)).transpose()
+            })
+            .buffered(READ_AHEAD_MAX as usize);
+        while let Some(commit) = round.next().await {
+            match commit? {
+                Some(actions) => commits.push(actions),
+                // What came after it was committed after this call began.
+                None => return Ok(commits),
+            }
+        }
+        read_ahead = (read_ahead * 2).min(READ_AHEAD_MAX);
+    }
+}
+
+/// Whether the log goes on after `version`, but not with the very next one.
+async fn next_commit_is_gone(store: &dyn ObjectStore, root: &Path, version: u64) -> Result<bool> {
+    let log = paths::delta_log(root);
+    retry(|| async {
+        let mut goes_on = false;
+        let mut listing = store.list_with_offset(Some(&log), &paths::version_file(root, version));
+        while let Some(object) = listing.try_next().await.map_err(|source| Error::store("list", &log, source))? {
+            match paths::version_of_file(&object.location) {
+                Some(next) if next == version + 1 => return Ok(false),
+                Some(later) => goes_on |= later > version,
+                None => {}
+            }
+        }
+        Ok(goes_on)
+    })
+    .await
+}
+
+/// Whether there is a table at all.
+async fn has_commits(store: &dyn ObjectStore, root: &Path) -> Result<bool> {
+    let first = paths::version_file(root, 0);
+    let log = paths::delta_log(root);
+    retry(|| async {
+        match store.head(&first).await {
+            Ok(_) => return Ok(true),
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(Error::store("read", &first, source)),
+        }
+        // Old commits may have been cleaned up behind a checkpoint.
+        let mut listing = store.list(Some(&log));
+        while let Some(object) = listing.try_next().await.map_err(|source| Error::store("list", &log, source))? {
+            if paths::version_of_file(&object.location).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+    .await
+}
+
+/// `deltalake` sees the lake's store through a scheme that it knows; the path is what counts.
+fn delta_url(root: &Path) -> Result<Url> {
+    Url::parse(&format!("memory:///{root}")).map_err(Error::internal)
+}
+
+/// A store's failure is to be tried again; what `deltalake` cannot make sense of stays so.
+fn delta_error(operation: &'static str, root: &Path, error: DeltaTableError) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(link) = cause {
+        if link.is::<object_store::Error>() {
+            return Error::Unavailable { operation, path: root.to_string(), source: Box::new(error) };
+        }
+        cause = link.source();
+    }
+    Error::corrupt(root, error)
+}

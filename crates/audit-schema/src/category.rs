@@ -1,0 +1,59 @@
+//! The category under which Live Discover lists these tables and queries.
+
+use std::sync::LazyLock;
+
+use crate::query::{self, Query};
+
+/// A named set of tables and queries.
+#[derive(Debug)]
+pub struct Category {
+    /// Stable identifier.
+    pub id: &'static str,
+    /// Name for people.
+    pub name: &'static str,
+    /// What it holds.
+    pub description: &'static str,
+}
+
+/// The category of this crate.
+pub static MICROSOFT_365_AUDIT: Category = Category {
+    id: "microsoft_365_audit",
+    name: "Microsoft 365 audit data",
+    description: "Records of the Microsoft 365 unified audit log: sign-ins, directory changes, mailboxes, files, sharing, Teams, data loss prevention, alerts and the rest.",
+};
+
+/// The bundled queries of the category, in the order of the list below.
+pub fn bundled_queries() -> &'static [Query] {
+    static QUERIES: LazyLock<Vec<Query>> = LazyLock::new(|| {
+        // A file that does not parse fails a test of this crate; it cannot be missing here.
+        FILES
+            .iter()
+            .filter_map(|(_, text)| query::parse(text).ok())
+            .collect()
+    });
+    &QUERIES
+}
+
+macro_rules! files {
+    ($($id:literal),+ $(,)?) => {
+        &[$(($id, include_str!(concat!("../queries/", $id, ".sql")))),+]
+    };
+}
+
+/// Identifier and text of each file in `queries/`.
+pub(crate) const FILES: &[(&str, &str)] = files![
+    "records_by_day_and_workload",
+    "records_by_record_type",
+    "top_operations",
+    "top_users",
+    "top_source_addresses",
+    "failed_sign_ins_by_user",
+    "sign_ins_by_user_agent",
+    "role_changes",
+    "application_consents",
+    "inbox_rules",
+    "mailbox_items_accessed",
+    "file_downloads_by_user",
+    "sharing_links",
+    "alerts_by_severity",
+];

@@ -1,0 +1,66 @@
+//! Columns of `m365_content`.
+
+use crate::column::{Column, ColumnType::*};
+
+pub(super) const COLUMNS: &[Column] = &[
+    Column::added(
+        "tenant_id",
+        Text,
+        "Tenant: GUID in lower case, or `unknown`",
+    ),
+    Column::added(
+        "source",
+        Text,
+        "Name of the file or object, or the content URI",
+    ),
+    Column::added(
+        "form",
+        Text,
+        "How it was read: content_blob, ndjson, search_unified_audit_log_csv, search_unified_audit_log_json, purview_csv or graph_json",
+    ),
+    Column::added("content_type", Text, "Content type of the feed"),
+    Column::added("content_id", Text, "Content id of the feed"),
+    Column::added("state", Text, "listed, stored, expired or lost"),
+    Column::added("state_at", Time, "When it reached that state"),
+    Column::added(
+        "size_bytes",
+        Integer,
+        "Size as it lay in storage, compressed if it was",
+    )
+    .with_unit("bytes"),
+    Column::added("sha256", Text, "SHA-256 of those bytes, hexadecimal"),
+    Column::added(
+        "held",
+        Integer,
+        "Records and rejects that were found in it for this tenant",
+    ),
+    Column::added("records", Integer, "Rows that it added"),
+    Column::added(
+        "duplicates",
+        Integer,
+        "Records that were in the lake already",
+    ),
+    Column::added("rejects", Integer, "Parts that are no record"),
+    Column::added(
+        "first_creation_time",
+        Time,
+        "Earliest `creation_time` in it",
+    ),
+    Column::added("last_creation_time", Time, "Latest `creation_time` in it"),
+    Column::added(
+        "content_created",
+        Time,
+        "When Microsoft made the content blob",
+    ),
+    Column::added(
+        "content_expiration",
+        Time,
+        "When Microsoft deletes the content blob",
+    ),
+    Column::added(
+        "audit_version",
+        Integer,
+        "Delta version of m365_audit that completed it",
+    ),
+    Column::added("reason", Text, "Why it expired or was lost"),
+];

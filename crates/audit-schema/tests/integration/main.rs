@@ -1,0 +1,8 @@
+//! Tests of the schema's definitions as its users see them.
+
+mod codes;
+mod columns;
+mod coverage;
+mod decisions;
+mod docs;
+mod views;

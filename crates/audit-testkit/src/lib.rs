@@ -1,0 +1,14 @@
+//! Tools for tests, benchmarks and the demo: a generator of audit records, an object store that
+//! fails as told, a clock that stands still.
+//!
+//! The crate knows object stores and bytes, and none of the project's own types, so that the unit
+//! tests of every other crate may use it.
+
+mod clock;
+mod faulty;
+mod generator;
+mod random;
+
+pub use clock::ManualClock;
+pub use faulty::{Fault, FaultKind, FaultTrigger, FaultyStore, Operation, RequestCounts};
+pub use generator::{ContentBlob, Counts, Generator, GeneratorOptions, Story};
