@@ -2,11 +2,14 @@
 //! and into the lake.
 //!
 //! Two layers without I/O or runtime: [`envelope`] finds the records in an input, [`decode`] turns
-//! them into columns; `identity` says when two texts are the same record.
+//! them into columns; [`canonical`] says when two texts are the same record. The feature `pipeline` adds
+//! the module `pipeline`, from files and objects to the lake.
 
 pub mod decode;
 pub mod envelope;
 mod identity;
+#[cfg(feature = "pipeline")]
+pub mod pipeline;
 mod reject;
 
 pub use identity::canonical;

@@ -53,7 +53,11 @@ pub(crate) struct Protocol {
 
 impl Protocol {
     /// What any Delta reader and writer understands.
-    pub(crate) const PLAIN: Self = Self { min_reader_version: 1, min_writer_version: 2, reader_features: Vec::new() };
+    pub(crate) const PLAIN: Self = Self {
+        min_reader_version: 1,
+        min_writer_version: 2,
+        reader_features: Vec::new(),
+    };
 
     /// Fails where reading the files as plain Parquet would be wrong.
     pub(crate) fn check_readable(&self, table_root: &Path) -> Result<()> {
@@ -69,7 +73,11 @@ impl Protocol {
     /// Features that change the log's checkpoints but not what a data file means.
     fn readable_features(&self) -> bool {
         const HARMLESS: [&str; 2] = ["v2Checkpoint", "vacuumProtocolCheck"];
-        self.min_reader_version == 3 && self.reader_features.iter().all(|feature| HARMLESS.contains(&feature.as_str()))
+        self.min_reader_version == 3
+            && self
+                .reader_features
+                .iter()
+                .all(|feature| HARMLESS.contains(&feature.as_str()))
     }
 }
 
@@ -101,7 +109,10 @@ pub(crate) struct Format {
 
 impl Default for Format {
     fn default() -> Self {
-        Self { provider: "parquet".to_owned(), options: BTreeMap::new() }
+        Self {
+            provider: "parquet".to_owned(),
+            options: BTreeMap::new(),
+        }
     }
 }
 

@@ -63,12 +63,18 @@ pub(crate) async fn put_version(
     let lines = bytes::Bytes::from(actions::to_lines(actions)?);
     let mut attempt = 1;
     loop {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
         let error = match store.put_opts(&path, lines.clone().into(), options).await {
             Ok(_) => return Ok(CommitOutcome::Committed { version }),
             Err(source) => source,
         };
-        let exists = matches!(error, object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. });
+        let exists = matches!(
+            error,
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
+        );
         let error = Error::store("commit", &path, error);
         if !exists && !error.is_transient() {
             return Err(error);
@@ -118,13 +124,21 @@ pub(crate) fn commit_info(
 pub(crate) fn add(table: TableName, file: &NewFile) -> Result<Action> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=-_.".contains(&byte);
     if file.path.is_empty() || !file.path.bytes().all(plain) {
-        return Err(Error::invalid(format!("`{}` is no path of a data file", file.path)));
+        return Err(Error::invalid(format!(
+            "`{}` is no path of a data file",
+            file.path
+        )));
     }
     let partition_values = match (table.schema().partition_by, file.event_date) {
-        (Some(_), Some(days)) => BTreeMap::from([(EVENT_DATE.to_owned(), Some(format_date(days)?))]),
+        (Some(_), Some(days)) => {
+            BTreeMap::from([(EVENT_DATE.to_owned(), Some(format_date(days)?))])
+        }
         (None, None) => BTreeMap::new(),
         (Some(_), None) | (None, Some(_)) => {
-            return Err(Error::invalid(format!("the partition of `{}` does not fit the table {table}", file.path)));
+            return Err(Error::invalid(format!(
+                "the partition of `{}` does not fit the table {table}",
+                file.path
+            )));
         }
     };
     Ok(Action {

@@ -47,9 +47,17 @@ pub(crate) fn encode(
     bloom: &str,
     threads: NonZeroUsize,
 ) -> Result<Bytes, ParquetError> {
-    let columns: Vec<(FieldRef, Vec<ArrayRef>)> =
-        schema.fields().iter().filter_map(|field| column(field, batches, order)).collect();
-    let file_schema = Arc::new(Schema::new(columns.iter().map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()));
+    let columns: Vec<(FieldRef, Vec<ArrayRef>)> = schema
+        .fields()
+        .iter()
+        .filter_map(|field| column(field, batches, order))
+        .collect();
+    let file_schema = Arc::new(Schema::new(
+        columns
+            .iter()
+            .map(|(field, _)| Arc::clone(field))
+            .collect::<Vec<_>>(),
+    ));
     let properties = properties(&file_schema, sorted_by, bloom, order.len());
     let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&file_schema), Some(properties))?;
     let (mut file, factory) = writer.into_serialized_writer()?;
@@ -59,14 +67,23 @@ pub(crate) fn encode(
             .iter()
             .map(|(field, arrays)| {
                 let writers = writers.by_ref().take(leaves(field.data_type())).collect();
-                Mutex::new(Task { field, arrays, writers, done: None })
+                Mutex::new(Task {
+                    field,
+                    arrays,
+                    writers,
+                    done: None,
+                })
             })
             .collect::<Vec<_>>();
         run(&tasks, rows, threads);
         let mut group = file.next_row_group()?;
         for task in tasks {
-            let task = task.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let chunks = task.done.ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
+            let task = task
+                .into_inner()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let chunks = task
+                .done
+                .ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
             for chunk in chunks {
                 chunk.append_to_row_group(&mut group)?;
             }
@@ -77,17 +94,29 @@ pub(crate) fn encode(
 }
 
 /// A column's arrays, one for each batch; `None` if no row of the file has a value.
-fn column(field: &FieldRef, batches: &[RecordBatch], order: &[RowIndex]) -> Option<(FieldRef, Vec<ArrayRef>)> {
-    let arrays: Vec<Option<&ArrayRef>> = batches.iter().map(|batch| batch.column_by_name(field.name())).collect();
+fn column(
+    field: &FieldRef,
+    batches: &[RecordBatch],
+    order: &[RowIndex],
+) -> Option<(FieldRef, Vec<ArrayRef>)> {
+    let arrays: Vec<Option<&ArrayRef>> = batches
+        .iter()
+        .map(|batch| batch.column_by_name(field.name()))
+        .collect();
     if arrays.iter().all(Option::is_none) {
         return None;
     }
-    let has_value = order.iter().any(|&(batch, row)| arrays[batch].is_some_and(|array| array.is_valid(row)));
+    let has_value = order
+        .iter()
+        .any(|&(batch, row)| arrays[batch].is_some_and(|array| array.is_valid(row)));
     has_value.then(|| {
-        let arrays = arrays.iter().zip(batches).map(|(array, batch)| match array {
-            Some(array) => Arc::clone(array),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
+        let arrays = arrays
+            .iter()
+            .zip(batches)
+            .map(|(array, batch)| match array {
+                Some(array) => Arc::clone(array),
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            });
         (Arc::clone(field), arrays.collect())
     })
 }
@@ -112,11 +141,17 @@ impl Task<'_> {
     fn run(&mut self, rows: &[RowIndex]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let arrays: Vec<&dyn Array> = self.arrays.iter().map(AsRef::as_ref).collect();
         let array = interleave(&arrays, rows)?;
-        for (leaf, writer) in compute_leaves(self.field, &array)?.iter().zip(&mut self.writers) {
+        for (leaf, writer) in compute_leaves(self.field, &array)?
+            .iter()
+            .zip(&mut self.writers)
+        {
             writer.write(leaf)?;
         }
         drop(array);
-        self.writers.drain(..).map(ArrowColumnWriter::close).collect()
+        self.writers
+            .drain(..)
+            .map(ArrowColumnWriter::close)
+            .collect()
     }
 }
 
@@ -145,13 +180,21 @@ fn run(tasks: &[Mutex<Task<'_>>], rows: &[RowIndex], threads: NonZeroUsize) {
     });
 }
 
-fn properties(schema: &Schema, sorted_by: Option<&str>, bloom: &str, rows: usize) -> WriterProperties {
+fn properties(
+    schema: &Schema,
+    sorted_by: Option<&str>,
+    bloom: &str,
+    rows: usize,
+) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
     if let Some(at) = sorted_by.and_then(|name| schema.index_of(name).ok()) {
-        let leaves_before: usize = schema.fields()[..at].iter().map(|field| leaves(field.data_type())).sum();
+        let leaves_before: usize = schema.fields()[..at]
+            .iter()
+            .map(|field| leaves(field.data_type()))
+            .sum();
         properties = properties.set_sorting_columns(Some(vec![SortingColumn {
             column_idx: leaves_before as i32,
             descending: false,
@@ -161,7 +204,8 @@ fn properties(schema: &Schema, sorted_by: Option<&str>, bloom: &str, rows: usize
     for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
         if LONG_TEXTS.contains(&field.name().as_str()) {
-            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         if UNIQUE_TEXTS.contains(&field.name().as_str()) {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);

@@ -26,7 +26,9 @@ pub enum Error {
         what: String,
     },
     /// Another writer was first, again and again: try later.
-    #[error("other writers kept committing to `{table}` of tenant {tenant}: gave up after {attempts} attempts")]
+    #[error(
+        "other writers kept committing to `{table}` of tenant {tenant}: gave up after {attempts} attempts"
+    )]
     Conflict {
         /// Whose table.
         tenant: TenantId,
@@ -64,36 +66,65 @@ pub enum Error {
 impl Error {
     #[cold]
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::InvalidInput { message: message.into() }
+        Self::InvalidInput {
+            message: message.into(),
+        }
     }
 
     #[cold]
     pub(crate) fn corrupt(path: &Path, message: impl ToString) -> Self {
-        Self::Corrupt { path: path.to_string(), message: message.to_string() }
+        Self::Corrupt {
+            path: path.to_string(),
+            message: message.to_string(),
+        }
+    }
+
+    /// What an error of the Parquet reader on a data file means: the store's, or the file is damaged.
+    #[cold]
+    pub(crate) fn parquet(path: &Path, source: parquet::errors::ParquetError) -> Self {
+        match source {
+            parquet::errors::ParquetError::External(source) => {
+                match source.downcast::<object_store::Error>() {
+                    Ok(source) => Self::store("read", path, *source),
+                    Err(source) => Self::corrupt(path, source),
+                }
+            }
+            source => Self::corrupt(path, source),
+        }
     }
 
     #[cold]
     pub(crate) fn internal(message: impl ToString) -> Self {
-        Self::Internal { message: message.to_string() }
+        Self::Internal {
+            message: message.to_string(),
+        }
     }
 
     /// What a store's error on `path` means for the caller.
     #[cold]
     pub(crate) fn store(operation: &'static str, path: &Path, source: object_store::Error) -> Self {
         match source {
-            object_store::Error::NotFound { .. } => Self::NotFound { what: path.to_string() },
+            object_store::Error::NotFound { .. } => Self::NotFound {
+                what: path.to_string(),
+            },
             object_store::Error::NotSupported { .. }
             | object_store::Error::NotImplemented { .. }
             | object_store::Error::UnknownConfigurationKey { .. } => Self::InvalidInput {
                 message: format!("the object store cannot {operation} `{path}`: {source}"),
             },
-            source => Self::Unavailable { operation, path: path.to_string(), source: source.into() },
+            source => Self::Unavailable {
+                operation,
+                path: path.to_string(),
+                source: source.into(),
+            },
         }
     }
 
     /// Whether doing the same again may succeed.
     pub(crate) fn is_transient(&self) -> bool {
-        let Self::Unavailable { source, .. } = self else { return false };
+        let Self::Unavailable { source, .. } = self else {
+            return false;
+        };
         !matches!(
             source.downcast_ref::<object_store::Error>(),
             Some(

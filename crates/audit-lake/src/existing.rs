@@ -4,21 +4,25 @@
 //! `id` and the pages of `creation_time` (in the footer, kept in memory), the key columns of the
 //! pages that may match, and the text of the rows that do.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector};
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
+};
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::bloom_filter::Sbbf;
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use crate::error::{Error, Result};
+use crate::file_reader::FileReader;
 use crate::keys::{KEY_COLUMNS, Key, KeyColumns, Keys};
 use crate::snapshot::DataFile;
 
@@ -28,7 +32,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// What is kept of a data file to rule keys out.
 struct KeyFile {
     metadata: ArrowReaderMetadata,
-    /// On `id`, one a row group; `None` where the group has none.
+    /// On the key, one a row group; `None` where the group has none.
     blooms: Vec<Option<Sbbf>>,
     size_bytes: usize,
 }
@@ -51,46 +55,61 @@ impl std::fmt::Debug for KeyFiles {
 }
 
 impl KeyFiles {
-    async fn get(&self, store: &Arc<dyn ObjectStore>, file: &DataFile) -> Result<Arc<KeyFile>> {
+    async fn get(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        file: &DataFile,
+        key: &str,
+    ) -> Result<Arc<KeyFile>> {
         let cached = self.lock().files.get(&file.path).map(Arc::clone);
         if let Some(cached) = cached {
             return Ok(cached);
         }
-        let loaded = Arc::new(KeyFile::load(store, file).await?);
+        let loaded = Arc::new(KeyFile::load(store, file, key).await?);
         let mut cache = self.lock();
-        if cache.files.insert(file.path.clone(), Arc::clone(&loaded)).is_none() {
+        if cache
+            .files
+            .insert(file.path.clone(), Arc::clone(&loaded))
+            .is_none()
+        {
             cache.order.push_back(file.path.clone());
             cache.size_bytes += loaded.size_bytes;
         }
         while cache.size_bytes > CACHE_BYTES
             && let Some(oldest) = cache.order.pop_front()
         {
-            let size = cache.files.remove(&oldest).map_or(0, |file| file.size_bytes);
+            let size = cache
+                .files
+                .remove(&oldest)
+                .map_or(0, |file| file.size_bytes);
             cache.size_bytes -= size;
         }
         Ok(loaded)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-fn reader(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ParquetObjectReader {
-    ParquetObjectReader::new(Arc::clone(store), file.path.clone()).with_file_size(file.size_bytes)
-}
-
 impl KeyFile {
-    async fn load(store: &Arc<dyn ObjectStore>, file: &DataFile) -> Result<Self> {
+    async fn load(store: &Arc<dyn ObjectStore>, file: &DataFile, key: &str) -> Result<Self> {
         let corrupt = |e| Error::parquet(&file.path, e);
-        let options = ArrowReaderOptions::new().with_page_index(true);
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_options(reader(store, file), options.clone()).await.map_err(corrupt)?;
-        let id = leaf(builder.metadata(), "id");
+            ParquetRecordBatchStreamBuilder::new_with_options(FileReader::new(store, file), options.clone())
+                .await
+                .map_err(corrupt)?;
+        let id = leaf(builder.metadata(), key);
         let mut blooms = Vec::new();
         for group in 0..builder.metadata().num_row_groups() {
             blooms.push(match id {
-                Some(id) => builder.get_row_group_column_bloom_filter(group, id).await.map_err(corrupt)?,
+                Some(id) => builder
+                    .get_row_group_column_bloom_filter(group, id)
+                    .await
+                    .map_err(corrupt)?,
                 None => None,
             });
         }
@@ -103,7 +122,11 @@ impl KeyFile {
             .sum();
         let size_bytes = parquet.memory_size() + filter_bytes;
         let metadata = ArrowReaderMetadata::try_new(parquet, options).map_err(corrupt)?;
-        Ok(Self { metadata, blooms, size_bytes })
+        Ok(Self {
+            metadata,
+            blooms,
+            size_bytes,
+        })
     }
 
     /// The ranges of rows (within the group) whose time may be one of `times`, which are sorted.
@@ -111,17 +134,25 @@ impl KeyFile {
         let metadata = self.metadata.metadata();
         let rows = metadata.row_group(group).num_rows() as usize;
         let index = leaf(metadata, "creation_time").and_then(|column| {
-            let pages = metadata.offset_index()?.get(group)?.get(column)?.page_locations();
+            let pages = metadata
+                .offset_index()?
+                .get(group)?
+                .get(column)?
+                .page_locations();
             match metadata.column_index()?.get(group)?.get(column)? {
                 ColumnIndexMetaData::INT64(index) => Some((index, pages)),
                 _ => None,
             }
         });
-        let Some((index, pages)) = index else { return vec![(0, rows)] };
+        let Some((index, pages)) = index else {
+            return vec![(0, rows)];
+        };
         let mut ranges: Vec<(usize, usize)> = Vec::new();
         for (at, page) in pages.iter().enumerate() {
             let begin = page.first_row_index as usize;
-            let end = pages.get(at + 1).map_or(rows, |next| next.first_row_index as usize);
+            let end = pages
+                .get(at + 1)
+                .map_or(rows, |next| next.first_row_index as usize);
             let may_match = match (index.min_values().get(at), index.max_values().get(at)) {
                 (Some(&min), Some(&max)) => {
                     let first = times.partition_point(|&time| time < min);
@@ -141,12 +172,19 @@ impl KeyFile {
 }
 
 fn leaf(metadata: &parquet::file::metadata::ParquetMetaData, name: &str) -> Option<usize> {
-    metadata.file_metadata().schema_descr().columns().iter().position(|column| column.path().string() == name)
+    metadata
+        .file_metadata()
+        .schema_descr()
+        .columns()
+        .iter()
+        .position(|column| column.path().string() == name)
 }
 
 /// Whether the filter may hold the id in a letter case that systems write.
 fn may_hold(bloom: &Sbbf, id: &str) -> bool {
-    bloom.check(id) || bloom.check(id.to_ascii_lowercase().as_str()) || bloom.check(id.to_ascii_uppercase().as_str())
+    bloom.check(id)
+        || bloom.check(id.to_ascii_lowercase().as_str())
+        || bloom.check(id.to_ascii_uppercase().as_str())
 }
 
 /// Tells `keys` which of its records are in `file`. `probes` are those whose time the file covers.
@@ -157,7 +195,7 @@ pub(crate) async fn look_up(
     probes: &[usize],
     keys: &mut Keys<'_>,
 ) -> Result<()> {
-    let key_file = cache.get(store, file).await?;
+    let key_file = cache.get(store, file, "id").await?;
     for group in 0..key_file.metadata.metadata().num_row_groups() {
         let mut times: Vec<i64> = probes
             .iter()
@@ -194,7 +232,11 @@ async fn find_rows(
     let mut stream = select(store, file, key_file, group, pages, &KEY_COLUMNS)?;
     let mut positions = pages.iter().flat_map(|&(begin, end)| begin..end);
     let mut found = Vec::new();
-    while let Some(batch) = stream.try_next().await.map_err(|e| Error::parquet(&file.path, e))? {
+    while let Some(batch) = stream
+        .try_next()
+        .await
+        .map_err(|e| Error::parquet(&file.path, e))?
+    {
         let columns = KeyColumns::of(&batch)?;
         for (row, position) in (0..batch.num_rows()).zip(positions.by_ref()) {
             let key: Key<'_> = columns.key(row);
@@ -223,19 +265,29 @@ async fn read_texts(
     }
     let mut stream = select(store, file, key_file, group, &ranges, &["raw", "variant"])?;
     let mut found = found.iter();
-    while let Some(batch) = stream.try_next().await.map_err(|e| Error::parquet(&file.path, e))? {
-        let raw = batch.column_by_name("raw").and_then(|array| array.as_string_opt::<i32>());
+    while let Some(batch) = stream
+        .try_next()
+        .await
+        .map_err(|e| Error::parquet(&file.path, e))?
+    {
+        let raw = batch
+            .column_by_name("raw")
+            .and_then(|array| array.as_string_opt::<i32>());
         let raw = raw.ok_or_else(|| Error::corrupt(&file.path, "no text column `raw`"))?;
-        let variant = batch.column_by_name("variant").and_then(|array| array.as_primitive_opt::<Int64Type>());
+        let variant = batch
+            .column_by_name("variant")
+            .and_then(|array| array.as_primitive_opt::<Int64Type>());
         for (row, (_, group)) in (0..batch.num_rows()).zip(found.by_ref()) {
-            let variant = variant.filter(|array| array.is_valid(row)).map_or(0, |array| array.value(row));
+            let variant = variant
+                .filter(|array| array.is_valid(row))
+                .map_or(0, |array| array.value(row));
             keys.exists(*group, raw.value(row), variant);
         }
     }
     Ok(())
 }
 
-type Stream = parquet::arrow::async_reader::ParquetRecordBatchStream<ParquetObjectReader>;
+type Stream = ParquetRecordBatchStream<FileReader>;
 
 /// Reads columns of row ranges (within the group, in order, apart).
 fn select(
@@ -255,11 +307,65 @@ fn select(
     }
     let schema = key_file.metadata.metadata().file_metadata().schema_descr();
     let mask = ProjectionMask::columns(schema, columns.iter().copied());
-    ParquetRecordBatchStreamBuilder::new_with_metadata(reader(store, file), key_file.metadata.clone())
-        .with_projection(mask)
-        .with_row_groups(vec![group])
-        .with_row_selection(RowSelection::from(selectors))
-        .with_batch_size(8192)
-        .build()
-        .map_err(|e| Error::parquet(&file.path, e))
+    ParquetRecordBatchStreamBuilder::new_with_metadata(
+        FileReader::new(store, file),
+        key_file.metadata.clone(),
+    )
+    .with_projection(mask)
+    .with_row_groups(vec![group])
+    .with_row_selection(RowSelection::from(selectors))
+    .with_batch_size(8192)
+    .build()
+    .map_err(|e| Error::parquet(&file.path, e))
+}
+
+/// Adds to `known` the keys of `rows` (its text column `key`) that the file has.
+pub(crate) async fn known_keys(
+    cache: &KeyFiles,
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+    rows: &RecordBatch,
+    key: &str,
+    known: &mut HashSet<String>,
+) -> Result<()> {
+    let keys = key_column(rows, key)?;
+    let key_file = cache.get(store, file, key).await?;
+    for group in 0..key_file.metadata.metadata().num_row_groups() {
+        let may_hold = |value: &str| {
+            key_file.blooms[group]
+                .as_ref()
+                .is_none_or(|bloom| bloom.check(value))
+        };
+        let wanted: HashSet<&str> = (0..keys.len())
+            .map(|row| keys.value(row))
+            .filter(|key| may_hold(key))
+            .collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let all = key_file.metadata.metadata().row_group(group).num_rows() as usize;
+        let mut stream = select(store, file, &key_file, group, &[(0, all)], &[key])?;
+        while let Some(batch) = stream
+            .try_next()
+            .await
+            .map_err(|e| Error::parquet(&file.path, e))?
+        {
+            let found = key_column(&batch, key)?;
+            known.extend(
+                (0..found.len())
+                    .map(|row| found.value(row))
+                    .filter(|key| wanted.contains(key))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A text column without nulls.
+pub(crate) fn key_column<'a>(rows: &'a RecordBatch, key: &str) -> Result<&'a StringArray> {
+    rows.column_by_name(key)
+        .and_then(|array| array.as_string_opt())
+        .filter(|array| array.null_count() == 0)
+        .ok_or_else(|| Error::internal(format!("rows without a key `{key}`")))
 }

@@ -4,10 +4,12 @@
 //! `creation_time`; its content is compared only where a key is met again. A record without `id`
 //! is known by its content alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use hashbrown::HashTable;
 
@@ -47,7 +49,8 @@ impl<'a> KeyColumns<'a> {
             .ok_or_else(|| Error::internal("a batch of records without creation_time"))?;
         Ok(Self {
             id: column("id").and_then(|array| array.as_string_opt()),
-            record_type: column("record_type").and_then(|array| array.as_primitive_opt::<Int64Type>()),
+            record_type: column("record_type")
+                .and_then(|array| array.as_primitive_opt::<Int64Type>()),
             operation: column("operation").and_then(|array| array.as_string_opt()),
             creation_time,
         })
@@ -56,7 +59,10 @@ impl<'a> KeyColumns<'a> {
     pub(crate) fn key(&self, row: usize) -> Key<'a> {
         Key {
             id: text(self.id, row).filter(|id| !id.is_empty()),
-            record_type: self.record_type.filter(|array| array.is_valid(row)).map(|array| array.value(row)),
+            record_type: self
+                .record_type
+                .filter(|array| array.is_valid(row))
+                .map(|array| array.value(row)),
             operation: text(self.operation, row),
             creation_time: self.creation_time.value(row),
         }
@@ -64,7 +70,9 @@ impl<'a> KeyColumns<'a> {
 }
 
 fn text(array: Option<&StringArray>, row: usize) -> Option<&str> {
-    array.filter(|array| array.is_valid(row)).map(|array| array.value(row))
+    array
+        .filter(|array| array.is_valid(row))
+        .map(|array| array.value(row))
 }
 
 impl Key<'_> {
@@ -137,7 +145,10 @@ pub(crate) struct NewRow {
 impl<'a> Keys<'a> {
     /// Groups the rows of `batches` by key, the same records once.
     pub(crate) fn of(batches: &'a [RecordBatch], canonical: Canonical) -> Result<Self, Error> {
-        let columns = batches.iter().map(KeyColumns::of).collect::<Result<_, _>>()?;
+        let columns = batches
+            .iter()
+            .map(KeyColumns::of)
+            .collect::<Result<_, _>>()?;
         let raw = batches
             .iter()
             .map(|batch| {
@@ -167,10 +178,18 @@ impl<'a> Keys<'a> {
     fn insert(&mut self, row: RowIndex) {
         let key = self.key(row);
         let hash = key.hash(&self.state);
-        match self.table.find(hash, |&group| self.key(self.groups[group].first).same(&key)).copied() {
+        match self
+            .table
+            .find(hash, |&group| self.key(self.groups[group].first).same(&key))
+            .copied()
+        {
             None => {
                 let group = self.groups.len();
-                self.groups.push(Group { first: row, known: None, contents: None });
+                self.groups.push(Group {
+                    first: row,
+                    known: None,
+                    contents: None,
+                });
                 let (columns, groups, state) = (&self.columns, &self.groups, &self.state);
                 self.table.insert_unique(hash, group, |&group| {
                     let (batch, row) = groups[group].first;
@@ -212,7 +231,10 @@ impl<'a> Keys<'a> {
 
     /// The rows of a group's first members: what to look for in the lake.
     pub(crate) fn firsts(&self) -> impl Iterator<Item = (usize, Key<'_>)> {
-        self.groups.iter().enumerate().map(|(group, g)| (group, self.key(g.first)))
+        self.groups
+            .iter()
+            .enumerate()
+            .map(|(group, g)| (group, self.key(g.first)))
     }
 
     /// The key of a group.
@@ -223,7 +245,9 @@ impl<'a> Keys<'a> {
     /// The group with this key.
     pub(crate) fn find(&self, key: &Key<'_>) -> Option<usize> {
         let hash = key.hash(&self.state);
-        self.table.find(hash, |&group| self.key(self.groups[group].first).same(key)).copied()
+        self.table
+            .find(hash, |&group| self.key(self.groups[group].first).same(key))
+            .copied()
     }
 
     /// Says that the lake has this text under the group's key.
@@ -248,13 +272,24 @@ impl<'a> Keys<'a> {
             let creation_time = key.creation_time;
             match &group.contents {
                 None if group.known.is_some() => {}
-                None => rows.push(NewRow { row: group.first, creation_time, variant: 0 }),
+                None => rows.push(NewRow {
+                    row: group.first,
+                    creation_time,
+                    variant: 0,
+                }),
                 Some(contents) => {
-                    let lacking = contents.new.iter().filter(|(_, content)| !contents.existing.contains(content));
+                    let lacking = contents
+                        .new
+                        .iter()
+                        .filter(|(_, content)| !contents.existing.contains(content));
                     for ((row, _), variant) in lacking.zip(contents.next_variant..) {
                         // Without an id, each content is a record of its own.
                         let variant = if key.id.is_some() { variant } else { 0 };
-                        rows.push(NewRow { row: *row, creation_time, variant });
+                        rows.push(NewRow {
+                            row: *row,
+                            creation_time,
+                            variant,
+                        });
                     }
                 }
             }

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
 use crate::error::{Error, Result};
+use crate::existing::KeyFiles;
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
 use crate::table::{self, DeltaTableHandle, Followed};
@@ -36,13 +37,21 @@ pub struct LakeOptions {
 
 impl Default for LakeOptions {
     fn default() -> Self {
-        Self { store_options: Vec::new(), clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+        Self {
+            store_options: Vec::new(),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+        }
     }
 }
 
 impl fmt::Debug for LakeOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<&str> = self.store_options.iter().map(|(key, _)| key.as_str()).collect();
+        let keys: Vec<&str> = self
+            .store_options
+            .iter()
+            .map(|(key, _)| key.as_str())
+            .collect();
         formatter
             .debug_struct("LakeOptions")
             .field("store_options", &keys)
@@ -80,6 +89,7 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     options: LakeOptions,
     tables: Mutex<HashMap<(TenantId, TableName), Slot>>,
+    key_files: KeyFiles,
 }
 
 /// One refresh of a table at a time; the others wait for its result and look again.
@@ -102,13 +112,17 @@ impl Lake {
     pub async fn open(url: &str, options: LakeOptions) -> Result<Self> {
         let location = location(url)?;
         if let Some(folder) = location.folder.as_ref().filter(|folder| !folder.is_dir()) {
-            return Err(Error::NotFound { what: format!("the lake `{}`", folder.display()) });
+            return Err(Error::NotFound {
+                what: format!("the lake `{}`", folder.display()),
+            });
         }
         let lake = Self::at(location, options)?;
         if lake.read_lake_file().await? {
             Ok(lake)
         } else {
-            Err(Error::NotFound { what: format!("the lake `{url}`") })
+            Err(Error::NotFound {
+                what: format!("the lake `{url}`"),
+            })
         }
     }
 
@@ -132,7 +146,11 @@ impl Lake {
     /// Opens the lake at the root of a store, making it first where there is none.
     ///
     /// `url` names the lake to people; nothing is read through it.
-    pub async fn with_store(store: Arc<dyn ObjectStore>, url: Url, options: LakeOptions) -> Result<Self> {
+    pub async fn with_store(
+        store: Arc<dyn ObjectStore>,
+        url: Url,
+        options: LakeOptions,
+    ) -> Result<Self> {
         Self::new(store, url, options).created().await
     }
 
@@ -154,7 +172,11 @@ impl Lake {
             listed.map_err(|source| Error::store("list", &prefix, source))
         })
         .await?;
-        let mut tenants: Vec<TenantId> = listing.common_prefixes.iter().filter_map(paths::tenant_of_prefix).collect();
+        let mut tenants: Vec<TenantId> = listing
+            .common_prefixes
+            .iter()
+            .filter_map(paths::tenant_of_prefix)
+            .collect();
         tenants.sort_unstable();
         Ok(tenants)
     }
@@ -162,24 +184,43 @@ impl Lake {
     /// The latest committed state of a table; `None` where the tenant has no such table.
     ///
     /// Sees every commit that was made before the call. Costs one small request when nothing is new.
-    pub async fn snapshot(&self, tenant: &TenantId, table: TableName) -> Result<Option<Arc<Snapshot>>> {
+    pub async fn snapshot(
+        &self,
+        tenant: &TenantId,
+        table: TableName,
+    ) -> Result<Option<Arc<Snapshot>>> {
         let slot = {
-            let mut tables = self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tables = self
+                .inner
+                .tables
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             Arc::clone(tables.entry((*tenant, table)).or_default())
         };
         let mut followed = slot.lock().await;
         // Taken out so that the snapshot is ours alone, and forgotten when following it fails.
         let last = followed.take();
         *followed = table::follow(self, *tenant, table, last).await?;
-        Ok(followed.as_ref().map(|followed| Arc::clone(&followed.snapshot)))
+        Ok(followed
+            .as_ref()
+            .map(|followed| Arc::clone(&followed.snapshot)))
     }
 
     /// Opens a table for writing, creating it where the tenant has none.
-    pub async fn open_or_create_table(&self, tenant: TenantId, table: TableName) -> Result<DeltaTableHandle> {
+    pub async fn open_or_create_table(
+        &self,
+        tenant: TenantId,
+        table: TableName,
+    ) -> Result<DeltaTableHandle> {
         table::open_or_create(self, tenant, table).await
     }
 
-    pub(crate) fn clock(&self) -> &dyn Clock {
+    pub(crate) fn key_files(&self) -> &KeyFiles {
+        &self.inner.key_files
+    }
+
+    /// Where the lake's times come from.
+    pub fn clock(&self) -> &dyn Clock {
         self.inner.options.clock.as_ref()
     }
 
@@ -188,7 +229,15 @@ impl Lake {
     }
 
     fn new(store: Arc<dyn ObjectStore>, url: Url, options: LakeOptions) -> Self {
-        Self { inner: Arc::new(Inner { url, store, options, tables: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                url,
+                store,
+                options,
+                tables: Mutex::default(),
+                key_files: KeyFiles::default(),
+            }),
+        }
     }
 
     fn at(location: Location, options: LakeOptions) -> Result<Self> {
@@ -199,9 +248,14 @@ impl Lake {
             ),
             None if location.url.scheme() == "memory" => Arc::new(InMemory::new()),
             None => {
-                let store_options = options.store_options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                let store_options = options
+                    .store_options
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()));
                 let (store, root) = object_store::parse_url_opts(&location.url, store_options)
-                    .map_err(|source| Error::invalid(format!("no object store for `{}`: {source}", location.url)))?;
+                    .map_err(|source| {
+                        Error::invalid(format!("no object store for `{}`: {source}", location.url))
+                    })?;
                 Arc::new(PrefixStore::new(store, root))
             }
         };
@@ -219,8 +273,16 @@ impl Lake {
         };
         let json = bytes::Bytes::from(serde_json::to_vec(&file).map_err(Error::internal)?);
         retry(|| async {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            match self.inner.store.put_opts(&path, json.clone().into(), options).await {
+            let options = PutOptions {
+                mode: PutMode::Create,
+                ..PutOptions::default()
+            };
+            match self
+                .inner
+                .store
+                .put_opts(&path, json.clone().into(), options)
+                .await
+            {
                 Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
                 Err(source) => Err(Error::store("create", &path, source)),
             }
@@ -229,7 +291,9 @@ impl Lake {
         if self.read_lake_file().await? {
             Ok(self)
         } else {
-            Err(Error::NotFound { what: path.to_string() })
+            Err(Error::NotFound {
+                what: path.to_string(),
+            })
         }
     }
 
@@ -239,7 +303,8 @@ impl Lake {
         let Some(json) = retry::read(self.inner.store.as_ref(), &path).await? else {
             return Ok(false);
         };
-        let file: LakeFile = serde_json::from_slice(&json).map_err(|source| Error::corrupt(&path, source))?;
+        let file: LakeFile =
+            serde_json::from_slice(&json).map_err(|source| Error::corrupt(&path, source))?;
         if file.format_version > FORMAT_VERSION {
             return Err(Error::invalid(format!(
                 "the lake `{}` has format version {}, made by {}; this program reads up to {FORMAT_VERSION}: use a newer one",
@@ -252,7 +317,10 @@ impl Lake {
 
 impl fmt::Debug for Lake {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Lake").field("url", &self.inner.url.as_str()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Lake")
+            .field("url", &self.inner.url.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -264,19 +332,27 @@ struct Location {
 }
 
 fn location(text: &str) -> Result<Location> {
-    let invalid = |reason: &dyn fmt::Display| Error::invalid(format!("`{text}` is no place for a lake: {reason}"));
+    let invalid = |reason: &dyn fmt::Display| {
+        Error::invalid(format!("`{text}` is no place for a lake: {reason}"))
+    };
     if text.is_empty() {
         return Err(invalid(&"it is empty"));
     }
     if let Some((scheme, _)) = text.split_once("://") {
         let url = Url::parse(text).map_err(|source| invalid(&source))?;
         let folder = match scheme {
-            "file" => Some(url.to_file_path().map_err(|()| invalid(&"a file URL has an absolute path and no host"))?),
+            "file" => Some(
+                url.to_file_path()
+                    .map_err(|()| invalid(&"a file URL has an absolute path and no host"))?,
+            ),
             _ => None,
         };
         return Ok(Location { url, folder });
     }
     let folder = std::path::absolute(text).map_err(|source| invalid(&source))?;
     let url = Url::from_file_path(&folder).map_err(|()| invalid(&"it is no absolute path"))?;
-    Ok(Location { url, folder: Some(folder) })
+    Ok(Location {
+        url,
+        folder: Some(folder),
+    })
 }

@@ -7,19 +7,27 @@
 //! This crate knows no SQL and no decoder.
 
 mod actions;
+mod append;
 mod clock;
 mod commit;
+mod data_file;
 mod error;
+mod existing;
+mod file_reader;
+mod keys;
 mod lake;
 mod paths;
 mod retry;
 mod snapshot;
+mod stats;
 mod table;
 mod tenant;
 
+pub use append::{AppendOptions, Appended, Arrival, Origin};
 pub use clock::{Clock, IdSource, RandomIds, SystemClock};
 pub use commit::{CommitOutcome, NewFile};
 pub use error::{Error, Result};
+pub use keys::Canonical;
 pub use lake::{Lake, LakeOptions};
 pub use paths::TableName;
 pub use snapshot::{DataFile, Snapshot};

@@ -67,7 +67,8 @@ pub(crate) fn tenant_of_prefix(prefix: &Path) -> Option<TenantId> {
     let (Some(tenants), Some(tenant), None) = (parts.next(), parts.next(), parts.next()) else {
         return None;
     };
-    let tenant: TenantId = (tenants.as_ref() == TENANTS).then(|| tenant.as_ref().parse().ok())??;
+    let tenant: TenantId =
+        (tenants.as_ref() == TENANTS).then(|| tenant.as_ref().parse().ok())??;
     // Only the spelling that we write: another one would be a second folder of the same tenant.
     (prefix == &tenant_root(tenant)).then_some(tenant)
 }
@@ -91,7 +92,8 @@ pub(crate) fn version_file(table_root: &Path, version: u64) -> Path {
 /// The version whose commit a file of the log is; `None` for checkpoints and what else lies there.
 pub(crate) fn version_of_file(path: &Path) -> Option<u64> {
     let digits = path.filename()?.strip_suffix(".json")?;
-    let is_version = digits.len() == VERSION_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_version =
+        digits.len() == VERSION_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_version.then(|| digits.parse().ok())?
 }
 
@@ -99,8 +101,12 @@ pub(crate) fn version_of_file(path: &Path) -> Option<u64> {
 ///
 /// The log has it URL-encoded and relative to the table.
 pub(crate) fn data_file(table_root: &Path, encoded: &str) -> Result<Path> {
-    let relative = Path::from_url_path(encoded)
-        .map_err(|source| Error::corrupt(table_root, format!("its log names the file `{encoded}`: {source}")))?;
+    let relative = Path::from_url_path(encoded).map_err(|source| {
+        Error::corrupt(
+            table_root,
+            format!("its log names the file `{encoded}`: {source}"),
+        )
+    })?;
     if encoded.contains(':') || encoded.starts_with('/') {
         return Err(Error::corrupt(
             table_root,
@@ -118,17 +124,38 @@ mod tests {
     fn names_are_read_as_they_are_written() {
         let tenant: TenantId = "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7".parse().unwrap();
         assert_eq!(tenant_of_prefix(&tenant_root(tenant)), Some(tenant));
-        assert_eq!(tenant_of_prefix(&tenant_root(TenantId::UNKNOWN)), Some(TenantId::UNKNOWN));
-        for stranger in ["tenants", "tenants/contoso.com", "tenants/UNKNOWN", "other/unknown", "tenants/unknown/m365_audit"] {
+        assert_eq!(
+            tenant_of_prefix(&tenant_root(TenantId::UNKNOWN)),
+            Some(TenantId::UNKNOWN)
+        );
+        for stranger in [
+            "tenants",
+            "tenants/contoso.com",
+            "tenants/UNKNOWN",
+            "other/unknown",
+            "tenants/unknown/m365_audit",
+        ] {
             assert_eq!(tenant_of_prefix(&Path::from(stranger)), None, "{stranger}");
         }
 
         let root = table_root(tenant, TableName::Audit);
         for version in [0, 1, 99, u64::MAX] {
-            assert_eq!(version_of_file(&version_file(&root, version)), Some(version));
+            assert_eq!(
+                version_of_file(&version_file(&root, version)),
+                Some(version)
+            );
         }
-        for stranger in ["_last_checkpoint", "00000000000000000010.checkpoint.parquet", "1.json", "0000000000000000000a.json"] {
-            assert_eq!(version_of_file(&delta_log(&root).join(stranger)), None, "{stranger}");
+        for stranger in [
+            "_last_checkpoint",
+            "00000000000000000010.checkpoint.parquet",
+            "1.json",
+            "0000000000000000000a.json",
+        ] {
+            assert_eq!(
+                version_of_file(&delta_log(&root).join(stranger)),
+                None,
+                "{stranger}"
+            );
         }
     }
 
@@ -136,8 +163,16 @@ mod tests {
     fn files_stay_in_their_table() {
         let root = table_root(TenantId::UNKNOWN, TableName::Audit);
         let inside = data_file(&root, "event_date=2024-01-31/a%20b.parquet").unwrap();
-        assert_eq!(inside.as_ref(), "tenants/unknown/m365_audit/event_date=2024-01-31/a b.parquet");
-        for outside in ["../m365_audit2/a.parquet", "s3://bucket/a.parquet", "/a.parquet", "a%2F..%2F..%2Fb.parquet"] {
+        assert_eq!(
+            inside.as_ref(),
+            "tenants/unknown/m365_audit/event_date=2024-01-31/a b.parquet"
+        );
+        for outside in [
+            "../m365_audit2/a.parquet",
+            "s3://bucket/a.parquet",
+            "/a.parquet",
+            "a%2F..%2F..%2Fb.parquet",
+        ] {
             assert!(data_file(&root, outside).is_err(), "{outside}");
         }
     }

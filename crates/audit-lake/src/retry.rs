@@ -37,14 +37,23 @@ pub(crate) async fn pause(attempt: u32) {
 }
 
 /// The object's bytes, or `None` where there is no object.
-pub(crate) async fn read(store: &dyn object_store::ObjectStore, path: &Path) -> Result<Option<bytes::Bytes>> {
+pub(crate) async fn read(
+    store: &dyn object_store::ObjectStore,
+    path: &Path,
+) -> Result<Option<bytes::Bytes>> {
     retry(|| async {
-        let got = match store.get_opts(path, object_store::GetOptions::default()).await {
+        let got = match store
+            .get_opts(path, object_store::GetOptions::default())
+            .await
+        {
             Ok(got) => got,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(Error::store("read", path, source)),
         };
-        got.bytes().await.map(Some).map_err(|source| Error::store("read", path, source))
+        got.bytes()
+            .await
+            .map(Some)
+            .map_err(|source| Error::store("read", path, source))
     })
     .await
 }

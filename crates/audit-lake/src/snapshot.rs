@@ -74,9 +74,19 @@ impl Snapshot {
         self.files.iter().map(|file| file.size_bytes).sum()
     }
 
-    pub(crate) fn new(tenant: TenantId, table: TableName, version: u64, mut files: Vec<DataFile>) -> Self {
+    pub(crate) fn new(
+        tenant: TenantId,
+        table: TableName,
+        version: u64,
+        mut files: Vec<DataFile>,
+    ) -> Self {
         sort(&mut files);
-        Self { tenant, table, version, files }
+        Self {
+            tenant,
+            table,
+            version,
+            files,
+        }
     }
 
     /// Becomes the state after the commits that follow, in order, each with the actions of its file.
@@ -112,7 +122,11 @@ impl Snapshot {
 }
 
 fn order(file: &DataFile) -> (Option<i32>, Option<i64>, &str) {
-    (file.event_date, file.creation_time.map(|(min, _)| min), file.path.as_ref())
+    (
+        file.event_date,
+        file.creation_time.map(|(min, _)| min),
+        file.path.as_ref(),
+    )
 }
 
 fn sort(files: &mut [DataFile]) {
@@ -127,7 +141,14 @@ fn data_file_of_add(table_root: &Path, add: &Add) -> Result<DataFile> {
         )));
     }
     let event_date = add.partition_values.get(EVENT_DATE).cloned().flatten();
-    data_file(table_root, &add.path, add.size, add.modification_time, event_date.as_deref(), add.stats.as_deref())
+    data_file(
+        table_root,
+        &add.path,
+        add.size,
+        add.modification_time,
+        event_date.as_deref(),
+        add.stats.as_deref(),
+    )
 }
 
 pub(crate) const EVENT_DATE: &str = "event_date";
@@ -143,27 +164,38 @@ pub(crate) fn data_file(
 ) -> Result<DataFile> {
     let path = paths::data_file(table_root, encoded_path)?;
     let stats: Stats = match stats {
-        Some(json) => {
-            serde_json::from_str(json).map_err(|source| Error::corrupt(&path, format!("its statistics: {source}")))?
-        }
+        Some(json) => serde_json::from_str(json)
+            .map_err(|source| Error::corrupt(&path, format!("its statistics: {source}")))?,
         None => Stats::default(),
     };
-    let event_date = match event_date {
-        Some(text) => Some(
-            parse_date(text).ok_or_else(|| Error::corrupt(&path, format!("its partition `{text}` is no date")))?,
-        ),
-        None => None,
-    };
+    let event_date =
+        match event_date {
+            Some(text) => Some(parse_date(text).ok_or_else(|| {
+                Error::corrupt(&path, format!("its partition `{text}` is no date"))
+            })?),
+            None => None,
+        };
     Ok(DataFile {
         size_bytes,
         // Another program's file may come without statistics; its rows are found when it is read.
         rows: stats.num_records.unwrap_or(0),
         event_date,
         creation_time: both(
-            stats.min_values.creation_time.as_deref().and_then(lower_bound_micros),
-            stats.max_values.creation_time.as_deref().and_then(upper_bound_micros),
+            stats
+                .min_values
+                .creation_time
+                .as_deref()
+                .and_then(lower_bound_micros),
+            stats
+                .max_values
+                .creation_time
+                .as_deref()
+                .and_then(upper_bound_micros),
         ),
-        ingest_sequence: both(stats.min_values.ingest_sequence, stats.max_values.ingest_sequence),
+        ingest_sequence: both(
+            stats.min_values.ingest_sequence,
+            stats.max_values.ingest_sequence,
+        ),
         modification_time_ms,
         path,
     })
@@ -190,7 +222,11 @@ struct Bounds {
 }
 
 fn lower_bound_micros(text: &str) -> Option<i64> {
-    Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+    Some(
+        chrono::DateTime::parse_from_rfc3339(text)
+            .ok()?
+            .timestamp_micros(),
+    )
 }
 
 /// Delta truncates times in statistics to milliseconds: an upper bound with three digits may stand for 999 µs more.
@@ -200,7 +236,11 @@ fn upper_bound_micros(text: &str) -> Option<i64> {
     let fraction_digits = text.split_once('.').map_or(0, |(_, fraction)| {
         fraction.bytes().take_while(u8::is_ascii_digit).count()
     });
-    Some(if fraction_digits >= 6 { micros } else { micros.saturating_add(TRUNCATED_MICROS) })
+    Some(if fraction_digits >= 6 {
+        micros
+    } else {
+        micros.saturating_add(TRUNCATED_MICROS)
+    })
 }
 
 fn parse_date(text: &str) -> Option<i32> {
@@ -228,11 +268,18 @@ mod tests {
     }
 
     fn remove(path: &str) -> Action {
-        serde_json::from_str(&format!(r#"{{"remove":{{"path":"{path}","dataChange":true}}}}"#)).unwrap()
+        serde_json::from_str(&format!(
+            r#"{{"remove":{{"path":"{path}","dataChange":true}}}}"#
+        ))
+        .unwrap()
     }
 
     fn names(snapshot: &Snapshot) -> Vec<&str> {
-        snapshot.files().iter().filter_map(|file| file.path.filename()).collect()
+        snapshot
+            .files()
+            .iter()
+            .filter_map(|file| file.path.filename())
+            .collect()
     }
 
     #[test]
@@ -240,14 +287,32 @@ mod tests {
         let mut snapshot = Snapshot::new(TenantId::UNKNOWN, TableName::Audit, 0, Vec::new());
         let late = "2024-01-31T02:00:00.000Z";
         let early = "2024-01-31T01:00:00.000Z";
-        snapshot.apply(vec![vec![add("b", late, late)], vec![add("a", late, late), add("c", early, early)]]).unwrap();
-        assert_eq!((snapshot.version(), names(&snapshot)), (2, vec!["c", "a", "b"]));
+        snapshot
+            .apply(vec![
+                vec![add("b", late, late)],
+                vec![add("a", late, late), add("c", early, early)],
+            ])
+            .unwrap();
+        assert_eq!(
+            (snapshot.version(), names(&snapshot)),
+            (2, vec!["c", "a", "b"])
+        );
         assert_eq!((snapshot.rows(), snapshot.size_bytes()), (9, 30));
 
-        snapshot.apply(vec![vec![remove("a"), remove("b"), add("d", early, late)], vec![add("b", early, late)]]).unwrap();
-        assert_eq!((snapshot.version(), names(&snapshot)), (4, vec!["b", "c", "d"]));
+        snapshot
+            .apply(vec![
+                vec![remove("a"), remove("b"), add("d", early, late)],
+                vec![add("b", early, late)],
+            ])
+            .unwrap();
+        assert_eq!(
+            (snapshot.version(), names(&snapshot)),
+            (4, vec!["b", "c", "d"])
+        );
         // Removed and added again in the same commit: it is there.
-        snapshot.apply(vec![vec![remove("b"), add("b", late, late)]]).unwrap();
+        snapshot
+            .apply(vec![vec![remove("b"), add("b", late, late)]])
+            .unwrap();
         assert_eq!(names(&snapshot), ["c", "d", "b"]);
         assert!(snapshot.apply(vec![]).is_ok());
         assert_eq!(snapshot.version(), 5);
@@ -261,7 +326,11 @@ mod tests {
             ("1970-01-01T00:00:01Z", 1_000_000, 1_000_999),
             ("1970-01-01T01:00:00.000+01:00", 0, 999),
         ] {
-            assert_eq!((lower_bound_micros(text), upper_bound_micros(text)), (Some(lower), Some(upper)), "{text}");
+            assert_eq!(
+                (lower_bound_micros(text), upper_bound_micros(text)),
+                (Some(lower), Some(upper)),
+                "{text}"
+            );
         }
     }
 

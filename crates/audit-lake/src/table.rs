@@ -60,7 +60,9 @@ impl DeltaTableHandle {
     /// The latest committed state.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let snapshot = self.lake.snapshot(&self.tenant, self.table).await?;
-        snapshot.ok_or_else(|| Error::NotFound { what: self.root().to_string() })
+        snapshot.ok_or_else(|| Error::NotFound {
+            what: self.root().to_string(),
+        })
     }
 
     /// Adds files to the table as version `base.version() + 1`, all or none, or not at all if that version exists.
@@ -73,17 +75,30 @@ impl DeltaTableHandle {
     /// whether the commit happened: look for the files in a new snapshot.
     pub async fn try_commit(&self, base: &Snapshot, files: &[NewFile]) -> Result<CommitOutcome> {
         if (base.tenant(), base.table()) != (self.tenant, self.table) {
-            return Err(Error::internal("the base of a commit is a snapshot of another table"));
+            return Err(Error::internal(
+                "the base of a commit is a snapshot of another table",
+            ));
         }
         let commit_id = self.lake.ids().next_id().to_string();
         let parameters = BTreeMap::from([("mode".to_owned(), "Append".into())]);
-        let mut actions = vec![commit::commit_info("WRITE", parameters, &commit_id, self.lake.clock().now_micros())];
+        let mut actions = vec![commit::commit_info(
+            "WRITE",
+            parameters,
+            &commit_id,
+            self.lake.clock().now_micros(),
+        )];
         for file in files {
             actions.push(commit::add(self.table, file)?);
         }
         let version = base.version() + 1;
-        let outcome =
-            commit::put_version(self.lake.store().as_ref(), &self.root(), version, &commit_id, &actions).await?;
+        let outcome = commit::put_version(
+            self.lake.store().as_ref(),
+            &self.root(),
+            version,
+            &commit_id,
+            &actions,
+        )
+        .await?;
         if outcome == (CommitOutcome::Committed { version })
             && version.is_multiple_of(COMMITS_PER_CHECKPOINT)
             && let Err(error) = self.checkpoint(version).await
@@ -114,18 +129,40 @@ impl DeltaTableHandle {
 /// Opens a table for writing, creating it when it does not exist.
 ///
 /// Two creators race for version 0: the loser reads what the winner wrote.
-pub(crate) async fn open_or_create(lake: &Lake, tenant: TenantId, table: TableName) -> Result<DeltaTableHandle> {
-    let handle = DeltaTableHandle { lake: lake.clone(), tenant, table };
+pub(crate) async fn open_or_create(
+    lake: &Lake,
+    tenant: TenantId,
+    table: TableName,
+) -> Result<DeltaTableHandle> {
+    let handle = DeltaTableHandle {
+        lake: lake.clone(),
+        tenant,
+        table,
+    };
     if lake.snapshot(&tenant, table).await?.is_none() {
         let now_micros = lake.clock().now_micros();
         let commit_id = lake.ids().next_id().to_string();
         let meta_data = meta_data(table, lake.ids().next_id().to_string(), now_micros)?;
         let actions = [
             commit::commit_info("CREATE TABLE", BTreeMap::new(), &commit_id, now_micros),
-            Action { protocol: Some(Protocol::PLAIN), ..Action::default() },
-            Action { meta_data: Some(meta_data), ..Action::default() },
+            Action {
+                protocol: Some(Protocol::PLAIN),
+                ..Action::default()
+            },
+            Action {
+                meta_data: Some(meta_data),
+                ..Action::default()
+            },
         ];
-        match commit::put_version(lake.store().as_ref(), &handle.root(), 0, &commit_id, &actions).await? {
+        match commit::put_version(
+            lake.store().as_ref(),
+            &handle.root(),
+            0,
+            &commit_id,
+            &actions,
+        )
+        .await?
+        {
             CommitOutcome::Committed { .. } | CommitOutcome::Conflicted => {}
         }
     }
@@ -140,7 +177,11 @@ fn meta_data(table: TableName, id: String, now_micros: i64) -> Result<MetaData> 
         description: Some(schema.description.to_owned()),
         format: actions::Format::default(),
         schema_string: schema_string(&schema.arrow_schema())?,
-        partition_columns: schema.partition_by.iter().map(|&column| column.to_owned()).collect(),
+        partition_columns: schema
+            .partition_by
+            .iter()
+            .map(|&column| column.to_owned())
+            .collect(),
         configuration: BTreeMap::from([(
             "delta.checkpointInterval".to_owned(),
             COMMITS_PER_CHECKPOINT.to_string(),
@@ -174,13 +215,17 @@ pub(crate) async fn follow(
     let mut snapshot = match last {
         Some(last) => {
             let age_micros = now_micros.saturating_sub(last.refreshed_at_micros);
-            if age_micros > LISTING_AFTER_MICROS && next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await? {
+            if age_micros > LISTING_AFTER_MICROS
+                && next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await?
+            {
                 replay(Arc::clone(&store), tenant, table).await?
             } else {
                 last.snapshot
             }
         }
-        None if has_commits(store.as_ref(), &root).await? => replay(Arc::clone(&store), tenant, table).await?,
+        None if has_commits(store.as_ref(), &root).await? => {
+            replay(Arc::clone(&store), tenant, table).await?
+        }
         None => return Ok(None),
     };
     let commits = commits_after(store.as_ref(), &root, snapshot.version()).await?;
@@ -188,16 +233,27 @@ pub(crate) async fn follow(
         // Copies the files only if a reader still holds the snapshot.
         Arc::make_mut(&mut snapshot).apply(commits)?;
     }
-    Ok(Some(Followed { snapshot, refreshed_at_micros: now_micros }))
+    Ok(Some(Followed {
+        snapshot,
+        refreshed_at_micros: now_micros,
+    }))
 }
 
 /// The state by the whole log: checkpoint and the commits behind it.
-async fn replay(store: Arc<dyn ObjectStore>, tenant: TenantId, table: TableName) -> Result<Arc<Snapshot>> {
+async fn replay(
+    store: Arc<dyn ObjectStore>,
+    tenant: TenantId,
+    table: TableName,
+) -> Result<Arc<Snapshot>> {
     let root = paths::table_root(tenant, table);
     retry(|| async {
         let url = delta_url(&root)?;
         let log_store = DeltaTableBuilder::from_url(url.clone())
-            .and_then(|builder| builder.with_storage_backend(Arc::clone(&store), url).build_storage())
+            .and_then(|builder| {
+                builder
+                    .with_storage_backend(Arc::clone(&store), url)
+                    .build_storage()
+            })
             .map_err(|source| delta_error("open", &root, source))?;
         let replayed = DeltaSnapshot::try_new(log_store.as_ref(), None)
             .await
@@ -211,25 +267,38 @@ async fn replay(store: Arc<dyn ObjectStore>, tenant: TenantId, table: TableName)
             files.push(snapshot::data_file(
                 &root,
                 &view.path(),
-                u64::try_from(view.size()).map_err(|_| Error::corrupt(&root, "a file has a negative size"))?,
+                u64::try_from(view.size())
+                    .map_err(|_| Error::corrupt(&root, "a file has a negative size"))?,
                 view.modification_time(),
-                partition.get(snapshot::EVENT_DATE).and_then(Option::as_deref),
+                partition
+                    .get(snapshot::EVENT_DATE)
+                    .and_then(Option::as_deref),
                 view.stats().as_deref(),
             )?);
         }
-        Ok(Arc::new(Snapshot::new(tenant, table, replayed.version(), files)))
+        Ok(Arc::new(Snapshot::new(
+            tenant,
+            table,
+            replayed.version(),
+            files,
+        )))
     })
     .await
 }
 
 fn check_protocol(root: &Path, replayed: &DeltaSnapshot) -> Result<()> {
     let protocol = serde_json::to_value(replayed.protocol()).map_err(Error::internal)?;
-    let protocol: Protocol = serde_json::from_value(protocol).map_err(|source| Error::corrupt(root, source))?;
+    let protocol: Protocol =
+        serde_json::from_value(protocol).map_err(|source| Error::corrupt(root, source))?;
     protocol.check_readable(root)
 }
 
 /// The commits from `version + 1` on, without a gap.
-async fn commits_after(store: &dyn ObjectStore, root: &Path, version: u64) -> Result<Vec<Vec<Action>>> {
+async fn commits_after(
+    store: &dyn ObjectStore,
+    root: &Path,
+    version: u64,
+) -> Result<Vec<Vec<Action>>> {
     let mut commits = Vec::new();
     // One request when nothing is new, few rounds when much is.
     let mut read_ahead = 1;
@@ -239,7 +308,9 @@ async fn commits_after(store: &dyn ObjectStore, root: &Path, version: u64) -> Re
             .map(|version| async move {
                 let path = paths::version_file(root, version);
                 let lines = retry::read(store, &path).await?;
-                lines.map(|lines| actions::from_lines(&path, &lines)).transpose()
+                lines
+                    .map(|lines| actions::from_lines(&path, &lines))
+                    .transpose()
             })
             .buffered(READ_AHEAD_MAX as usize);
         while let Some(commit) = round.next().await {
@@ -259,7 +330,11 @@ async fn next_commit_is_gone(store: &dyn ObjectStore, root: &Path, version: u64)
     retry(|| async {
         let mut goes_on = false;
         let mut listing = store.list_with_offset(Some(&log), &paths::version_file(root, version));
-        while let Some(object) = listing.try_next().await.map_err(|source| Error::store("list", &log, source))? {
+        while let Some(object) = listing
+            .try_next()
+            .await
+            .map_err(|source| Error::store("list", &log, source))?
+        {
             match paths::version_of_file(&object.location) {
                 Some(next) if next == version + 1 => return Ok(false),
                 Some(later) => goes_on |= later > version,
@@ -283,7 +358,11 @@ async fn has_commits(store: &dyn ObjectStore, root: &Path) -> Result<bool> {
         }
         // Old commits may have been cleaned up behind a checkpoint.
         let mut listing = store.list(Some(&log));
-        while let Some(object) = listing.try_next().await.map_err(|source| Error::store("list", &log, source))? {
+        while let Some(object) = listing
+            .try_next()
+            .await
+            .map_err(|source| Error::store("list", &log, source))?
+        {
             if paths::version_of_file(&object.location).is_some() {
                 return Ok(true);
             }
@@ -293,9 +372,12 @@ async fn has_commits(store: &dyn ObjectStore, root: &Path) -> Result<bool> {
     .await
 }
 
-/// `deltalake` sees the lake's store through a scheme that it knows; the path is what counts.
+/// The name under which `deltalake` finds a table in the lake's store, wherever that is.
+///
+/// The path is what counts. The host is one of those whose listings it takes as unordered (S3 directory buckets):
+/// it sorts them, as the log needs, and our store may be a folder.
 fn delta_url(root: &Path) -> Result<Url> {
-    Url::parse(&format!("memory:///{root}")).map_err(Error::internal)
+    Url::parse(&format!("memory://lake--x-s3/{root}")).map_err(Error::internal)
 }
 
 /// A store's failure is to be tried again; what `deltalake` cannot make sense of stays so.
@@ -303,7 +385,11 @@ fn delta_error(operation: &'static str, root: &Path, error: DeltaTableError) -> 
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(link) = cause {
         if link.is::<object_store::Error>() {
-            return Error::Unavailable { operation, path: root.to_string(), source: Box::new(error) };
+            return Error::Unavailable {
+                operation,
+                path: root.to_string(),
+                source: Box::new(error),
+            };
         }
         cause = link.source();
     }

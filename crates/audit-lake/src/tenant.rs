@@ -57,7 +57,9 @@ impl FromStr for TenantId {
         if text.eq_ignore_ascii_case(UNKNOWN_NAME) {
             return Ok(Self::UNKNOWN);
         }
-        let guid = (text.len() == GUID_LENGTH).then(|| Uuid::try_parse(text).ok()).flatten();
+        let guid = (text.len() == GUID_LENGTH)
+            .then(|| Uuid::try_parse(text).ok())
+            .flatten();
         guid.map(Self::from).ok_or_else(|| {
             Error::invalid(format!(
                 "`{text}` is no tenant: a GUID like 00000000-0000-0000-0000-000000000000 or the word `unknown` is"
@@ -88,8 +90,14 @@ mod tests {
     #[test]
     fn forms_of_a_tenant() {
         for (text, expected) in [
-            ("0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7", Some("0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7")),
-            ("0FAD12B5-8D6A-4C43-A01F-E6D0A0D0E1C7", Some("0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7")),
+            (
+                "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7",
+                Some("0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7"),
+            ),
+            (
+                "0FAD12B5-8D6A-4C43-A01F-E6D0A0D0E1C7",
+                Some("0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7"),
+            ),
             ("unknown", Some("unknown")),
             ("", None),
             ("..", None),
@@ -97,16 +105,23 @@ mod tests {
             ("{0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7}", None),
             ("0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7/", None),
         ] {
-            let parsed = text.parse::<TenantId>().ok().map(|tenant| tenant.to_string());
+            let parsed = text
+                .parse::<TenantId>()
+                .ok()
+                .map(|tenant| tenant.to_string());
             assert_eq!(parsed.as_deref(), expected, "{text:?}");
         }
     }
 
     #[test]
     fn order_is_the_order_of_the_names() {
-        let mut tenants: Vec<TenantId> = ["unknown", "ffffffff-ffff-ffff-ffff-ffffffffffff", "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7"]
-            .map(|text| text.parse().unwrap())
-            .to_vec();
+        let mut tenants: Vec<TenantId> = [
+            "unknown",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7",
+        ]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
         tenants.sort();
         let names: Vec<String> = tenants.iter().map(TenantId::to_string).collect();
         assert!(names.is_sorted());

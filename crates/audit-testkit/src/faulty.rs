@@ -1,16 +1,4 @@
 //! An object store that fails as told, and counts what is asked of it.
-//!
-//! [`FaultyStore`] stands before any other store and forwards everything. Each [`Fault`] says which
-//! requests it concerns (operation, start and end of the path), when it strikes (the n-th such
-//! request, all from the n-th on, or by chance) and how: the request never reaches the store, or it
-//! succeeds there and the answer is lost. [`FaultyStore::freeze_after_writes`] lets so many writes
-//! through and none after: the process that "crashed" there is followed by one that opens the inner
-//! store.
-//!
-//! # Determinism
-//!
-//! Chance comes from the seed, in the order of the requests: on a single-threaded runtime the same
-//! seed gives the same run. Tests print their seed first.
 
 mod upload;
 
@@ -139,7 +127,19 @@ impl RequestCounts {
     }
 }
 
-/// The wrapper; see the [module](self). Cheap to clone; clones share faults and counts.
+/// An object store that fails as told, and counts what is asked of it.
+///
+/// It stands before any other store and forwards everything; clones share faults and counts. Each [`Fault`] says which
+/// requests it concerns (operation, start and end of the path), when it strikes (the n-th such
+/// request, all from the n-th on, or by chance) and how: the request never reaches the store, or it
+/// succeeds there and the answer is lost. [`FaultyStore::freeze_after_writes`] lets so many writes
+/// through and none after: the process that "crashed" there is followed by one that opens the inner
+/// store.
+///
+/// # Determinism
+///
+/// Chance comes from the seed, in the order of the requests: on a single-threaded runtime the same
+/// seed gives the same run. Tests print their seed first.
 #[derive(Debug, Clone)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,

@@ -1,29 +1,4 @@
 //! Audit records as the Management Activity API delivers them, made from a seed.
-//!
-//! # Shape
-//!
-//! A [`Generator`] is an iterator of [`ContentBlob`]s, roughly in order of arrival. A blob is a JSON
-//! array of records of one tenant and content type, not in order of time; some records are late by
-//! hours or days, and about one in a hundred is delivered again, byte for byte, in a later blob.
-//! Texts, names and addresses come from small vocabularies with few busy and many quiet ones; nobody
-//! and nothing in them is real. A few [`Story`]s are told among the everyday records.
-//!
-//! # Determinism
-//!
-//! The same options give the same bytes on every machine. No clock is read.
-//!
-//! # Memory
-//!
-//! One open blob for each tenant and content type, whatever the number of records.
-//!
-//! ```
-//! use audit_testkit::{Generator, GeneratorOptions};
-//!
-//! let mut generator = Generator::new(GeneratorOptions { records: 1_000, ..Default::default() });
-//! let delivered: usize = generator.by_ref().map(|blob| blob.records().count()).sum();
-//! assert_eq!(generator.counts().distinct, 1_000);
-//! assert_eq!(generator.counts().records, delivered as u64);
-//! ```
 
 mod catalogue;
 mod event;
@@ -166,7 +141,32 @@ impl ContentBlob {
     }
 }
 
-/// An iterator of content blobs; see the [module](self).
+/// An iterator of content blobs, made from a seed.
+///
+/// # Shape
+///
+/// The [`ContentBlob`]s come roughly in order of arrival. A blob is a JSON
+/// array of records of one tenant and content type, not in order of time; some records are late by
+/// hours or days, and about one in a hundred is delivered again, byte for byte, in a later blob.
+/// Texts, names and addresses come from small vocabularies with few busy and many quiet ones; nobody
+/// and nothing in them is real. A few [`Story`]s are told among the everyday records.
+///
+/// # Determinism
+///
+/// The same options give the same bytes on every machine. No clock is read.
+///
+/// # Memory
+///
+/// One open blob for each tenant and content type, whatever the number of records.
+///
+/// ```
+/// use audit_testkit::{Generator, GeneratorOptions};
+///
+/// let mut generator = Generator::new(GeneratorOptions { records: 1_000, ..Default::default() });
+/// let delivered: usize = generator.by_ref().map(|blob| blob.records().count()).sum();
+/// assert_eq!(generator.counts().distinct, 1_000);
+/// assert_eq!(generator.counts().records, delivered as u64);
+/// ```
 #[derive(Debug)]
 pub struct Generator {
     random: Random,

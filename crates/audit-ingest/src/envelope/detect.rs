@@ -162,6 +162,10 @@ fn json_object(text: &[u8], plain: Form) -> Form {
         Ok(valid) => valid,
         Err(e) => std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default(),
     };
+    // The walk below is recursive.
+    if super::json::nested_too_deeply(valid) {
+        return plain;
+    }
     let mut keys = Keys::default();
     for (key, value) in to_object_iter(valid).map_while(Result::ok) {
         keys.see(&key, &value);

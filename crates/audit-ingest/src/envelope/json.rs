@@ -85,6 +85,13 @@ pub(crate) fn single_object(text: &[u8]) -> Result<(), Reason> {
     }
 }
 
+/// Whether the value that the text begins with is nested deeper than a record may be.
+pub(super) fn nested_too_deeply(text: &str) -> bool {
+    let mut value = Value::default();
+    let _ = value.scan(text.as_bytes(), 0, false);
+    value.too_deep
+}
+
 /// How the scan of a value ended.
 enum Scan {
     /// At this position, exclusive.

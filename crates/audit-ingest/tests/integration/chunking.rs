@@ -45,10 +45,9 @@ proptest! {
 
     #[test]
     fn every_byte_of_a_bad_input_is_kept(text in "[ -~]{1,200}") {
-        // What is no white space, separator or bracket of the wrapping is in a row or in a reject.
         let read = read_in(text.as_bytes(), &[7], None);
         if read.rows.is_empty() && !text.trim_start().starts_with(['[', '{']) && read.rejects.len() == 1 {
-            prop_assert_eq!(&read.rejects[0].bytes, text.as_bytes());
+            prop_assert_eq!(read.rejects[0].bytes.trim_ascii(), text.as_bytes().trim_ascii());
         }
     }
 }

@@ -45,7 +45,8 @@ fn a_bad_record_does_not_cost_its_neighbours() {
         (format!("[{good},{{\"a\":tru}},{good}]"), 2, vec!["invalid_json"]),
         (format!("{good}\n{{\"cut\":\"off\n{good}\n"), 2, vec!["truncated"]),
         (format!("{good}\n{{\"cut\":1,\n{good}\n"), 2, vec!["truncated"]),
-        (format!("{good}\n{{\"cut\":\n{good}\n{good}\n"), 1, vec!["truncated"]),
+        // What follows may be the value: the line goes with the record that was cut off.
+        (format!("{good}\n{{\"cut\":\n{good}\n{good}\n"), 2, vec!["truncated"]),
         (format!("{good}\nnonsense, \"and\" more\n{good}\n"), 2, vec!["invalid_json"]),
         (format!("[{good},{good}"), 2, vec!["truncated"]),
     ] {
@@ -84,7 +85,7 @@ fn odd_records_are_rows() {
             format!("{{{TIME},\"RecordType\":\"20\"}}"),
             json!({"record_type": 20, "record_type_name": "PowerBIAudit", "extra": "{\"RecordType\":\"20\"}"}),
         ),
-        (format!("{{{TIME},\"RecordType\":1e2}}"), json!({"record_type": 100, "extra": "{\"RecordType\":1e2}"})),
+        (format!("{{{TIME},\"RecordType\":1e2}}"), json!({"record_type": 100, "record_type_name": "OnPremisesSharePointScannerDlp", "extra": "{\"RecordType\":1e2}"})),
         (format!("{{{TIME},\"RecordType\":\"x\"}}"), json!({"extra": "{\"RecordType\":\"x\"}"})),
         (
             format!("{{{TIME},\"RecordType\":99999999999999999999}}"),

@@ -1,5 +1,6 @@
 //! The lake from outside: on a store in memory and on a folder.
 
 mod commits;
+mod faults;
 mod lakes;
 mod places;

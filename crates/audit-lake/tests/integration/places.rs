@@ -11,8 +11,7 @@ pub(crate) fn tenant() -> TenantId {
 /// A lake and what keeps it alive.
 pub(crate) struct Place {
     pub(crate) lake: Lake,
-    /// The folder, and with it a second way in.
-    pub(crate) folder: Option<tempfile::TempDir>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 pub(crate) async fn places() -> Vec<Place> {
@@ -20,12 +19,16 @@ pub(crate) async fn places() -> Vec<Place> {
     let path = folder.path().join("lake");
     vec![
         Place {
-            lake: Lake::create_or_open("memory://test", LakeOptions::default()).await.unwrap(),
-            folder: None,
+            lake: Lake::create_or_open("memory://test", LakeOptions::default())
+                .await
+                .unwrap(),
+            _folder: None,
         },
         Place {
-            lake: Lake::create_or_open(path.to_str().unwrap(), LakeOptions::default()).await.unwrap(),
-            folder: Some(folder),
+            lake: Lake::create_or_open(path.to_str().unwrap(), LakeOptions::default())
+                .await
+                .unwrap(),
+            _folder: Some(folder),
         },
     ]
 }
@@ -33,7 +36,13 @@ pub(crate) async fn places() -> Vec<Place> {
 impl Place {
     /// The same lake, opened by another process, so to speak: nothing cached.
     pub(crate) async fn reopened(&self) -> Lake {
-        Lake::with_store(self.lake.store(), self.lake.url().clone(), LakeOptions::default()).await.unwrap()
+        Lake::with_store(
+            self.lake.store(),
+            self.lake.url().clone(),
+            LakeOptions::default(),
+        )
+        .await
+        .unwrap()
     }
 }
 
@@ -54,5 +63,8 @@ pub(crate) fn file(name: &str, ingest_sequence: u64) -> NewFile {
 /// Commits one file on top of the latest version.
 pub(crate) async fn commit(table: &DeltaTableHandle, name: &str) -> audit_lake::CommitOutcome {
     let base = table.snapshot().await.unwrap();
-    table.try_commit(&base, &[file(name, base.version() + 1)]).await.unwrap()
+    table
+        .try_commit(&base, &[file(name, base.version() + 1)])
+        .await
+        .unwrap()
 }

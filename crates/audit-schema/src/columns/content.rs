@@ -9,6 +9,11 @@ pub(super) const COLUMNS: &[Column] = &[
         "Tenant: GUID in lower case, or `unknown`",
     ),
     Column::added(
+        "entry_id",
+        Text,
+        "SHA-256 of tenant, source, content and state, hexadecimal: repeats are known by it",
+    ),
+    Column::added(
         "source",
         Text,
         "Name of the file or object, or the content URI",

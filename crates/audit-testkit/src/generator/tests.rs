@@ -27,7 +27,10 @@ fn checksum(generator: Generator) -> u64 {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     // The pinned value changes whenever the records do: on purpose only.
-    assert_eq!(checksum(Generator::new(options(5_000))), 4_208_390_335_689_780_248);
+    assert_eq!(
+        checksum(Generator::new(options(5_000))),
+        5_443_142_084_313_453_633
+    );
     let other = GeneratorOptions {
         seed: 2,
         ..options(5_000)
@@ -72,10 +75,6 @@ fn every_record_is_json_with_the_members_that_all_records_have() {
                     && !text_of("UserId").is_empty()
             );
             assert!(
-                !show.contains("  {") || show.contains("\\r\\n"),
-                "a template's blanks in {show}"
-            );
-            assert!(
                 unknown_slot(&show).is_none(),
                 "slot {:?} in {show}",
                 unknown_slot(&show)
@@ -102,17 +101,13 @@ fn every_record_is_json_with_the_members_that_all_records_have() {
 
 /// A slot or fragment that a template misspells stays in the text.
 fn unknown_slot(text: &str) -> Option<&str> {
-    let (_, after) = text
-        .split_once("{")
-        .into_iter()
-        .chain(text.split("{").skip(1).map(|part| ("", part)))
-        .find(|(_, part)| {
-            let name = part.split('}').next().unwrap_or_default();
-            !name.is_empty()
-                && name.len() < part.len()
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-        })?;
-    after.split('}').next()
+    let in_braces = text
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'));
+    in_braces
+        .map(|(name, _)| name)
+        .find(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
 }
 
 #[test]

@@ -1,0 +1,345 @@
+//! Gathers records and hands them to the lake: records first, then rejects, then the ledger.
+//!
+//! The ledger says "stored" only after the commit of an input's last record. A process that dies in
+//! between leaves rows without a ledger entry; the next ingest finds them as duplicates and writes
+//! the entry.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, AsArray,
+};
+use arrow::datatypes::TimestampMicrosecondType;
+use audit_lake::{AppendOptions, Arrival, Lake, Origin, TableName, TenantId};
+use audit_schema::ContentType;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
+
+use super::read::{InputDigest, hex};
+use super::{IngestError, Input, Outcome, Progress, Report};
+use crate::decode::{Decoded, Reject};
+use crate::envelope::Form;
+use crate::identity::canonical;
+
+/// What an input held for one tenant.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    held: u64,
+    records: u64,
+    duplicates: u64,
+    rejects: u64,
+    /// Earliest and latest `creation_time`, in microseconds.
+    times: Option<(i64, i64)>,
+    audit_version: Option<u64>,
+}
+
+/// The records of some inputs, or parts of them, on their way to one commit a tenant.
+#[derive(Debug, Default)]
+struct Batch {
+    tenants: BTreeMap<String, TenantPart>,
+    ended: Vec<Ended>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct TenantPart {
+    arrivals: Vec<Arrival>,
+    /// The input of each arrival.
+    inputs: Vec<usize>,
+    rejects: Vec<(usize, Reject)>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    input: usize,
+    form: Option<Form>,
+    digest: InputDigest,
+}
+
+/// What a flush leaves for the next: the tallies of inputs that have not ended.
+#[derive(Debug, Default)]
+struct Tallies(BTreeMap<(usize, String), Tally>);
+
+pub(super) struct Flusher {
+    context: Arc<Context>,
+    gathering: Batch,
+    tallies: Tallies,
+    running: Option<JoinHandle<Result<Flushed, IngestError>>>,
+}
+
+struct Context {
+    lake: Lake,
+    inputs: Arc<Vec<Input>>,
+    origins: Vec<Arc<Origin>>,
+    threads: NonZeroUsize,
+    progress: Arc<Progress>,
+}
+
+/// What a flush did.
+struct Flushed {
+    tallies: Tallies,
+    outcomes: Vec<(usize, Outcome)>,
+    files: u64,
+    size_bytes: u64,
+}
+
+impl Flusher {
+    pub(super) fn new(lake: Lake, inputs: Arc<Vec<Input>>, threads: NonZeroUsize, progress: Arc<Progress>) -> Self {
+        let origins = inputs.iter().map(|input| Arc::new(origin(&input.name))).collect();
+        let context = Arc::new(Context { lake, inputs, origins, threads, progress });
+        Self { context, gathering: Batch::default(), tallies: Tallies::default(), running: None }
+    }
+
+    pub(super) fn add(&mut self, input: usize, text_bytes: usize, decoded: Decoded) {
+        self.gathering.bytes += text_bytes;
+        for batch in decoded.batches {
+            self.context.progress.found(batch.batch.num_rows() as u64);
+            let origin = Arc::clone(&self.context.origins[input]);
+            let part = self.gathering.tenants.entry(batch.tenant).or_default();
+            part.arrivals.push(Arrival { batch: batch.batch, origin });
+            part.inputs.push(input);
+        }
+        for reject in decoded.rejects {
+            self.reject(input, reject);
+        }
+    }
+
+    pub(super) fn reject(&mut self, input: usize, reject: Reject) {
+        self.context.progress.found(1);
+        let part = self.gathering.tenants.entry(reject.tenant.clone()).or_default();
+        part.rejects.push((input, reject));
+    }
+
+    pub(super) fn ended(&mut self, input: usize, form: Option<Form>, digest: InputDigest) {
+        self.gathering.ended.push(Ended { input, form, digest });
+    }
+
+    pub(super) fn gathered_bytes(&self) -> usize {
+        self.gathering.bytes
+    }
+
+    pub(super) fn ended_inputs(&self) -> usize {
+        self.gathering.ended.len()
+    }
+
+    /// Starts to commit what was gathered, once the commit before is done.
+    pub(super) async fn flush(&mut self, report: &mut Report) -> Result<(), IngestError> {
+        self.wait(report).await?;
+        let batch = std::mem::take(&mut self.gathering);
+        if batch.tenants.is_empty() && batch.ended.is_empty() {
+            return Ok(());
+        }
+        let tallies = std::mem::take(&mut self.tallies);
+        let context = Arc::clone(&self.context);
+        self.running = Some(tokio::spawn(async move { context.commit(batch, tallies).await }));
+        Ok(())
+    }
+
+    /// Waits for the commit under way.
+    pub(super) async fn wait(&mut self, report: &mut Report) -> Result<(), IngestError> {
+        let Some(running) = self.running.take() else { return Ok(()) };
+        let flushed = running.await.map_err(|panic| IngestError::Internal(panic.to_string()))??;
+        self.tallies = flushed.tallies;
+        report.files += flushed.files;
+        report.size_bytes += flushed.size_bytes;
+        for (input, outcome) in flushed.outcomes {
+            report.inputs[input].outcome = outcome;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
+    }
+}
+
+impl Context {
+    async fn commit(&self, batch: Batch, mut tallies: Tallies) -> Result<Flushed, IngestError> {
+        let mut flushed =
+            Flushed { tallies: Tallies::default(), outcomes: Vec::new(), files: 0, size_bytes: 0 };
+        for (tenant, part) in batch.tenants {
+            let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
+            if !part.arrivals.is_empty() {
+                let options = AppendOptions { canonical, threads: self.threads };
+                let appended = self.lake.append(id, &part.arrivals, options).await?;
+                for ((arrival, &input), &rows) in part.arrivals.iter().zip(&part.inputs).zip(&appended.rows) {
+                    tallies.of(input, &tenant).appended(&arrival.batch, rows, appended.version);
+                }
+                self.progress.committed(appended.rows.iter().sum());
+                flushed.files += appended.files;
+                flushed.size_bytes += appended.size_bytes;
+            }
+            if !part.rejects.is_empty() {
+                let rows = self.reject_rows(&tenant, &part.rejects)?;
+                self.lake.append_keyed(id, TableName::Rejects, &rows, "reject_id").await?;
+                for (input, _) in &part.rejects {
+                    let tally = tallies.of(*input, &tenant);
+                    tally.held += 1;
+                    tally.rejects += 1;
+                }
+            }
+        }
+        flushed.outcomes = self.close(&batch.ended, &mut tallies).await?;
+        flushed.tallies = tallies;
+        Ok(flushed)
+    }
+
+    /// Writes the ledger rows of the inputs that have ended.
+    async fn close(&self, ended: &[Ended], tallies: &mut Tallies) -> Result<Vec<(usize, Outcome)>, IngestError> {
+        let mut by_tenant: BTreeMap<String, Vec<(&Ended, Tally)>> = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for end in ended {
+            let mut parts = tallies.take(end.input);
+            let sum = |of: fn(&Tally) -> u64| parts.iter().map(|(_, tally)| of(tally)).sum();
+            outcomes.push((
+                end.input,
+                Outcome::Stored {
+                    held: sum(|t| t.held),
+                    records: sum(|t| t.records),
+                    duplicates: sum(|t| t.duplicates),
+                    rejects: sum(|t| t.rejects),
+                },
+            ));
+            if parts.is_empty() {
+                // An empty array is an input too: it is in the ledger with nothing in it.
+                parts.push((crate::decode::UNKNOWN_TENANT.to_owned(), Tally::default()));
+            }
+            for (tenant, tally) in parts {
+                by_tenant.entry(tenant).or_default().push((end, tally));
+            }
+        }
+        for (tenant, entries) in by_tenant {
+            let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
+            let rows = self.ledger_rows(&tenant, &entries)?;
+            self.lake.append_keyed(id, TableName::Content, &rows, "entry_id").await?;
+        }
+        Ok(outcomes)
+    }
+
+    fn reject_rows(&self, tenant: &str, rejects: &[(usize, Reject)]) -> Result<RecordBatch, IngestError> {
+        let names = || rejects.iter().map(|(input, _)| self.inputs[*input].name.as_str());
+        let ids = rejects.iter().zip(names()).map(|((_, reject), name)| {
+            digest(&[tenant.as_bytes(), name.as_bytes(), &reject.offset.to_be_bytes(), &reject.bytes])
+        });
+        let now = self.lake.clock().now_micros();
+        rows(vec![
+            ("tenant_id", texts(rejects.iter().map(|_| Some(tenant)))),
+            ("reject_id", Arc::new(StringArray::from_iter_values(ids))),
+            ("source", texts(names().map(Some))),
+            ("content_type", texts(rejects.iter().map(|(input, _)| self.origins[*input].content_type.as_deref()))),
+            ("content_id", texts(rejects.iter().map(|(input, _)| self.origins[*input].content_id.as_deref()))),
+            ("byte_offset", integers(rejects.iter().map(|(_, reject)| reject.offset))),
+            ("byte_length", integers(rejects.iter().map(|(_, reject)| reject.bytes.len() as u64))),
+            ("reason", texts(rejects.iter().map(|(_, reject)| Some(reject.reason.code())))),
+            ("detail", texts(rejects.iter().map(|(_, reject)| Some(reject.detail.as_str()).filter(|d| !d.is_empty())))),
+            ("bytes", Arc::new(BinaryArray::from_iter_values(rejects.iter().map(|(_, reject)| &reject.bytes)))),
+            ("ingested_at", times(rejects.iter().map(|_| Some(now)))),
+        ])
+    }
+
+    fn ledger_rows(&self, tenant: &str, entries: &[(&Ended, Tally)]) -> Result<RecordBatch, IngestError> {
+        let name = |end: &Ended| self.inputs[end.input].name.as_str();
+        let origin = |end: &Ended| &self.origins[end.input];
+        let ids = entries.iter().map(|(end, _)| {
+            digest(&[tenant.as_bytes(), name(end).as_bytes(), end.digest.sha256.as_bytes(), b"stored"])
+        });
+        let now = self.lake.clock().now_micros();
+        rows(vec![
+            ("tenant_id", texts(entries.iter().map(|_| Some(tenant)))),
+            ("entry_id", Arc::new(StringArray::from_iter_values(ids))),
+            ("source", texts(entries.iter().map(|(end, _)| Some(name(end))))),
+            ("form", texts(entries.iter().map(|(end, _)| end.form.map(Form::name)))),
+            ("content_type", texts(entries.iter().map(|(end, _)| origin(end).content_type.as_deref()))),
+            ("content_id", texts(entries.iter().map(|(end, _)| origin(end).content_id.as_deref()))),
+            ("state", texts(entries.iter().map(|_| Some("stored")))),
+            ("state_at", times(entries.iter().map(|_| Some(now)))),
+            ("size_bytes", integers(entries.iter().map(|(end, _)| end.digest.size_bytes))),
+            ("sha256", texts(entries.iter().map(|(end, _)| Some(end.digest.sha256.as_str())))),
+            ("held", integers(entries.iter().map(|(_, tally)| tally.held))),
+            ("records", integers(entries.iter().map(|(_, tally)| tally.records))),
+            ("duplicates", integers(entries.iter().map(|(_, tally)| tally.duplicates))),
+            ("rejects", integers(entries.iter().map(|(_, tally)| tally.rejects))),
+            ("first_creation_time", times(entries.iter().map(|(_, tally)| tally.times.map(|(first, _)| first)))),
+            ("last_creation_time", times(entries.iter().map(|(_, tally)| tally.times.map(|(_, last)| last)))),
+            (
+                "audit_version",
+                Arc::new(Int64Array::from_iter(
+                    entries.iter().map(|(_, tally)| tally.audit_version.map(|version| version as i64)),
+                )),
+            ),
+        ])
+    }
+}
+
+impl Tallies {
+    fn of(&mut self, input: usize, tenant: &str) -> &mut Tally {
+        self.0.entry((input, tenant.to_owned())).or_default()
+    }
+
+    fn take(&mut self, input: usize) -> Vec<(String, Tally)> {
+        let of_input = self.0.range((input, String::new())..(input + 1, String::new()));
+        let tenants: Vec<String> = of_input.map(|((_, tenant), _)| tenant.clone()).collect();
+        tenants
+            .into_iter()
+            .filter_map(|tenant| {
+                let tally = self.0.remove(&(input, tenant.clone()))?;
+                Some((tenant, tally))
+            })
+            .collect()
+    }
+}
+
+impl Tally {
+    fn appended(&mut self, batch: &RecordBatch, rows: u64, version: u64) {
+        let all = batch.num_rows() as u64;
+        self.held += all;
+        self.records += rows;
+        self.duplicates += all - rows;
+        self.audit_version = Some(version);
+        let creation_times =
+            batch.column_by_name("creation_time").and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+        for time in creation_times.into_iter().flat_map(|array| array.values()) {
+            let (first, last) = self.times.unwrap_or((*time, *time));
+            self.times = Some((first.min(*time), last.max(*time)));
+        }
+    }
+}
+
+/// What an input's name says of it: a folder of the API's content types is named by them.
+fn origin(name: &str) -> Origin {
+    let content_type = name.split('/').rev().find_map(ContentType::parse);
+    Origin { content_type: content_type.map(|content_type| content_type.as_str().to_owned()), ..Origin::default() }
+}
+
+/// SHA-256 of the parts, each with its length, so that no two lists of parts are alike.
+fn digest(parts: &[&[u8]]) -> String {
+    let mut sha256 = Sha256::new();
+    for part in parts {
+        sha256.update((part.len() as u64).to_be_bytes());
+        sha256.update(part);
+    }
+    hex(&sha256.finalize())
+}
+
+fn rows(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, IngestError> {
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .map_err(|e| IngestError::Internal(e.to_string()))
+}
+
+fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(StringArray::from_iter(values))
+}
+
+fn integers(values: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values.map(|value| value as i64)))
+}
+
+fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
+}

@@ -1,0 +1,129 @@
+//! Inputs to lake: listing, reading, decoding and appending, with bounded memory.
+//!
+//! The only module of the crate that knows a runtime. One thread reads and splits, some decode, one
+//! append at a time encodes and commits while the next records are decoded.
+
+mod flush;
+mod input;
+mod read;
+mod report;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use audit_lake::{Lake, TenantId};
+use futures::StreamExt;
+use futures::stream;
+use tokio::sync::mpsc;
+
+pub use input::{Input, InputError, find_inputs};
+pub use report::{InputReport, Outcome, Progress, Report};
+
+use crate::decode::{Decoded, decode};
+use crate::envelope::Form;
+use flush::Flusher;
+use read::Event;
+
+/// Records' text gathered for one commit. More makes fewer and better compressed files, and costs
+/// about six times as much memory.
+const FLUSH_BYTES: usize = 96 << 20;
+
+/// Inputs whose ledger rows wait for one commit.
+const FLUSH_INPUTS: usize = 10_000;
+
+/// Slabs read ahead of the decoders.
+const SLABS_AHEAD: usize = 2;
+
+/// How to ingest.
+#[derive(Debug, Clone)]
+pub struct IngestOptions {
+    /// The tenant of every record; `None`: each record's `OrganizationId` says.
+    pub tenant: Option<TenantId>,
+    /// The form of every input; `None`: told by content.
+    pub form: Option<Form>,
+    /// Threads that decode and encode.
+    pub threads: NonZeroUsize,
+    /// Counters to watch while it runs.
+    pub progress: Arc<Progress>,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { tenant: None, form: None, threads, progress: Arc::default() }
+    }
+}
+
+/// Why ingest stopped. What was committed until then stays, and ingesting again makes it whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// The lake could not take the records.
+    #[error("could not write to the lake: {0}")]
+    Lake(#[from] audit_lake::Error),
+    /// A defect of this crate: report it.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Ingests the inputs in order. Ends with a report of each; an input that can't be read is reported
+/// and does not stop the others.
+///
+/// # Errors
+/// [`IngestError::Lake`] if the lake can't take the records.
+pub async fn ingest(lake: &Lake, inputs: Vec<Input>, options: IngestOptions) -> Result<Report, IngestError> {
+    let fixed_tenant = options.tenant.map(|tenant| tenant.to_string());
+    let mut report = Report::new(&inputs);
+    let inputs = Arc::new(inputs);
+    let events = read::start(Arc::clone(&inputs), options.form, Arc::clone(&options.progress));
+    let mut events = decoded(events, fixed_tenant, options.threads);
+
+    let mut flusher = Flusher::new(lake.clone(), inputs, options.threads, Arc::clone(&options.progress));
+    while let Some(event) = events.next().await {
+        match event {
+            Decoding::Slab { input, text_bytes, decoded } => flusher.add(input, text_bytes, decoded?),
+            Decoding::Other(event) => match event {
+                Event::Started { input, form } => report.started(input, form),
+                Event::Ended { input, digest } => flusher.ended(input, report.form(input), digest),
+                Event::Skipped { input, why } => report.skipped(input, why),
+                Event::Failed { input, error } => report.failed(input, error),
+                Event::Damaged { input, reject } => flusher.reject(input, reject),
+                Event::Slab { .. } => {}
+            },
+        }
+        if flusher.gathered_bytes() >= FLUSH_BYTES || flusher.ended_inputs() >= FLUSH_INPUTS {
+            flusher.flush(&mut report).await?;
+        }
+    }
+    flusher.flush(&mut report).await?;
+    flusher.wait(&mut report).await?;
+    Ok(report)
+}
+
+enum Decoding {
+    Slab { input: usize, text_bytes: usize, decoded: Result<Decoded, IngestError> },
+    Other(Event),
+}
+
+/// The events in their order, slabs decoded, `threads` at a time.
+fn decoded(
+    events: mpsc::Receiver<Event>,
+    tenant: Option<String>,
+    threads: NonZeroUsize,
+) -> impl futures::Stream<Item = Decoding> + Unpin {
+    let events = stream::unfold(events, |mut events| async move { events.recv().await.map(|event| (event, events)) });
+    let decoded = events.map(move |event| {
+        let tenant = tenant.clone();
+        async move {
+            let Event::Slab { input, slab } = event else { return Decoding::Other(event) };
+            let text_bytes = slab.len_bytes();
+            let decoded = tokio::task::spawn_blocking(move || decode(&slab, tenant.as_deref())).await;
+            let decoded = match decoded {
+                Ok(decoded) => decoded.map_err(|e| IngestError::Internal(e.to_string())),
+                Err(panic) => Err(IngestError::Internal(panic.to_string())),
+            };
+            Decoding::Slab { input, text_bytes, decoded }
+        }
+    });
+    Box::pin(decoded.buffered(threads.get()))
+}

@@ -1,0 +1,253 @@
+//! Bytes from storage to slabs: one thread that reads, hashes, decompresses and splits.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::{Input, Progress, SLABS_AHEAD};
+use crate::decode::{Reject, UNKNOWN_TENANT};
+use crate::envelope::{Form, Reader, Slab, detect};
+use crate::reject::Reason;
+
+/// Bytes looked at to tell the form.
+const PREFIX_BYTES: usize = 64 << 10;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// Objects opened ahead, so that the latency of a store with many small blobs is hidden.
+const OPENED_AHEAD: usize = 8;
+
+/// What happens to the inputs, one after the other.
+pub(super) enum Event {
+    Started { input: usize, form: Form },
+    Slab { input: usize, slab: Slab },
+    /// A reject that is not in any slab: the compressed stream ended badly.
+    Damaged { input: usize, reject: Reject },
+    Ended { input: usize, digest: InputDigest },
+    Skipped { input: usize, why: String },
+    Failed { input: usize, error: String },
+}
+
+/// The bytes as they lay in storage.
+#[derive(Debug, Clone)]
+pub(super) struct InputDigest {
+    pub(super) size_bytes: u64,
+    /// Hexadecimal.
+    pub(super) sha256: String,
+}
+
+/// Reads the inputs in order on a thread of its own.
+pub(super) fn start(inputs: Arc<Vec<Input>>, form: Option<Form>, progress: Arc<Progress>) -> mpsc::Receiver<Event> {
+    let (events, receiver) = mpsc::channel(SLABS_AHEAD);
+    let (opened, to_read) = mpsc::channel::<(usize, object_store::Result<GetResult>)>(OPENED_AHEAD);
+    let handle = tokio::runtime::Handle::current();
+    let listed = Arc::clone(&inputs);
+    tokio::spawn(async move {
+        let gets = stream::iter(0..listed.len()).map(|at| {
+            let (store, path) = (Arc::clone(&listed[at].store), listed[at].path.clone());
+            async move { (at, store.get(&path).await) }
+        });
+        let mut gets = std::pin::pin!(gets.buffered(OPENED_AHEAD));
+        while let Some(get) = gets.next().await {
+            if opened.send(get).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::task::spawn_blocking(move || {
+        let mut to_read = to_read;
+        while let Some((at, get)) = to_read.blocking_recv() {
+            let input = OneInput { at, input: &inputs[at], form, events: &events, progress: &progress };
+            let done = match get {
+                Ok(get) => input.read(get, &handle),
+                Err(error) => input.send(Event::Failed { input: at, error: error.to_string() }),
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Nobody listens any more.
+struct Closed;
+
+struct OneInput<'a> {
+    at: usize,
+    input: &'a Input,
+    form: Option<Form>,
+    events: &'a mpsc::Sender<Event>,
+    progress: &'a Progress,
+}
+
+impl OneInput<'_> {
+    fn send(&self, event: Event) -> Result<(), Closed> {
+        self.events.blocking_send(event).map_err(|_| Closed)
+    }
+
+    fn read(&self, get: GetResult, handle: &tokio::runtime::Handle) -> Result<(), Closed> {
+        let mut stored = Stored::new(get, handle, self.progress);
+        match self.read_stored(&mut stored) {
+            Ok(done) => done,
+            Err(error) => self.send(Event::Failed { input: self.at, error: error.to_string() }),
+        }
+    }
+
+    fn read_stored(&self, stored: &mut Stored<'_>) -> std::io::Result<Result<(), Closed>> {
+        let magic = read_up_to(stored, 4)?;
+        let compressed = matches!(magic.as_slice(), [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]);
+        let input = self.at;
+        let mut damage = None;
+        {
+            let whole = std::io::Cursor::new(magic.clone()).chain(&mut *stored);
+            let mut plain: Box<dyn Read + '_> = match magic.as_slice() {
+                [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+                [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(whole)?),
+                _ => Box::new(whole),
+            };
+            let mut buffer = match read_up_to(&mut plain, PREFIX_BYTES) {
+                Ok(prefix) => prefix,
+                Err(error) if compressed => {
+                    damage = Some((0, error));
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
+            let mut detected = detect(&buffer);
+            if let Some(form) = self.form {
+                detected = detected.with_form(form);
+            } else if let Some(why) = skip(detected.form, self.input).filter(|_| damage.is_none()) {
+                return Ok(self.send(Event::Skipped { input, why }));
+            }
+            if self.send(Event::Started { input, form: detected.form }).is_err() {
+                return Ok(Err(Closed));
+            }
+            let mut reader = Reader::new(&detected);
+            let mut closed = false;
+            let mut sink = |slab| closed |= self.send(Event::Slab { input, slab }).is_err();
+            let mut at = 0;
+            while !buffer.is_empty() {
+                reader.push(&buffer, &mut sink);
+                at += buffer.len() as u64;
+                buffer.resize(READ_BYTES, 0);
+                let read = match plain.read(&mut buffer) {
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(error) if compressed => {
+                        damage = Some((at, error));
+                        0
+                    }
+                    read => read?,
+                };
+                buffer.truncate(read);
+            }
+            // A stream that ended badly at the very beginning is damaged, not empty.
+            if damage.is_none() || at > 0 {
+                reader.finish(&mut sink);
+            }
+            if closed {
+                return Ok(Err(Closed));
+            }
+        }
+        if let Some((offset, error)) = damage {
+            let reject = Reject {
+                tenant: UNKNOWN_TENANT.to_owned(),
+                offset,
+                bytes: Vec::new(),
+                reason: Reason::Truncated,
+                detail: format!("the compressed stream is damaged: {error}"),
+            };
+            if self.send(Event::Damaged { input, reject }).is_err() {
+                return Ok(Err(Closed));
+            }
+        }
+        // What the decompressor left unread is part of the input too.
+        std::io::copy(stored, &mut std::io::sink())?;
+        Ok(self.send(Event::Ended { input, digest: stored.digest() }))
+    }
+}
+
+fn read_up_to(from: &mut (impl Read + ?Sized), len: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(len);
+    from.take(len as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Why an input of this form is not read. What was named, and what has a name as data has, is read
+/// all the same, so that it ends as rejects rather than in silence.
+fn skip(form: Form, input: &Input) -> Option<String> {
+    let name = input.name.to_ascii_lowercase();
+    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
+    let expected = input.named || [".json", ".ndjson", ".jsonl", ".csv"].iter().any(|end| name.ends_with(end));
+    match form {
+        Form::Html | Form::Empty | Form::Unknown if expected => None,
+        Form::Html => Some("a page, not audit records".to_owned()),
+        Form::Empty => Some("empty".to_owned()),
+        form => form.refusal().map(str::to_owned),
+    }
+}
+
+/// The object's bytes as they come, hashed and counted.
+struct Stored<'a> {
+    source: Source,
+    handle: tokio::runtime::Handle,
+    sha256: Sha256,
+    size_bytes: u64,
+    progress: &'a Progress,
+}
+
+enum Source {
+    File(std::fs::File),
+    Stream { chunks: stream::BoxStream<'static, object_store::Result<bytes::Bytes>>, chunk: bytes::Bytes },
+}
+
+impl<'a> Stored<'a> {
+    fn new(get: GetResult, handle: &tokio::runtime::Handle, progress: &'a Progress) -> Self {
+        let source = match get.payload {
+            GetResultPayload::File(file, _) => Source::File(file),
+            GetResultPayload::Stream(chunks) => Source::Stream { chunks, chunk: bytes::Bytes::new() },
+        };
+        Self { source, handle: handle.clone(), sha256: Sha256::new(), size_bytes: 0, progress }
+    }
+
+    fn digest(&self) -> InputDigest {
+        let digest = self.sha256.clone().finalize();
+        InputDigest { size_bytes: self.size_bytes, sha256: hex(&digest) }
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+impl Read for Stored<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let read = match &mut self.source {
+            Source::File(file) => file.read(out)?,
+            Source::Stream { chunks, chunk } => {
+                while chunk.is_empty() {
+                    match self.handle.block_on(chunks.next()) {
+                        Some(next) => *chunk = next?,
+                        None => return Ok(0),
+                    }
+                }
+                let len = chunk.len().min(out.len());
+                out[..len].copy_from_slice(&chunk.split_to(len));
+                len
+            }
+        };
+        self.sha256.update(&out[..read]);
+        self.size_bytes += read as u64;
+        self.progress.read(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,426 @@
+//! Records into the lake, each exactly once.
+//!
+//! An append checks its records against the snapshot it is based on, writes the files of what is
+//! new, and commits them as exactly the next version. If another writer was first, only the files
+//! that this one added are checked, and the append tries again on top of them: no two commits are
+//! ever based on the same version, so no record gets past the check.
+
+use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+
+use crate::commit::{CommitOutcome, NewFile};
+use crate::data_file::{self, RowIndex};
+use crate::error::{Error, Result};
+use crate::existing;
+use crate::keys::{Canonical, Keys, NewRow};
+use crate::retry::retry;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::stats::Stats;
+use crate::{Lake, TableName, TenantId};
+
+/// How often an append starts over because other writers commit to the same tenant.
+const ATTEMPTS_MAX: u32 = 30;
+
+/// Files written at a time.
+const PUTS_MAX: usize = 4;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Records of one tenant from one input, in the order of their arrival.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Columns of `m365_audit` that the record itself gives; `creation_time` and `raw` without nulls.
+    pub batch: RecordBatch,
+    /// Where they come from.
+    pub origin: Arc<Origin>,
+}
+
+/// What is known of an input beside its records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The content type of the API.
+    pub content_type: Option<String>,
+    /// The content blob's id.
+    pub content_id: Option<String>,
+    /// When the blob became available, in microseconds.
+    pub content_created: Option<i64>,
+}
+
+/// How to append.
+#[derive(Debug, Clone, Copy)]
+pub struct AppendOptions {
+    /// Spells a record's content, to compare records under one key.
+    pub canonical: Canonical,
+    /// Columns encoded at a time.
+    pub threads: NonZeroUsize,
+}
+
+/// What became of the records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// For each arrival, how many of its records are rows now; the others were duplicates.
+    pub rows: Vec<u64>,
+    /// The version of `m365_audit` that has them all.
+    pub version: u64,
+    /// Data files written, and their size.
+    pub files: u64,
+    /// Bytes of those files.
+    pub size_bytes: u64,
+}
+
+impl Lake {
+    /// Appends what the lake lacks of the arrivals, as one commit, or nothing at all.
+    ///
+    /// # Errors
+    /// `Conflict` when other writers of the tenant are faster again and again; `Unavailable` when the
+    /// store is. After an error the records may or may not be there: append them again, nothing
+    /// becomes a row twice.
+    pub async fn append(
+        &self,
+        tenant: TenantId,
+        arrivals: &[Arrival],
+        options: AppendOptions,
+    ) -> Result<Appended> {
+        let table = self.open_or_create_table(tenant, TableName::Audit).await?;
+        let batches: Vec<RecordBatch> = arrivals
+            .iter()
+            .map(|arrival| arrival.batch.clone())
+            .collect();
+        let mut keys = Keys::of(&batches, options.canonical)?;
+        let times = Times::of(&keys);
+        let mut checked: HashSet<object_store::path::Path> = HashSet::new();
+        for _ in 0..ATTEMPTS_MAX {
+            let base = table.snapshot().await?;
+            for file in base.files() {
+                if !checked.contains(&file.path) {
+                    let probes = times.within(file);
+                    if !probes.is_empty() {
+                        existing::look_up(self.key_files(), &self.store(), file, probes, &mut keys)
+                            .await?;
+                    }
+                }
+            }
+            checked = base.files().iter().map(|file| file.path.clone()).collect();
+
+            let new_rows = keys.new_rows();
+            if new_rows.is_empty() {
+                return Ok(Appended {
+                    rows: vec![0; arrivals.len()],
+                    version: base.version(),
+                    ..Appended::default()
+                });
+            }
+            let written = self
+                .write(
+                    tenant,
+                    arrivals,
+                    &batches,
+                    &new_rows,
+                    &base,
+                    options.threads,
+                )
+                .await?;
+            let files: Vec<NewFile> = written.iter().map(|(file, _)| file.clone()).collect();
+            match table.try_commit(&base, &files).await? {
+                CommitOutcome::Committed { version } => {
+                    let mut rows = vec![0; arrivals.len()];
+                    new_rows.iter().for_each(|new| rows[new.row.0] += 1);
+                    let size_bytes = files.iter().map(|file| file.size_bytes).sum();
+                    return Ok(Appended {
+                        rows,
+                        version,
+                        files: files.len() as u64,
+                        size_bytes,
+                    });
+                }
+                CommitOutcome::Conflicted => {
+                    // Nobody refers to them; what can't be deleted now is left for vacuum.
+                    for (_, path) in &written {
+                        if let Err(error) = self.store().delete(path).await {
+                            tracing::debug!(%error, %path, "could not delete an unused data file");
+                        }
+                    }
+                }
+            }
+        }
+        Err(Error::Conflict {
+            tenant,
+            table: TableName::Audit,
+            attempts: ATTEMPTS_MAX,
+        })
+    }
+
+    /// Writes the data files, one a day.
+    async fn write(
+        &self,
+        tenant: TenantId,
+        arrivals: &[Arrival],
+        batches: &[RecordBatch],
+        new_rows: &[NewRow],
+        base: &Snapshot,
+        threads: NonZeroUsize,
+    ) -> Result<Vec<(NewFile, object_store::path::Path)>> {
+        let now = self.clock().now_micros();
+        let sequence = base.version() as i64 + 1;
+        let schema = Arc::new(file_schema(TableName::Audit));
+        let variants = variants(batches, new_rows);
+        let batches: Vec<RecordBatch> = (batches.iter().zip(arrivals).zip(variants))
+            .map(|((batch, arrival), variants)| {
+                complete(batch, &arrival.origin, tenant, now, sequence, variants)
+            })
+            .collect::<Result<_>>()?;
+        let batches = Arc::new(batches);
+        let days = by_day(new_rows);
+        let root = crate::paths::table_root(tenant, TableName::Audit);
+        futures::stream::iter(days.into_iter().map(|(day, order)| {
+            let (schema, batches, root) = (Arc::clone(&schema), Arc::clone(&batches), root.clone());
+            async move {
+                let stats = Stats::of(&batches, &order);
+                let rows = order.len();
+                let encoded = tokio::task::spawn_blocking(move || {
+                    data_file::encode(
+                        &schema,
+                        &batches,
+                        &order,
+                        Some("creation_time"),
+                        "id",
+                        threads,
+                    )
+                })
+                .await
+                .map_err(Error::internal)?
+                .map_err(|e| Error::internal(format!("could not encode {rows} rows: {e}")))?;
+                let path = format!("event_date={}/{}.parquet", date(day)?, self.ids().next_id());
+                let size_bytes = encoded.len() as u64;
+                let place = object_store::path::Path::from(format!("{root}/{path}"));
+                put(self.store().as_ref(), &place, encoded).await?;
+                let modification_time_ms = now.div_euclid(1000);
+                let file = NewFile {
+                    path,
+                    event_date: Some(day),
+                    size_bytes,
+                    stats: stats.to_json(rows),
+                    modification_time_ms,
+                };
+                Ok::<_, Error>((file, place))
+            }
+        }))
+        .buffered(PUTS_MAX)
+        .try_collect()
+        .await
+    }
+
+    /// Appends rows that have a key of their own and are not in the table yet: rejects, ledger rows.
+    ///
+    /// `key` names the text column of the key; a row whose key the table has is left out. Returns how
+    /// many rows were added.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_keyed(
+        &self,
+        tenant: TenantId,
+        name: TableName,
+        rows: &RecordBatch,
+        key: &str,
+    ) -> Result<u64> {
+        let table = self.open_or_create_table(tenant, name).await?;
+        let mut known: HashSet<String> = HashSet::new();
+        let mut checked: HashSet<object_store::path::Path> = HashSet::new();
+        for _ in 0..ATTEMPTS_MAX {
+            let base = table.snapshot().await?;
+            for file in base
+                .files()
+                .iter()
+                .filter(|file| !checked.contains(&file.path))
+            {
+                existing::known_keys(self.key_files(), &self.store(), file, rows, key, &mut known)
+                    .await?;
+            }
+            checked = base.files().iter().map(|file| file.path.clone()).collect();
+            let order = unknown_rows(rows, key, &known)?;
+            if order.is_empty() {
+                return Ok(0);
+            }
+            let schema = file_schema(name);
+            let batches = [rows.clone()];
+            let encoded =
+                data_file::encode(&schema, &batches, &order, None, key, NonZeroUsize::MIN)
+                    .map_err(|e| {
+                        Error::internal(format!("could not encode rows of {name}: {e}"))
+                    })?;
+            let path = format!("{}.parquet", self.ids().next_id());
+            let place = object_store::path::Path::from(format!("{}/{path}", table.root()));
+            let file = NewFile {
+                path,
+                event_date: None,
+                size_bytes: encoded.len() as u64,
+                stats: Stats::of(&batches, &order).to_json(order.len()),
+                modification_time_ms: self.clock().now_micros().div_euclid(1000),
+            };
+            put(self.store().as_ref(), &place, encoded).await?;
+            match table.try_commit(&base, &[file]).await? {
+                CommitOutcome::Committed { .. } => return Ok(order.len() as u64),
+                CommitOutcome::Conflicted => {
+                    if let Err(error) = self.store().delete(&place).await {
+                        tracing::debug!(%error, path = %place, "could not delete an unused data file");
+                    }
+                }
+            }
+        }
+        Err(Error::Conflict {
+            tenant,
+            table: name,
+            attempts: ATTEMPTS_MAX,
+        })
+    }
+}
+
+/// The keys of an append by time.
+struct Times(Vec<(i64, usize)>, Vec<usize>);
+
+impl Times {
+    fn of(keys: &Keys<'_>) -> Self {
+        let mut times: Vec<(i64, usize)> = keys
+            .firsts()
+            .map(|(group, key)| (key.creation_time, group))
+            .collect();
+        times.sort_unstable();
+        let groups = times.iter().map(|(_, group)| *group).collect();
+        Self(times, groups)
+    }
+
+    /// The keys that a file's partition and time range may hold.
+    fn within(&self, file: &DataFile) -> &[usize] {
+        let (mut min, mut max) = file.creation_time.unwrap_or((i64::MIN, i64::MAX));
+        if let Some(day) = file.event_date {
+            min = min.max(i64::from(day) * MICROS_PER_DAY);
+            max = max.min((i64::from(day) + 1) * MICROS_PER_DAY - 1);
+        }
+        let begin = self.0.partition_point(|(time, _)| *time < min);
+        let end = self.0.partition_point(|(time, _)| *time <= max);
+        &self.1[begin..end.max(begin)]
+    }
+}
+
+/// The table's columns that stand in its files: all but the one it is partitioned by.
+fn file_schema(table: TableName) -> Schema {
+    let schema = table.schema();
+    let fields = schema.arrow_schema();
+    Schema::new(
+        fields
+            .fields()
+            .iter()
+            .filter(|field| Some(field.name().as_str()) != schema.partition_by)
+            .cloned()
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// The rows of each day in the order of their time.
+fn by_day(new_rows: &[NewRow]) -> BTreeMap<i32, Vec<RowIndex>> {
+    let mut sorted: Vec<&NewRow> = new_rows.iter().collect();
+    sorted.sort_by_key(|new| (new.creation_time, new.row));
+    let mut days: BTreeMap<i32, Vec<RowIndex>> = BTreeMap::new();
+    for new in sorted {
+        // Years 1 to 9999 are what a time may be: a day number fits.
+        let day = new.creation_time.div_euclid(MICROS_PER_DAY) as i32;
+        days.entry(day).or_default().push(new.row);
+    }
+    days
+}
+
+/// The variants of each batch's rows; zero for those that are not new.
+fn variants(batches: &[RecordBatch], new_rows: &[NewRow]) -> Vec<Vec<i64>> {
+    let mut variants: Vec<Vec<i64>> = batches
+        .iter()
+        .map(|batch| vec![0; batch.num_rows()])
+        .collect();
+    for new in new_rows {
+        variants[new.row.0][new.row.1] = new.variant;
+    }
+    variants
+}
+
+/// Adds the columns that the lake gives a record.
+fn complete(
+    batch: &RecordBatch,
+    origin: &Origin,
+    tenant: TenantId,
+    now: i64,
+    sequence: i64,
+    variants: Vec<i64>,
+) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let same_text = |text: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+            text, rows,
+        )))
+    };
+    let same_time = |micros: i64| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from_value(micros, rows).with_timezone("UTC"))
+    };
+    let mut added: Vec<(&str, ArrayRef)> = vec![
+        ("tenant_id", same_text(&tenant.to_string())),
+        ("ingested_at", same_time(now)),
+        (
+            "ingest_sequence",
+            Arc::new(Int64Array::from_value(sequence, rows)),
+        ),
+        ("variant", Arc::new(Int64Array::from(variants))),
+    ];
+    if let Some(content_type) = &origin.content_type {
+        added.push(("content_type", same_text(content_type)));
+    }
+    if let Some(content_id) = &origin.content_id {
+        added.push(("content_id", same_text(content_id)));
+    }
+    if let Some(micros) = origin.content_created {
+        added.push(("content_created", same_time(micros)));
+    }
+    let mut fields: Vec<_> = batch.schema().fields().iter().map(Arc::clone).collect();
+    let mut columns = batch.columns().to_vec();
+    for (name, array) in added {
+        fields.push(Arc::new(arrow::datatypes::Field::new(
+            name,
+            array.data_type().clone(),
+            true,
+        )));
+        columns.push(array);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::internal)
+}
+
+fn unknown_rows(rows: &RecordBatch, key: &str, known: &HashSet<String>) -> Result<Vec<RowIndex>> {
+    let keys = existing::key_column(rows, key)?;
+    let mut seen = HashSet::new();
+    Ok((0..rows.num_rows())
+        .filter(|&row| !known.contains(keys.value(row)) && seen.insert(keys.value(row)))
+        .map(|row| (0, row))
+        .collect())
+}
+
+fn date(day: i32) -> Result<String> {
+    let date = chrono::NaiveDate::from_epoch_days(day)
+        .ok_or_else(|| Error::internal(format!("day {day} is no date")))?;
+    Ok(date.format("%Y-%m-%d").to_string())
+}
+
+async fn put(store: &dyn ObjectStore, path: &object_store::path::Path, bytes: Bytes) -> Result<()> {
+    retry(|| async {
+        let payload = PutPayload::from_bytes(bytes.clone());
+        store
+            .put(path, payload)
+            .await
+            .map_err(|e| Error::store("write", path, e))
+    })
+    .await?;
+    Ok(())
+}

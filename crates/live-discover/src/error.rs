@@ -1,0 +1,376 @@
+//! Errors by what the caller does next, and the one place where DataFusion's errors become ours.
+
+use std::fmt;
+use std::time::Duration;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::parquet::errors::ParquetError;
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use crate::limits::LimitKind;
+use crate::names;
+
+/// The result of the crate's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why there is no (more) result.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The query, a setting or another input cannot be used: change it.
+    #[error("{message}{}{}", Suggested(suggestion), At(position))]
+    InvalidQuery {
+        /// What is wrong.
+        message: String,
+        /// Where in the query's text.
+        position: Option<Position>,
+        /// What was probably meant.
+        suggestion: Option<String>,
+    },
+    /// There is no such lake.
+    #[error("{message}")]
+    NotFound {
+        /// What does not exist.
+        message: String,
+    },
+    /// A limit was reached: ask for less, or raise it.
+    #[error("the {limit} was reached: {message}")]
+    ResourcesExhausted {
+        /// Which limit.
+        limit: LimitKind,
+        /// Its value, and what helps.
+        message: String,
+    },
+    /// The query took longer than it may: ask for less, or raise the limit.
+    #[error("the query took longer than its time limit of {limit:?}")]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The object store did not answer: try later.
+    #[error("{message}")]
+    Unavailable {
+        /// What was tried and what the store said.
+        message: String,
+    },
+    /// The lake's files are not what they have to be: `verify` tells more.
+    #[error("{message}")]
+    Corrupt {
+        /// What is wrong with which file.
+        message: String,
+    },
+    /// A defect of this program: report it.
+    #[error("internal error: {message}")]
+    Internal {
+        /// What was not as it has to be.
+        message: String,
+    },
+}
+
+/// A place in the query's text, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line.
+    pub line: u64,
+    /// Column, in characters.
+    pub column: u64,
+}
+
+struct Suggested<'a>(&'a Option<String>);
+
+impl fmt::Display for Suggested<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(suggestion) => write!(formatter, "; did you mean `{suggestion}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct At<'a>(&'a Option<Position>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(position) => write!(formatter, " (line {}, column {})", position.line, position.column),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    #[cold]
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::InvalidQuery { message: message.into(), position: None, suggestion: None }
+    }
+
+    #[cold]
+    pub(crate) fn internal(message: impl fmt::Display) -> Self {
+        Self::Internal { message: message.to_string() }
+    }
+
+    #[cold]
+    pub(crate) fn exhausted(limit: LimitKind, message: impl Into<String>) -> Self {
+        Self::ResourcesExhausted { limit, message: message.into() }
+    }
+
+    /// For the way through DataFusion; [`From<DataFusionError>`] takes it out again.
+    pub(crate) fn into_datafusion(self) -> DataFusionError {
+        DataFusionError::External(Box::new(self))
+    }
+}
+
+impl From<audit_lake::Error> for Error {
+    fn from(error: audit_lake::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            audit_lake::Error::InvalidInput { .. } => Self::invalid(message),
+            audit_lake::Error::NotFound { .. } => Self::NotFound { message },
+            audit_lake::Error::Corrupt { .. } => Self::Corrupt { message },
+            audit_lake::Error::Conflict { .. } | audit_lake::Error::Unavailable { .. } => Self::Unavailable { message },
+            audit_lake::Error::Internal { .. } => Self::internal(message),
+            _ => Self::internal(message),
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| Position {
+            line: span.start.line,
+            column: span.start.column,
+        });
+        match of_root(error.find_root()) {
+            Self::InvalidQuery { message, position: None, suggestion } => {
+                Self::InvalidQuery { message, position, suggestion }
+            }
+            other => other,
+        }
+    }
+}
+
+fn of_root(root: &DataFusionError) -> Error {
+    match root {
+        DataFusionError::SchemaError(error, _) => of_schema(error),
+        DataFusionError::SQL(error, _) => of_parser(error),
+        DataFusionError::Plan(message) => of_plan(message),
+        DataFusionError::NotImplemented(message) => {
+            Error::invalid(format!("not supported: {}", sentence(message)))
+        }
+        // What the query computes from the data: a failed cast, a wrong argument.
+        DataFusionError::Execution(message) => Error::invalid(sentence(message)),
+        DataFusionError::ArrowError(error, _) => of_arrow(error),
+        DataFusionError::ParquetError(error) => of_parquet(error),
+        DataFusionError::ObjectStore(error) => of_store(error),
+        DataFusionError::ResourcesExhausted(message) => of_exhausted(message),
+        DataFusionError::External(error) => of_any(error.as_ref()),
+        DataFusionError::IoError(error) => {
+            Error::Unavailable { message: format!("could not use the disk for intermediate results: {error}") }
+        }
+        // An over-size or wrong pattern is reported as a defect; it is the query's.
+        DataFusionError::Internal(message) if message.to_ascii_lowercase().contains("regex") => {
+            Error::invalid(sentence(message))
+        }
+        DataFusionError::Internal(_)
+        | DataFusionError::Configuration(_)
+        | DataFusionError::ExecutionJoin(_)
+        | DataFusionError::Context(..)
+        | DataFusionError::Substrait(_)
+        | DataFusionError::Diagnostic(..)
+        | DataFusionError::Collection(_)
+        | DataFusionError::Shared(_)
+        | DataFusionError::Ffi(_) => Error::internal(sentence(&root.strip_backtrace())),
+    }
+}
+
+/// An error of ours or of a layer below that came through DataFusion.
+fn of_any(error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut cause = Some(error);
+    while let Some(link) = cause {
+        if let Some(ours) = link.downcast_ref::<Error>() {
+            return ours.clone();
+        }
+        if let Some(store) = link.downcast_ref::<object_store::Error>() {
+            return of_store(store);
+        }
+        if let Some(parser) = link.downcast_ref::<ParserError>() {
+            return of_parser(parser);
+        }
+        cause = link.source();
+    }
+    Error::internal(error)
+}
+
+fn of_schema(error: &SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => Error::InvalidQuery {
+            message: format!("no column `{}`", field.flat_name()),
+            position: None,
+            suggestion: names::closest(&field.name, valid_fields.iter().map(|valid| valid.name.as_str()))
+                .map(str::to_owned),
+        },
+        SchemaError::AmbiguousReference { field } => {
+            Error::invalid(format!("column `{}` is in more than one table: say `table.{}`", field.name, field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::invalid(format!("two columns of the result are named `{name}`: rename one with AS"))
+        }
+    }
+}
+
+/// `sql parser error: Expected: …, found: … at Line: 1, Column: 8`
+fn of_parser(error: &ParserError) -> Error {
+    let message = match error {
+        ParserError::RecursionLimitExceeded => {
+            return Error::exhausted(
+                LimitKind::Nesting,
+                format!("{} levels of parentheses and subqueries", crate::guard::NESTING_MAX),
+            );
+        }
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
+    };
+    let (message, position) = match message.rsplit_once(" at Line: ") {
+        Some((message, place)) => {
+            let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().ok());
+            let position = numbers.next().flatten().zip(numbers.next().flatten());
+            (message, position.map(|(line, column)| Position { line, column }))
+        }
+        None => (message.as_str(), None),
+    };
+    Error::InvalidQuery { message: format!("syntax error: {}", sentence(message)), position, suggestion: None }
+}
+
+fn of_plan(message: &str) -> Error {
+    let quoted = |start: &str| {
+        let name = message.split_once(start)?.1.split_once('\'')?.0;
+        Some(name.rsplit('.').next().unwrap_or(name).to_owned())
+    };
+    if message.contains("' not found")
+        && let Some(name) = quoted("table function '").or_else(|| quoted("table '"))
+    {
+        return Error::InvalidQuery {
+            suggestion: names::closest(&name, names::table_names()).map(str::to_owned),
+            message: format!("no table `{name}`"),
+            position: None,
+        };
+    }
+    if let Some(name) = quoted("Invalid function '") {
+        return Error::InvalidQuery {
+            message: format!("no function `{name}`"),
+            position: None,
+            suggestion: quoted("Did you mean '"),
+        };
+    }
+    Error::invalid(sentence(message))
+}
+
+fn of_arrow(error: &ArrowError) -> Error {
+    match error {
+        ArrowError::ExternalError(error) => of_any(error.as_ref()),
+        ArrowError::ParquetError(message) => Error::Corrupt { message: format!("a data file: {}", scrub(message)) },
+        ArrowError::CastError(_)
+        | ArrowError::ParseError(_)
+        | ArrowError::ComputeError(_)
+        | ArrowError::DivideByZero
+        | ArrowError::ArithmeticOverflow(_)
+        | ArrowError::InvalidArgumentError(_)
+        | ArrowError::NotYetImplemented(_) => Error::invalid(sentence(&error.to_string())),
+        ArrowError::MemoryError(message) => Error::exhausted(LimitKind::Memory, message.clone()),
+        ArrowError::IoError(message, _) => Error::Unavailable { message: scrub(message) },
+        _ => Error::internal(scrub(&error.to_string())),
+    }
+}
+
+fn of_parquet(error: &ParquetError) -> Error {
+    match error {
+        ParquetError::External(error) => match of_any(error.as_ref()) {
+            Error::Internal { message } => Error::Corrupt { message: format!("a data file: {message}") },
+            other => other,
+        },
+        error => Error::Corrupt { message: format!("a data file: {}", scrub(&error.to_string())) },
+    }
+}
+
+fn of_store(error: &object_store::Error) -> Error {
+    match error {
+        object_store::Error::NotFound { path, .. } => {
+            Error::Corrupt { message: format!("the data file `{}` is gone", scrub(path)) }
+        }
+        error => Error::Unavailable { message: format!("could not read the lake: {}", scrub(&error.to_string())) },
+    }
+}
+
+/// DataFusion tells by words which pool was exhausted.
+fn of_exhausted(message: &str) -> Error {
+    let limit = if message.contains(crate::memory::ENGINE_POOL) {
+        LimitKind::EngineMemory
+    } else if message.contains("disk") || message.contains("max_temp_directory_size") {
+        LimitKind::Spill
+    } else {
+        LimitKind::Memory
+    };
+    Error::exhausted(limit, sentence(message))
+}
+
+/// The first line, starting with a lower-case letter and without a final full stop.
+fn sentence(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default().trim();
+    let line = ["Error during planning: ", "Execution error: ", "Arrow error: "]
+        .iter()
+        .fold(line, |line, prefix| line.strip_prefix(prefix).unwrap_or(line))
+        .trim_end_matches('.');
+    let mut letters = line.chars();
+    let second_is_lower = line.chars().nth(1).is_some_and(char::is_lowercase);
+    let line = match letters.next() {
+        Some(first) if second_is_lower => first.to_lowercase().chain(letters).collect(),
+        _ => line.to_owned(),
+    };
+    scrub(&line)
+}
+
+/// Takes out where in the store a file lies; its own name stays.
+fn scrub(message: &str) -> String {
+    let mut rest = message;
+    let mut scrubbed = String::new();
+    while let Some(start) = rest.find("tenants/") {
+        let head = rest.get(..start).unwrap_or_default();
+        // A path before it on the local disk is part of the place.
+        let kept = head.rfind([' ', '"', '\'', '`', '(', '[']).map_or(0, |at| at + 1);
+        scrubbed.push_str(head.get(..kept).unwrap_or_default());
+        let tail = rest.get(start..).unwrap_or_default();
+        let end = tail.find([' ', '"', '\'', '`', ')', ']', ',']).unwrap_or(tail.len());
+        let place = tail.get(..end).unwrap_or_default();
+        scrubbed.push_str(place.rsplit('/').next().unwrap_or_default());
+        rest = tail.get(end..).unwrap_or_default();
+    }
+    scrubbed.push_str(rest);
+    scrubbed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_scrubbed() {
+        for (message, expected) in [
+            ("no path here", "no path here"),
+            ("Object at location /srv/lake/tenants/t/m365_audit/event_date=2024-01-31/a.parquet not found", "Object at location a.parquet not found"),
+            ("`tenants/t/x.parquet`, `tenants/u/y.parquet`", "`x.parquet`, `y.parquet`"),
+        ] {
+            assert_eq!(scrub(message), expected);
+        }
+    }
+
+    #[test]
+    fn messages_read_alike() {
+        for (message, expected) in [
+            ("Error during planning: Cannot do this.\nbacktrace: x", "cannot do this"),
+            ("SQL is fine", "SQL is fine"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(message), expected);
+        }
+    }
+}
