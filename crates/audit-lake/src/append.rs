@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::commit::{CommitOutcome, NewFile};
-use crate::data_file::{self, RowIndex};
+use crate::data_file::{self, Columns, RowIndex};
 use crate::error::{Error, Result};
 use crate::existing;
 use crate::keys::{Canonical, Keys, NewRow};
@@ -169,30 +169,23 @@ impl Lake {
     ) -> Result<Vec<(NewFile, object_store::path::Path)>> {
         let now = self.clock().now_micros();
         let sequence = base.version() as i64 + 1;
-        let schema = Arc::new(file_schema(TableName::Audit));
         let variants = variants(batches, new_rows);
         let batches: Vec<RecordBatch> = (batches.iter().zip(arrivals).zip(variants))
             .map(|((batch, arrival), variants)| {
                 complete(batch, &arrival.origin, tenant, now, sequence, variants)
             })
             .collect::<Result<_>>()?;
+        let columns = Arc::new(Columns::of(file_columns(TableName::Audit), &batches));
         let batches = Arc::new(batches);
         let days = by_day(new_rows);
         let root = crate::paths::table_root(tenant, TableName::Audit);
         futures::stream::iter(days.into_iter().map(|(day, order)| {
-            let (schema, batches, root) = (Arc::clone(&schema), Arc::clone(&batches), root.clone());
+            let (columns, batches, root) = (Arc::clone(&columns), Arc::clone(&batches), root.clone());
             async move {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
                 let encoded = tokio::task::spawn_blocking(move || {
-                    data_file::encode(
-                        &schema,
-                        &batches,
-                        &order,
-                        Some("creation_time"),
-                        "id",
-                        threads,
-                    )
+                    data_file::encode(&columns, &order, Some("creation_time"), "id", threads)
                 })
                 .await
                 .map_err(Error::internal)?
@@ -249,10 +242,10 @@ impl Lake {
             if order.is_empty() {
                 return Ok(0);
             }
-            let schema = file_schema(name);
             let batches = [rows.clone()];
+            let columns = Columns::of(file_columns(name), &batches);
             let encoded =
-                data_file::encode(&schema, &batches, &order, None, key, NonZeroUsize::MIN)
+                data_file::encode(&columns, &order, None, key, NonZeroUsize::MIN)
                     .map_err(|e| {
                         Error::internal(format!("could not encode rows of {name}: {e}"))
                     })?;
@@ -311,17 +304,9 @@ impl Times {
 }
 
 /// The table's columns that stand in its files: all but the one it is partitioned by.
-fn file_schema(table: TableName) -> Schema {
+fn file_columns(table: TableName) -> impl Iterator<Item = &'static str> {
     let schema = table.schema();
-    let fields = schema.arrow_schema();
-    Schema::new(
-        fields
-            .fields()
-            .iter()
-            .filter(|field| Some(field.name().as_str()) != schema.partition_by)
-            .cloned()
-            .collect::<Vec<_>>(),
-    )
+    schema.columns.iter().map(|column| column.name).filter(|name| Some(*name) != schema.partition_by)
 }
 
 /// The rows of each day in the order of their time.

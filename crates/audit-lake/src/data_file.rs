@@ -4,6 +4,7 @@
 //! (Delta reads a missing column as null); `id` has a bloom filter, and every column but the long
 //! texts has statistics a page.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,7 +15,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
@@ -36,54 +37,80 @@ const UNIQUE_TEXTS: [&str; 3] = ["raw", "extra", "id"];
 /// Which row of which batch.
 pub(crate) type RowIndex = (usize, usize);
 
-/// Encodes the rows `order` of `batches`, whose columns are those of `schema` or fewer.
+/// Batches by column: for each column that any of them has, its array in each batch.
+#[derive(Debug)]
+pub(crate) struct Columns(Vec<Column>);
+
+#[derive(Debug)]
+struct Column {
+    field: FieldRef,
+    /// One for each batch; a batch without the column has nulls, which all such batches share.
+    arrays: Vec<ArrayRef>,
+    /// Whether the batch has the column.
+    present: Vec<bool>,
+}
+
+impl Columns {
+    /// Those of the columns `names` that a batch has, in this order.
+    pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str>, batches: &[RecordBatch]) -> Self {
+        let rows_max = batches.iter().map(RecordBatch::num_rows).max().unwrap_or(0);
+        let mut by_name: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+        let schemas: Vec<_> = batches.iter().map(RecordBatch::schema_ref).collect();
+        for (batch, schema) in schemas.iter().enumerate() {
+            for (at, field) in schema.fields().iter().enumerate() {
+                by_name.entry(field.name()).or_default().push((batch, at));
+            }
+        }
+        let columns = names.filter_map(|name| {
+            let places = by_name.get(name)?;
+            let &(first_batch, first_at) = places.first()?;
+            let field = Arc::clone(&schemas[first_batch].fields()[first_at]);
+            let nulls = (places.len() < batches.len()).then(|| new_null_array(field.data_type(), rows_max));
+            let mut present = vec![false; batches.len()];
+            let mut arrays: Vec<Option<ArrayRef>> = vec![nulls; batches.len()];
+            for &(batch, at) in places {
+                present[batch] = true;
+                arrays[batch] = Some(Arc::clone(batches[batch].column(at)));
+            }
+            Some(Column { field, arrays: arrays.into_iter().flatten().collect(), present })
+        });
+        Self(columns.collect())
+    }
+}
+
+/// Encodes the rows `order` of the columns.
 ///
 /// `threads` columns are encoded at a time; memory is that of the largest few columns.
 pub(crate) fn encode(
-    schema: &Schema,
-    batches: &[RecordBatch],
+    columns: &Columns,
     order: &[RowIndex],
     sorted_by: Option<&str>,
     bloom: &str,
     threads: NonZeroUsize,
 ) -> Result<Bytes, ParquetError> {
-    let columns: Vec<(FieldRef, Vec<ArrayRef>)> = schema
-        .fields()
-        .iter()
-        .filter_map(|field| column(field, batches, order))
-        .collect();
-    let file_schema = Arc::new(Schema::new(
-        columns
-            .iter()
-            .map(|(field, _)| Arc::clone(field))
-            .collect::<Vec<_>>(),
-    ));
-    let properties = properties(&file_schema, sorted_by, bloom, order.len());
-    let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&file_schema), Some(properties))?;
+    let columns: Vec<&Column> = columns.0.iter().filter(|column| column.has_value(order)).collect();
+    let file_schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
+    // Parquet's own types say all there is to say; Arrow's copy of the schema would be a good part of
+    // a small file.
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(&file_schema, sorted_by, bloom, order.len()))
+        .with_skip_arrow_metadata(true);
+    let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&file_schema), options)?;
     let (mut file, factory) = writer.into_serialized_writer()?;
     for (number, rows) in order.chunks(ROW_GROUP_ROWS).enumerate() {
         let mut writers = factory.create_column_writers(number)?.into_iter();
         let tasks = columns
             .iter()
-            .map(|(field, arrays)| {
-                let writers = writers.by_ref().take(leaves(field.data_type())).collect();
-                Mutex::new(Task {
-                    field,
-                    arrays,
-                    writers,
-                    done: None,
-                })
+            .map(|column| {
+                let writers = writers.by_ref().take(leaves(column.field.data_type())).collect();
+                Mutex::new(Task { column, writers, done: None })
             })
             .collect::<Vec<_>>();
         run(&tasks, rows, threads);
         let mut group = file.next_row_group()?;
         for task in tasks {
-            let task = task
-                .into_inner()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            let chunks = task
-                .done
-                .ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
+            let task = task.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let chunks = task.done.ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
             for chunk in chunks {
                 chunk.append_to_row_group(&mut group)?;
             }
@@ -93,32 +120,10 @@ pub(crate) fn encode(
     Ok(Bytes::from(file.into_inner()?))
 }
 
-/// A column's arrays, one for each batch; `None` if no row of the file has a value.
-fn column(
-    field: &FieldRef,
-    batches: &[RecordBatch],
-    order: &[RowIndex],
-) -> Option<(FieldRef, Vec<ArrayRef>)> {
-    let arrays: Vec<Option<&ArrayRef>> = batches
-        .iter()
-        .map(|batch| batch.column_by_name(field.name()))
-        .collect();
-    if arrays.iter().all(Option::is_none) {
-        return None;
+impl Column {
+    fn has_value(&self, order: &[RowIndex]) -> bool {
+        order.iter().any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
     }
-    let has_value = order
-        .iter()
-        .any(|&(batch, row)| arrays[batch].is_some_and(|array| array.is_valid(row)));
-    has_value.then(|| {
-        let arrays = arrays
-            .iter()
-            .zip(batches)
-            .map(|(array, batch)| match array {
-                Some(array) => Arc::clone(array),
-                None => new_null_array(field.data_type(), batch.num_rows()),
-            });
-        (Arc::clone(field), arrays.collect())
-    })
 }
 
 /// Parquet columns of a type.
@@ -131,17 +136,16 @@ fn leaves(data_type: &DataType) -> usize {
 }
 
 struct Task<'a> {
-    field: &'a FieldRef,
-    arrays: &'a [ArrayRef],
+    column: &'a Column,
     writers: Vec<ArrowColumnWriter>,
     done: Option<Result<Vec<ArrowColumnChunk>, ParquetError>>,
 }
 
 impl Task<'_> {
     fn run(&mut self, rows: &[RowIndex]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let arrays: Vec<&dyn Array> = self.arrays.iter().map(AsRef::as_ref).collect();
+        let arrays: Vec<&dyn Array> = self.column.arrays.iter().map(AsRef::as_ref).collect();
         let array = interleave(&arrays, rows)?;
-        for (leaf, writer) in compute_leaves(self.field, &array)?
+        for (leaf, writer) in compute_leaves(&self.column.field, &array)?
             .iter()
             .zip(&mut self.writers)
         {

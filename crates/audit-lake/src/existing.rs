@@ -23,7 +23,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use crate::error::{Error, Result};
 use crate::file_reader::FileReader;
-use crate::keys::{KEY_COLUMNS, Key, KeyColumns, Keys};
+use crate::keys::{KEY_COLUMNS, Key, KeyColumns, Keys, Texts};
 use crate::snapshot::DataFile;
 
 /// Memory for the footers and filters of files that appends meet again and again.
@@ -98,10 +98,12 @@ impl KeyFile {
     async fn load(store: &Arc<dyn ObjectStore>, file: &DataFile, key: &str) -> Result<Self> {
         let corrupt = |e| Error::parquet(&file.path, e);
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_options(FileReader::new(store, file), options.clone())
-                .await
-                .map_err(corrupt)?;
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_options(
+            FileReader::new(store, file),
+            options.clone(),
+        )
+        .await
+        .map_err(corrupt)?;
         let id = leaf(builder.metadata(), key);
         let mut blooms = Vec::new();
         for group in 0..builder.metadata().num_row_groups() {
@@ -270,9 +272,7 @@ async fn read_texts(
         .await
         .map_err(|e| Error::parquet(&file.path, e))?
     {
-        let raw = batch
-            .column_by_name("raw")
-            .and_then(|array| array.as_string_opt::<i32>());
+        let raw = Texts::of(&batch, "raw");
         let raw = raw.ok_or_else(|| Error::corrupt(&file.path, "no text column `raw`"))?;
         let variant = batch
             .column_by_name("variant")

@@ -25,7 +25,11 @@ pub(crate) struct FileReader {
 
 impl FileReader {
     pub(crate) fn new(store: &Arc<dyn ObjectStore>, file: &DataFile) -> Self {
-        Self { store: Arc::clone(store), path: file.path.clone(), size_bytes: file.size_bytes }
+        Self {
+            store: Arc::clone(store),
+            path: file.path.clone(),
+            size_bytes: file.size_bytes,
+        }
     }
 }
 
@@ -35,11 +39,19 @@ fn external(source: object_store::Error) -> ParquetError {
 
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        async move { self.store.get_range(&self.path, range).await }.map_err(external).boxed()
+        async move { self.store.get_range(&self.path, range).await }
+            .map_err(external)
+            .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+        async move {
+            self.store
+                .get_ranges(&self.path, &ranges)
+                .await
+                .map_err(external)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(

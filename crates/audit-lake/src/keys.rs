@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use arrow::array::{
-    Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, AsArray, Int64Array, RecordBatch, StringArray, StringViewArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use hashbrown::HashTable;
@@ -22,10 +23,44 @@ pub type Canonical = fn(&str) -> Option<String>;
 /// The columns that identify a row.
 #[derive(Debug)]
 pub(crate) struct KeyColumns<'a> {
-    id: Option<&'a StringArray>,
+    id: Option<Texts<'a>>,
     record_type: Option<&'a Int64Array>,
-    operation: Option<&'a StringArray>,
+    operation: Option<Texts<'a>>,
     creation_time: &'a TimestampMicrosecondArray,
+}
+
+/// A column of texts, as a decoder makes it (views) or as it is read from a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Texts<'a> {
+    Views(&'a StringViewArray),
+    Strings(&'a StringArray),
+}
+
+impl<'a> Texts<'a> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Option<Self> {
+        let array = batch.column_by_name(name)?;
+        match array.as_string_view_opt() {
+            Some(views) => Some(Self::Views(views)),
+            None => array.as_string_opt().map(Self::Strings),
+        }
+    }
+
+    /// The text of a row, empty where it is null.
+    pub(crate) fn value(self, row: usize) -> &'a str {
+        match self {
+            Self::Views(array) if array.is_valid(row) => array.value(row),
+            Self::Strings(array) if array.is_valid(row) => array.value(row),
+            _ => "",
+        }
+    }
+
+    fn get(self, row: usize) -> Option<&'a str> {
+        let valid = match self {
+            Self::Views(array) => array.is_valid(row),
+            Self::Strings(array) => array.is_valid(row),
+        };
+        valid.then(|| self.value(row))
+    }
 }
 
 /// What identifies a row, borrowed from its batch.
@@ -48,31 +83,25 @@ impl<'a> KeyColumns<'a> {
             .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>())
             .ok_or_else(|| Error::internal("a batch of records without creation_time"))?;
         Ok(Self {
-            id: column("id").and_then(|array| array.as_string_opt()),
+            id: Texts::of(batch, "id"),
             record_type: column("record_type")
                 .and_then(|array| array.as_primitive_opt::<Int64Type>()),
-            operation: column("operation").and_then(|array| array.as_string_opt()),
+            operation: Texts::of(batch, "operation"),
             creation_time,
         })
     }
 
     pub(crate) fn key(&self, row: usize) -> Key<'a> {
         Key {
-            id: text(self.id, row).filter(|id| !id.is_empty()),
+            id: self.id.map(|id| id.value(row)).filter(|id| !id.is_empty()),
             record_type: self
                 .record_type
                 .filter(|array| array.is_valid(row))
                 .map(|array| array.value(row)),
-            operation: text(self.operation, row),
+            operation: self.operation.and_then(|operation| operation.get(row)),
             creation_time: self.creation_time.value(row),
         }
     }
-}
-
-fn text(array: Option<&StringArray>, row: usize) -> Option<&str> {
-    array
-        .filter(|array| array.is_valid(row))
-        .map(|array| array.value(row))
 }
 
 impl Key<'_> {
@@ -109,7 +138,7 @@ impl Key<'_> {
 /// The rows of an append by key.
 pub(crate) struct Keys<'a> {
     columns: Vec<KeyColumns<'a>>,
-    raw: Vec<&'a StringArray>,
+    raw: Vec<Texts<'a>>,
     canonical: Canonical,
     state: RandomState,
     table: HashTable<usize>,
@@ -151,12 +180,7 @@ impl<'a> Keys<'a> {
             .collect::<Result<_, _>>()?;
         let raw = batches
             .iter()
-            .map(|batch| {
-                batch
-                    .column_by_name("raw")
-                    .and_then(|array| array.as_string_opt())
-                    .ok_or_else(|| Error::internal("a batch of records without raw"))
-            })
+            .map(|batch| Texts::of(batch, "raw").ok_or_else(|| Error::internal("a batch of records without raw")))
             .collect::<Result<_, _>>()?;
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let mut keys = Self {

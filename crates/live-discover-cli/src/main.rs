@@ -1,2 +1,63 @@
-//! cli
-fn main() {}
+//! `live-discover`: exports of the Microsoft 365 audit log into a lake, and SQL over it.
+//!
+//! The smallest complete host program of the library: it reads the arguments, makes a runtime, and shows what the
+//! library says. Data goes to standard output; progress, reports and errors go to standard error.
+
+mod args;
+mod commands;
+mod failure;
+mod library;
+mod output;
+mod show;
+mod units;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+
+/// What still runs after Ctrl-C or an error has this long to end.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
+
+/// Planning goes deep into long expressions, and unoptimised builds need more of the stack for it.
+const STACK_BYTES: usize = 8 << 20;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = run(cli);
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|error| Failure::new(format!("could not start: {error}")))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = command(cli) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(Failure::Cancelled),
+        }
+    });
+    runtime.shutdown_timeout(SHUTDOWN_TIME);
+    outcome
+}
+
+async fn command(cli: Cli) -> Result<ExitCode, Failure> {
+    let lake = cli.lake;
+    match cli.command {
+        Command::Ingest(ingest) => commands::ingest::run(&args::required(lake), ingest).await,
+        Command::Query(query) => commands::query::run(&args::required(lake), query).await,
+        Command::Tables => commands::tables::tables(),
+        Command::Columns(columns) => commands::tables::columns(&columns.table),
+        Command::Status => commands::status::run(&args::required(lake)).await,
+        Command::Demo(demo) => commands::demo::run(demo).await,
+    }
+}

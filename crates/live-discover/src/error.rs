@@ -93,7 +93,11 @@ struct At<'a>(&'a Option<Position>);
 impl fmt::Display for At<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(position) => write!(formatter, " (line {}, column {})", position.line, position.column),
+            Some(position) => write!(
+                formatter,
+                " (line {}, column {})",
+                position.line, position.column
+            ),
             None => Ok(()),
         }
     }
@@ -102,22 +106,26 @@ impl fmt::Display for At<'_> {
 impl Error {
     #[cold]
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::InvalidQuery { message: message.into(), position: None, suggestion: None }
+        Self::InvalidQuery {
+            message: message.into(),
+            position: None,
+            suggestion: None,
+        }
     }
 
     #[cold]
     pub(crate) fn internal(message: impl fmt::Display) -> Self {
-        Self::Internal { message: message.to_string() }
+        Self::Internal {
+            message: message.to_string(),
+        }
     }
 
     #[cold]
     pub(crate) fn exhausted(limit: LimitKind, message: impl Into<String>) -> Self {
-        Self::ResourcesExhausted { limit, message: message.into() }
-    }
-
-    /// For the way through DataFusion; [`From<DataFusionError>`] takes it out again.
-    pub(crate) fn into_datafusion(self) -> DataFusionError {
-        DataFusionError::External(Box::new(self))
+        Self::ResourcesExhausted {
+            limit,
+            message: message.into(),
+        }
     }
 }
 
@@ -128,7 +136,9 @@ impl From<audit_lake::Error> for Error {
             audit_lake::Error::InvalidInput { .. } => Self::invalid(message),
             audit_lake::Error::NotFound { .. } => Self::NotFound { message },
             audit_lake::Error::Corrupt { .. } => Self::Corrupt { message },
-            audit_lake::Error::Conflict { .. } | audit_lake::Error::Unavailable { .. } => Self::Unavailable { message },
+            audit_lake::Error::Conflict { .. } | audit_lake::Error::Unavailable { .. } => {
+                Self::Unavailable { message }
+            }
             audit_lake::Error::Internal { .. } => Self::internal(message),
             _ => Self::internal(message),
         }
@@ -137,14 +147,23 @@ impl From<audit_lake::Error> for Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| Position {
-            line: span.start.line,
-            column: span.start.column,
-        });
+        let position = error
+            .diagnostic()
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| Position {
+                line: span.start.line,
+                column: span.start.column,
+            });
         match of_root(error.find_root()) {
-            Self::InvalidQuery { message, position: None, suggestion } => {
-                Self::InvalidQuery { message, position, suggestion }
-            }
+            Self::InvalidQuery {
+                message,
+                position: None,
+                suggestion,
+            } => Self::InvalidQuery {
+                message,
+                position,
+                suggestion,
+            },
             other => other,
         }
     }
@@ -165,9 +184,9 @@ fn of_root(root: &DataFusionError) -> Error {
         DataFusionError::ObjectStore(error) => of_store(error),
         DataFusionError::ResourcesExhausted(message) => of_exhausted(message),
         DataFusionError::External(error) => of_any(error.as_ref()),
-        DataFusionError::IoError(error) => {
-            Error::Unavailable { message: format!("could not use the disk for intermediate results: {error}") }
-        }
+        DataFusionError::IoError(error) => Error::Unavailable {
+            message: format!("could not use the disk for intermediate results: {error}"),
+        },
         // An over-size or wrong pattern is reported as a defect; it is the query's.
         DataFusionError::Internal(message) if message.to_ascii_lowercase().contains("regex") => {
             Error::invalid(sentence(message))
@@ -204,18 +223,26 @@ fn of_any(error: &(dyn std::error::Error + 'static)) -> Error {
 
 fn of_schema(error: &SchemaError) -> Error {
     match error {
-        SchemaError::FieldNotFound { field, valid_fields } => Error::InvalidQuery {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => Error::InvalidQuery {
             message: format!("no column `{}`", field.flat_name()),
             position: None,
-            suggestion: names::closest(&field.name, valid_fields.iter().map(|valid| valid.name.as_str()))
-                .map(str::to_owned),
+            suggestion: names::closest(
+                &field.name,
+                valid_fields.iter().map(|valid| valid.name.as_str()),
+            )
+            .map(str::to_owned),
         },
-        SchemaError::AmbiguousReference { field } => {
-            Error::invalid(format!("column `{}` is in more than one table: say `table.{}`", field.name, field.name))
-        }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::invalid(format!("two columns of the result are named `{name}`: rename one with AS"))
-        }
+        SchemaError::AmbiguousReference { field } => Error::invalid(format!(
+            "column `{}` is in more than one table: say `table.{}`",
+            field.name, field.name
+        )),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => Error::invalid(format!(
+            "two columns of the result are named `{name}`: rename one with AS"
+        )),
     }
 }
 
@@ -225,20 +252,32 @@ fn of_parser(error: &ParserError) -> Error {
         ParserError::RecursionLimitExceeded => {
             return Error::exhausted(
                 LimitKind::Nesting,
-                format!("{} levels of parentheses and subqueries", crate::guard::NESTING_MAX),
+                format!(
+                    "{} levels of parentheses and subqueries",
+                    crate::guard::NESTING_MAX
+                ),
             );
         }
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
     };
     let (message, position) = match message.rsplit_once(" at Line: ") {
         Some((message, place)) => {
-            let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().ok());
+            let mut numbers = place
+                .split(", Column: ")
+                .map(|number| number.trim().parse().ok());
             let position = numbers.next().flatten().zip(numbers.next().flatten());
-            (message, position.map(|(line, column)| Position { line, column }))
+            (
+                message,
+                position.map(|(line, column)| Position { line, column }),
+            )
         }
         None => (message.as_str(), None),
     };
-    Error::InvalidQuery { message: format!("syntax error: {}", sentence(message)), position, suggestion: None }
+    Error::InvalidQuery {
+        message: format!("syntax error: {}", sentence(message)),
+        position,
+        suggestion: None,
+    }
 }
 
 fn of_plan(message: &str) -> Error {
@@ -268,7 +307,9 @@ fn of_plan(message: &str) -> Error {
 fn of_arrow(error: &ArrowError) -> Error {
     match error {
         ArrowError::ExternalError(error) => of_any(error.as_ref()),
-        ArrowError::ParquetError(message) => Error::Corrupt { message: format!("a data file: {}", scrub(message)) },
+        ArrowError::ParquetError(message) => Error::Corrupt {
+            message: format!("a data file: {}", scrub(message)),
+        },
         ArrowError::CastError(_)
         | ArrowError::ParseError(_)
         | ArrowError::ComputeError(_)
@@ -277,7 +318,9 @@ fn of_arrow(error: &ArrowError) -> Error {
         | ArrowError::InvalidArgumentError(_)
         | ArrowError::NotYetImplemented(_) => Error::invalid(sentence(&error.to_string())),
         ArrowError::MemoryError(message) => Error::exhausted(LimitKind::Memory, message.clone()),
-        ArrowError::IoError(message, _) => Error::Unavailable { message: scrub(message) },
+        ArrowError::IoError(message, _) => Error::Unavailable {
+            message: scrub(message),
+        },
         _ => Error::internal(scrub(&error.to_string())),
     }
 }
@@ -285,19 +328,25 @@ fn of_arrow(error: &ArrowError) -> Error {
 fn of_parquet(error: &ParquetError) -> Error {
     match error {
         ParquetError::External(error) => match of_any(error.as_ref()) {
-            Error::Internal { message } => Error::Corrupt { message: format!("a data file: {message}") },
+            Error::Internal { message } => Error::Corrupt {
+                message: format!("a data file: {message}"),
+            },
             other => other,
         },
-        error => Error::Corrupt { message: format!("a data file: {}", scrub(&error.to_string())) },
+        error => Error::Corrupt {
+            message: format!("a data file: {}", scrub(&error.to_string())),
+        },
     }
 }
 
 fn of_store(error: &object_store::Error) -> Error {
     match error {
-        object_store::Error::NotFound { path, .. } => {
-            Error::Corrupt { message: format!("the data file `{}` is gone", scrub(path)) }
-        }
-        error => Error::Unavailable { message: format!("could not read the lake: {}", scrub(&error.to_string())) },
+        object_store::Error::NotFound { path, .. } => Error::Corrupt {
+            message: format!("the data file `{}` is gone", scrub(path)),
+        },
+        error => Error::Unavailable {
+            message: format!("could not read the lake: {}", scrub(&error.to_string())),
+        },
     }
 }
 
@@ -316,10 +365,16 @@ fn of_exhausted(message: &str) -> Error {
 /// The first line, starting with a lower-case letter and without a final full stop.
 fn sentence(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
-    let line = ["Error during planning: ", "Execution error: ", "Arrow error: "]
-        .iter()
-        .fold(line, |line, prefix| line.strip_prefix(prefix).unwrap_or(line))
-        .trim_end_matches('.');
+    let line = [
+        "Error during planning: ",
+        "Execution error: ",
+        "Arrow error: ",
+    ]
+    .iter()
+    .fold(line, |line, prefix| {
+        line.strip_prefix(prefix).unwrap_or(line)
+    })
+    .trim_end_matches('.');
     let mut letters = line.chars();
     let second_is_lower = line.chars().nth(1).is_some_and(char::is_lowercase);
     let line = match letters.next() {
@@ -336,10 +391,14 @@ fn scrub(message: &str) -> String {
     while let Some(start) = rest.find("tenants/") {
         let head = rest.get(..start).unwrap_or_default();
         // A path before it on the local disk is part of the place.
-        let kept = head.rfind([' ', '"', '\'', '`', '(', '[']).map_or(0, |at| at + 1);
+        let kept = head
+            .rfind([' ', '"', '\'', '`', '(', '['])
+            .map_or(0, |at| at + 1);
         scrubbed.push_str(head.get(..kept).unwrap_or_default());
         let tail = rest.get(start..).unwrap_or_default();
-        let end = tail.find([' ', '"', '\'', '`', ')', ']', ',']).unwrap_or(tail.len());
+        let end = tail
+            .find([' ', '"', '\'', '`', ')', ']', ','])
+            .unwrap_or(tail.len());
         let place = tail.get(..end).unwrap_or_default();
         scrubbed.push_str(place.rsplit('/').next().unwrap_or_default());
         rest = tail.get(end..).unwrap_or_default();
@@ -356,8 +415,14 @@ mod tests {
     fn places_are_scrubbed() {
         for (message, expected) in [
             ("no path here", "no path here"),
-            ("Object at location /srv/lake/tenants/t/m365_audit/event_date=2024-01-31/a.parquet not found", "Object at location a.parquet not found"),
-            ("`tenants/t/x.parquet`, `tenants/u/y.parquet`", "`x.parquet`, `y.parquet`"),
+            (
+                "Object at location /srv/lake/tenants/t/m365_audit/event_date=2024-01-31/a.parquet not found",
+                "Object at location a.parquet not found",
+            ),
+            (
+                "`tenants/t/x.parquet`, `tenants/u/y.parquet`",
+                "`x.parquet`, `y.parquet`",
+            ),
         ] {
             assert_eq!(scrub(message), expected);
         }
@@ -366,7 +431,10 @@ mod tests {
     #[test]
     fn messages_read_alike() {
         for (message, expected) in [
-            ("Error during planning: Cannot do this.\nbacktrace: x", "cannot do this"),
+            (
+                "Error during planning: Cannot do this.\nbacktrace: x",
+                "cannot do this",
+            ),
             ("SQL is fine", "SQL is fine"),
             ("", ""),
         ] {

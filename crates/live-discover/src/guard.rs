@@ -33,7 +33,10 @@ pub(crate) fn parse(text: &str, text_bytes_max: usize) -> Result<Statement> {
         .tokenize_with_location()
         .map_err(|error| Error::InvalidQuery {
             message: format!("syntax error: {}", error.message),
-            position: Some(Position { line: error.location.line, column: error.location.column }),
+            position: Some(Position {
+                line: error.location.line,
+                column: error.location.column,
+            }),
             suggestion: None,
         })?;
     let operators = tokens.iter().filter(|token| is_operator(token)).count();
@@ -44,7 +47,9 @@ pub(crate) fn parse(text: &str, text_bytes_max: usize) -> Result<Statement> {
         ));
     }
     names::resolve(&mut tokens);
-    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(NESTING_MAX)
+        .with_tokens_with_locations(tokens);
     let statements = parser
         .parse_statements()
         .map_err(|error| Error::from(DataFusionError::SQL(Box::new(error), None)))?;
@@ -55,14 +60,19 @@ pub(crate) fn parse(text: &str, text_bytes_max: usize) -> Result<Statement> {
         })
     })?;
     if !only_reads(&statement) {
-        return Err(Error::invalid("only SELECT and EXPLAIN of a SELECT are allowed"));
+        return Err(Error::invalid(
+            "only SELECT and EXPLAIN of a SELECT are allowed",
+        ));
     }
     Ok(Statement::Statement(Box::new(statement)))
 }
 
 /// The second look, at the plan: whatever the parser let through changes nothing.
 pub(crate) fn verify(plan: &LogicalPlan) -> Result<()> {
-    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let options = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
     options
         .verify_plan(plan)
         .map_err(|_| Error::invalid("only SELECT and EXPLAIN of a SELECT are allowed"))
@@ -74,20 +84,29 @@ fn only_reads(statement: &SqlStatement) -> bool {
             query.body.as_ref(),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
         ),
-        SqlStatement::Explain { statement, describe_alias: DescribeAlias::Explain, .. } => {
-            matches!(statement.as_ref(), SqlStatement::Query(_)) && only_reads(statement)
-        }
+        SqlStatement::Explain {
+            statement,
+            describe_alias: DescribeAlias::Explain,
+            ..
+        } => matches!(statement.as_ref(), SqlStatement::Query(_)) && only_reads(statement),
         _ => false,
     }
 }
 
 fn is_operator(token: &TokenWithSpan) -> bool {
     match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => {
-            ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "WHEN"]
-                .iter()
-                .any(|operator| word.value.eq_ignore_ascii_case(operator))
-        }
+        Token::Word(word) if word.quote_style.is_none() => [
+            "AND",
+            "OR",
+            "NOT",
+            "UNION",
+            "INTERSECT",
+            "EXCEPT",
+            "JOIN",
+            "WHEN",
+        ]
+        .iter()
+        .any(|operator| word.value.eq_ignore_ascii_case(operator)),
         Token::Word(_)
         | Token::Number(..)
         | Token::SingleQuotedString(_)
@@ -150,11 +169,17 @@ mod tests {
             "WITH x AS (SELECT 1) INSERT INTO m365_audit SELECT * FROM x",
         ] {
             let refusal = refusal(text);
-            assert!(refusal.starts_with("only SELECT") || refusal.starts_with("syntax error"), "{text}: {refusal}");
+            assert!(
+                refusal.starts_with("only SELECT") || refusal.starts_with("syntax error"),
+                "{text}: {refusal}"
+            );
         }
         assert_eq!(refusal(""), "there is no query");
         assert_eq!(refusal(" ; -- nothing"), "there is no query");
-        assert_eq!(refusal("SELECT 1; SELECT 2"), "one query at a time: there are 2 statements");
+        assert_eq!(
+            refusal("SELECT 1; SELECT 2"),
+            "one query at a time: there are 2 statements"
+        );
     }
 
     #[test]
@@ -165,7 +190,9 @@ mod tests {
             "the length limit of the query's text was reached: 100000 bytes, the query has 100009"
         );
         let chain = format!("SELECT 1{}", " + 1".repeat(OPERATORS_MAX + 1));
-        assert!(refusal(&chain).starts_with("the limit of operators in one query was reached: 1000"));
+        assert!(
+            refusal(&chain).starts_with("the limit of operators in one query was reached: 1000")
+        );
         let deep = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
         assert_eq!(
             refusal(&deep),

@@ -1,1 +1,57 @@
-//! live-discover
+//! Live Discover: SQL over the Microsoft 365 audit log, for host programs to link.
+//!
+//! An [`Engine`] stands over a [`Lake`]; a [`Session`] asks on behalf of somebody who may see some tenants; a query
+//! is one SELECT and its result a stream of Arrow batches.
+//!
+//! # Example
+//!
+//! ```
+//! use live_discover::{Engine, Lake, LakeOptions, Limits, TenantScope};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), live_discover::Error> {
+//! let lake = Lake::create_or_open("memory://example", LakeOptions::default()).await?;
+//! let engine = Engine::new(lake)?;
+//! let session = engine.session(TenantScope::All, Limits::default());
+//!
+//! // Tables are there before the first record is.
+//! let batches = session.collect("SELECT count(*) AS records FROM m365_audit").await?;
+//! assert_eq!(batches[0].num_rows(), 1);
+//!
+//! // Errors say what to do.
+//! let error = session.query("SELECT userid2 FROM m365_audit").await.unwrap_err();
+//! assert_eq!(error.to_string(), "no column `userid2`; did you mean `user_id`? (line 1, column 8)");
+//! let error = session.query("DELETE FROM m365_audit").await.unwrap_err();
+//! assert_eq!(error.to_string(), "only SELECT and EXPLAIN of a SELECT are allowed");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What a host has to know
+//!
+//! Queries run on threads of the engine ([`EngineBuilder::with_runtime`] gives it others); the calls here only wait
+//! for them. A panic inside a query becomes an error of that query, which needs `panic = "unwind"`.
+
+mod catalog;
+mod engine;
+mod error;
+mod guard;
+mod limits;
+mod memory;
+mod names;
+mod output;
+mod prune;
+mod runtime;
+mod scan;
+mod session;
+mod stream;
+mod table;
+
+pub use audit_lake::{Clock, Lake, LakeOptions, SystemClock, TableName, TenantId};
+pub use catalog::TenantScope;
+pub use engine::{Engine, EngineBuilder, EngineOptions};
+pub use error::{Error, Position, Result};
+pub use limits::{LimitKind, Limits};
+pub use output::{OutputFormat, write_result};
+pub use session::Session;
+pub use stream::{Progress, QueryStream};

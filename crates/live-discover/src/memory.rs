@@ -21,12 +21,21 @@ pub(crate) struct EngineMemory {
 
 impl EngineMemory {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, used_bytes: AtomicUsize::new(0) }
+        Self {
+            limit_bytes,
+            used_bytes: AtomicUsize::new(0),
+        }
     }
 
     fn try_take(&self, bytes: usize) -> Result<()> {
-        let take = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit_bytes);
-        match self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+        let take = |used: usize| {
+            used.checked_add(bytes)
+                .filter(|used| *used <= self.limit_bytes)
+        };
+        match self
+            .used_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+        {
             Ok(_) => Ok(()),
             Err(used) => Err(DataFusionError::ResourcesExhausted(format!(
                 "all queries together use {used} of {} bytes, {ENGINE_POOL}, and one wants {bytes} more",
@@ -54,7 +63,11 @@ pub(crate) struct QueryMemory {
 
 impl QueryMemory {
     pub(crate) fn new(limit_bytes: usize, engine: Arc<EngineMemory>) -> Self {
-        Self { query: FairSpillPool::new(limit_bytes), limit_bytes, engine }
+        Self {
+            query: FairSpillPool::new(limit_bytes),
+            limit_bytes,
+            engine,
+        }
     }
 }
 

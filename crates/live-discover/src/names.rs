@@ -7,17 +7,21 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use audit_schema::resolve_name;
 use audit_lake::TableName;
+use audit_schema::resolve_name;
+use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// What each name that we know is called in SQL, by the key under which its spellings meet.
 static CANONICAL: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
-    let columns = audit_schema::tables().into_iter().flat_map(|table| table.columns);
+    let columns = audit_schema::tables()
+        .into_iter()
+        .flat_map(|table| table.columns);
     let mut names: HashMap<String, &'static str> = HashMap::new();
     // Microsoft's names of the fields first: where one is also the name of a column, the column counts.
+    // One that is a word of SQL, such as `Case`, stays that.
     for column in columns.clone() {
-        for field in column.fields {
+        for field in column.fields.iter().filter(|field| !is_keyword(field)) {
             names.entry(resolve_name(field)).or_insert(column.name);
         }
     }
@@ -29,6 +33,12 @@ static CANONICAL: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     }
     names
 });
+
+fn is_keyword(word: &str) -> bool {
+    ALL_KEYWORDS
+        .iter()
+        .any(|keyword| keyword.eq_ignore_ascii_case(word))
+}
 
 /// The tables and views that a query can name.
 pub(crate) fn table_names() -> impl Iterator<Item = &'static str> {
@@ -49,13 +59,21 @@ pub(crate) fn resolve(tokens: &mut [TokenWithSpan]) {
 }
 
 /// Of `candidates` the one most like `name`, if one is like enough.
-pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     /// Below it, suggestions are noise.
     const SIMILARITY_MIN: f64 = 0.75;
     let wanted = resolve_name(name);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&wanted, &resolve_name(candidate)), candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&wanted, &resolve_name(candidate)),
+                candidate,
+            )
+        })
         .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
         // The first of equals, so that the answer is the same each time.
         .fold(None, |best: Option<(f64, &str)>, next| match best {
@@ -68,13 +86,14 @@ pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 #[cfg(test)]
 mod tests {
     use datafusion::sql::sqlparser::dialect::GenericDialect;
-    use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
     use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
     use super::*;
 
     fn resolved(text: &str) -> String {
-        let mut tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location().unwrap();
+        let mut tokens = Tokenizer::new(&GenericDialect {}, text)
+            .tokenize_with_location()
+            .unwrap();
         resolve(&mut tokens);
         tokens.iter().map(|token| token.token.to_string()).collect()
     }
@@ -82,16 +101,31 @@ mod tests {
     #[test]
     fn words_are_renamed_and_strings_are_not() {
         for (text, expected) in [
-            ("SELECT UserId, userid, USER_ID, \"UserId\"", "SELECT user_id, user_id, user_id, \"user_id\""),
-            ("SELECT a.ClientIP AS ClientIp FROM M365_Audit a", "SELECT a.client_ip AS client_ip FROM m365_audit a"),
+            (
+                "SELECT UserId, userid, USER_ID, \"UserId\"",
+                "SELECT user_id, user_id, user_id, \"user_id\"",
+            ),
+            (
+                "SELECT a.ClientIP AS ClientIp FROM M365_Audit a",
+                "SELECT a.client_ip AS client_ip FROM m365_audit a",
+            ),
             (
                 "WITH x(UserId) AS (SELECT user_id FROM m365SignIns) SELECT x.UserID FROM x",
                 "WITH x(user_id) AS (SELECT user_id FROM m365_signins) SELECT x.user_id FROM x",
             ),
-            ("SELECT parameters['UserId'], extra->>'ClientIP'", "SELECT parameters['UserId'], extra->>'ClientIP'"),
-            ("SELECT modified_properties['UserId']['new_value']", "SELECT modified_properties['UserId']['new_value']"),
+            (
+                "SELECT parameters['UserId'], extra->>'ClientIP'",
+                "SELECT parameters['UserId'], extra->>'ClientIP'",
+            ),
+            (
+                "SELECT modified_properties['UserId']['new_value']",
+                "SELECT modified_properties['UserId']['new_value']",
+            ),
             ("SELECT 'UserId' -- UserId", "SELECT 'UserId' -- UserId"),
-            ("SELECT count(*) AS Total, max(x) AS \"My Total\"", "SELECT count(*) AS Total, max(x) AS \"My Total\""),
+            (
+                "SELECT count(*) AS Total, max(x) AS \"My Total\"",
+                "SELECT count(*) AS Total, max(x) AS \"My Total\"",
+            ),
         ] {
             assert_eq!(resolved(text), expected);
         }
@@ -101,7 +135,10 @@ mod tests {
     fn no_keyword_is_taken_for_a_column() {
         for keyword in ALL_KEYWORDS {
             if let Some(canonical) = CANONICAL.get(&resolve_name(keyword)) {
-                assert!(canonical.eq_ignore_ascii_case(keyword), "{keyword} would become {canonical}");
+                assert!(
+                    canonical.eq_ignore_ascii_case(keyword),
+                    "{keyword} would become {canonical}"
+                );
             }
         }
     }
@@ -122,7 +159,12 @@ mod tests {
 
     #[test]
     fn suggestions_are_close() {
-        let columns = || audit_schema::M365_AUDIT.columns.iter().map(|column| column.name);
+        let columns = || {
+            audit_schema::M365_AUDIT
+                .columns
+                .iter()
+                .map(|column| column.name)
+        };
         for (name, expected) in [
             ("userid2", Some("user_id")),
             ("operaton", Some("operation")),

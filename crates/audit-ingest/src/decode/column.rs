@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, MapArray, StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Int64Array, MapArray, StringArray, StringViewArray, StructArray,
+    TimestampMicrosecondArray, make_view,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
@@ -59,12 +60,19 @@ impl Column {
     }
 
     /// The array of `rows` rows; `None` when no row has a value.
-    pub(super) fn finish(self, rows: usize, data_type: &DataType) -> Result<Option<ArrayRef>, ArrowError> {
+    ///
+    /// Texts are views into `slab` where they stand in it.
+    pub(super) fn finish(
+        self,
+        rows: usize,
+        data_type: &DataType,
+        slab: &Buffer,
+    ) -> Result<Option<ArrayRef>, ArrowError> {
         if self.len() == 0 {
             return Ok(None);
         }
         Ok(Some(match self {
-            Self::Text(texts) => Arc::new(texts.finish(rows)?),
+            Self::Text(texts) => Arc::new(texts.finish(rows, slab)?),
             Self::Integer(mut numbers) => {
                 numbers.values.resize(rows, 0);
                 Arc::new(Int64Array::try_new(numbers.values.into(), numbers.valid.finish(rows))?)
@@ -112,37 +120,107 @@ impl Valid {
     }
 }
 
-#[derive(Debug)]
+/// Texts as views: those that stand in the slab as they are, are not copied.
+#[derive(Debug, Default)]
 pub(super) struct Texts {
+    views: Vec<u128>,
+    /// Texts that don't stand in the slab.
+    own: Vec<u8>,
+    /// The last text, for what is derived of it.
+    last: Option<Place>,
+    valid: Valid,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Slab { at: usize, len: usize },
+    Own { at: usize, len: usize },
+}
+
+/// Number of the slab among the buffers of a column, and of the column's own texts.
+const SLAB: u32 = 0;
+const OWN: u32 = 1;
+
+impl Texts {
+    pub(super) fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    /// Appends a text that may stand in `slab`.
+    pub(super) fn append(&mut self, row: usize, text: &str, slab: &[u8]) {
+        self.views.resize(row, 0);
+        // A slab and a column's own texts are far smaller than 4 GiB.
+        let place = match position(text, slab) {
+            Some(at) => {
+                self.views.push(make_view(text.as_bytes(), SLAB, at as u32));
+                Place::Slab { at, len: text.len() }
+            }
+            None => {
+                let at = self.own.len();
+                self.own.extend_from_slice(text.as_bytes());
+                self.views.push(make_view(text.as_bytes(), OWN, at as u32));
+                Place::Own { at, len: text.len() }
+            }
+        };
+        self.last = Some(place);
+        self.valid.set(row);
+    }
+
+    /// The text appended last.
+    pub(super) fn last<'a>(&'a self, slab: &'a [u8]) -> &'a str {
+        let bytes = match self.last {
+            Some(Place::Slab { at, len }) => slab.get(at..at + len),
+            Some(Place::Own { at, len }) => self.own.get(at..at + len),
+            None => None,
+        };
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.views.truncate(rows);
+        self.valid.truncate(rows);
+        self.last = None;
+    }
+
+    fn finish(mut self, rows: usize, slab: &Buffer) -> Result<StringViewArray, ArrowError> {
+        self.views.resize(rows, 0);
+        let buffers = vec![slab.clone(), Buffer::from(self.own)];
+        StringViewArray::try_new(self.views.into(), buffers, self.valid.finish(rows))
+    }
+}
+
+/// Where in `slab` the text stands; `None` if it is not a part of it.
+fn position(text: &str, slab: &[u8]) -> Option<usize> {
+    let at = text.as_ptr().addr().checked_sub(slab.as_ptr().addr())?;
+    (at + text.len() <= slab.len()).then_some(at)
+}
+
+/// Texts one after the other, of a bag's entries.
+#[derive(Debug)]
+struct Parts {
     offsets: Vec<i32>,
     bytes: Vec<u8>,
     valid: Valid,
 }
 
-impl Default for Texts {
+impl Default for Parts {
     fn default() -> Self {
         Self { offsets: vec![0], bytes: Vec::new(), valid: Valid::default() }
     }
 }
 
-impl Texts {
-    pub(super) fn len(&self) -> usize {
+impl Parts {
+    fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    pub(super) fn append(&mut self, row: usize, text: &str) {
-        if self.len() < row {
-            self.offsets.resize(row + 1, self.end());
+    fn append(&mut self, at: usize, text: &str) {
+        if self.len() < at {
+            self.offsets.resize(at + 1, self.end());
         }
         self.bytes.extend_from_slice(text.as_bytes());
         self.offsets.push(self.end());
-        self.valid.set(row);
-    }
-
-    /// The value of the last row.
-    pub(super) fn last(&self) -> &str {
-        let begin = self.offsets.len().checked_sub(2).map_or(0, |at| self.offsets[at] as usize);
-        std::str::from_utf8(&self.bytes[begin..]).unwrap_or_default()
+        self.valid.set(at);
     }
 
     /// A slab is a few MiB, a record at most 64: far below what an offset holds.
@@ -150,20 +228,20 @@ impl Texts {
         self.bytes.len() as i32
     }
 
-    fn truncate(&mut self, rows: usize) {
-        if self.len() > rows {
-            self.offsets.truncate(rows + 1);
-            self.bytes.truncate(self.offsets[rows] as usize);
-            self.valid.truncate(rows);
+    fn truncate(&mut self, len: usize) {
+        if self.len() > len {
+            self.offsets.truncate(len + 1);
+            self.bytes.truncate(self.offsets[len] as usize);
+            self.valid.truncate(len);
         }
     }
 
-    fn finish(mut self, rows: usize) -> Result<StringArray, ArrowError> {
-        self.offsets.resize(rows + 1, self.end());
+    fn finish(mut self, len: usize) -> Result<StringArray, ArrowError> {
+        self.offsets.resize(len + 1, self.end());
         StringArray::try_new(
             OffsetBuffer::new(ScalarBuffer::from(self.offsets)),
             Buffer::from(self.bytes),
-            self.valid.finish(rows),
+            self.valid.finish(len),
         )
     }
 }
@@ -197,8 +275,8 @@ impl Numbers {
 pub(super) struct Bags {
     offsets: Vec<i32>,
     valid: Valid,
-    keys: Texts,
-    values: Vec<Texts>,
+    keys: Parts,
+    values: Vec<Parts>,
 }
 
 impl Bags {
@@ -206,8 +284,8 @@ impl Bags {
         Self {
             offsets: vec![0],
             valid: Valid::default(),
-            keys: Texts::default(),
-            values: (0..values).map(|_| Texts::default()).collect(),
+            keys: Parts::default(),
+            values: (0..values).map(|_| Parts::default()).collect(),
         }
     }
 

@@ -16,7 +16,8 @@ pub(crate) use wrapped::is_annotation;
 use std::borrow::Cow;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use audit_schema::{ColumnType, M365_AUDIT};
 use sonic_rs::to_object_iter;
@@ -25,7 +26,7 @@ use std::sync::{Arc, LazyLock};
 use crate::envelope::{Entry, Slab, Text};
 use crate::reject::Reason;
 use column::Column;
-use field::{FIELDS, Field, Role, START};
+use field::{FIELDS, Role, START};
 use text::push_json_string;
 use value::Fit;
 
@@ -47,7 +48,8 @@ pub struct TenantBatch {
     /// Lower-case GUID, or [`UNKNOWN_TENANT`].
     pub tenant: String,
     /// The columns of `m365_audit` that have a value, in the table's order; always with
-    /// `creation_time` and `raw`, never with what ingest adds (`tenant_id`, `ingested_at`, …).
+    /// `creation_time` and `raw`, never with what ingest adds (`tenant_id`, `ingested_at`, …). Texts
+    /// are Utf8View, most of them into the slab.
     pub batch: RecordBatch,
 }
 
@@ -70,8 +72,8 @@ pub struct Reject {
 ///
 /// # Errors
 /// Only if the columns don't make a batch, which no input causes.
-pub fn decode(slab: &Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
-    let mut decoder = Decoder::new(tenant);
+pub fn decode(slab: Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
+    let mut decoder = Decoder::new(tenant, slab.window());
     let mut rejects = Vec::new();
     for entry in slab.entries() {
         if let Err(stop) = decoder.entry(&entry) {
@@ -84,7 +86,10 @@ pub fn decode(slab: &Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> 
             });
         }
     }
-    Ok(Decoded { batches: decoder.finish()?, rejects })
+    let tenants = decoder.tenants;
+    let window = Buffer::from(slab.into_window());
+    let filled = tenants.into_iter().filter(|rows| rows.rows > 0);
+    Ok(Decoded { batches: filled.map(|rows| rows.finish(&window)).collect::<Result<_, _>>()?, rejects })
 }
 
 /// Why a record can't be a row.
@@ -141,6 +146,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| M365_AUDIT.arrow_schema())
 
 struct Decoder<'t> {
     fixed_tenant: Option<&'t str>,
+    slab: &'t [u8],
     tenants: Vec<Rows>,
     current: usize,
     /// For each field the one that came after it last time: records of one type have one order.
@@ -167,9 +173,9 @@ struct Seen {
 }
 
 impl<'t> Decoder<'t> {
-    fn new(fixed_tenant: Option<&'t str>) -> Self {
+    fn new(fixed_tenant: Option<&'t str>, slab: &'t [u8]) -> Self {
         let first = Rows::new(fixed_tenant.unwrap_or(UNKNOWN_TENANT).to_owned());
-        Self { fixed_tenant, tenants: vec![first], current: 0, next: vec![START; FIELDS.len()] }
+        Self { fixed_tenant, slab, tenants: vec![first], current: 0, next: vec![START; FIELDS.len()] }
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Bad> {
@@ -240,7 +246,7 @@ impl<'t> Decoder<'t> {
                 return Err(Stop::Careful);
             }
             let raw = value.as_raw_cow();
-            rows.field(field, &key, &raw, &mut seen);
+            rows.field(field, &key, &raw, &mut seen, self.slab);
             if field.role == Role::OrganizationId
                 && self.fixed_tenant.is_none()
                 && let Some(tenant) = other_tenant(&rows.tenant, &raw)
@@ -268,7 +274,7 @@ impl<'t> Decoder<'t> {
         for (at, (key, raw)) in members.iter().enumerate() {
             match column_of(key) {
                 Some(field) if winner[field.column] == at => {
-                    rows.field(field, key, raw, &mut seen);
+                    rows.field(field, key, raw, &mut seen, self.slab);
                     if field.role == Role::OrganizationId
                         && self.fixed_tenant.is_none()
                         && let Some(tenant) = other_tenant(&rows.tenant, raw)
@@ -291,7 +297,7 @@ impl<'t> Decoder<'t> {
         if !seen.tenant && self.fixed_tenant.is_none() && rows.tenant != UNKNOWN_TENANT {
             return Err(Stop::Tenant(UNKNOWN_TENANT.to_owned()));
         }
-        rows.derive(raw, &seen);
+        rows.derive(raw, &seen, self.slab);
         Ok(())
     }
 
@@ -312,9 +318,6 @@ impl<'t> Decoder<'t> {
         rows.columns.iter_mut().for_each(|column| column.truncate(rows.rows));
     }
 
-    fn finish(self) -> Result<Vec<TenantBatch>, ArrowError> {
-        self.tenants.into_iter().filter(|rows| rows.rows > 0).map(Rows::finish).collect()
-    }
 }
 
 impl Rows {
@@ -323,18 +326,18 @@ impl Rows {
         Self { tenant, columns, rows: 0, extra: String::new() }
     }
 
-    fn field(&mut self, field: &Field, key: &str, raw: &str, seen: &mut Seen) {
+    fn field(&mut self, field: &field::Field, key: &str, raw: &str, seen: &mut Seen, slab: &[u8]) {
         let column = &mut self.columns[field.column];
-        let fit = value::append(column, field.column_type == ColumnType::Json, self.rows, raw);
+        let fit = value::append(column, field.column_type == ColumnType::Json, self.rows, raw, slab);
         match (field.role, &*column) {
             _ if !matches!(fit, Fit::Whole | Fit::Part) => {}
             (Role::CreationTime, _) => seen.time = true,
-            (Role::OrganizationId, Column::Text(texts)) => seen.tenant = guid(texts.last()).is_some(),
+            (Role::OrganizationId, Column::Text(texts)) => seen.tenant = guid(texts.last(slab)).is_some(),
             (Role::RecordType, Column::Integer(numbers)) => seen.record_type = numbers.last(),
             (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
             (Role::Address { rank }, Column::Text(texts)) => {
                 let better = seen.address.is_none_or(|(best, _)| rank < best);
-                if better && !texts.last().trim().is_empty() && address::parse(texts.last()).is_some() {
+                if better && !texts.last(slab).trim().is_empty() && address::parse(texts.last(slab)).is_some() {
                     seen.address = Some((rank, field.column));
                 }
             }
@@ -352,30 +355,30 @@ impl Rows {
         self.extra.push_str(raw);
     }
 
-    fn derive(&mut self, raw: &str, seen: &Seen) {
+    fn derive(&mut self, raw: &str, seen: &Seen, slab: &[u8]) {
         let derived = &*DERIVED;
         if let Some(name) = seen.record_type.and_then(audit_schema::codes::record_type_name) {
-            self.text(derived.record_type_name, name);
+            self.text(derived.record_type_name, name, slab);
         }
         if let Some(name) = seen.user_type.and_then(audit_schema::codes::user_type_name) {
-            self.text(derived.user_type_name, name);
+            self.text(derived.user_type_name, name, slab);
         }
         if let Some((_, column)) = seen.address {
-            self.source(column);
+            self.source(column, slab);
         }
         if !self.extra.is_empty() {
             self.extra.push('}');
             let extra = std::mem::take(&mut self.extra);
-            self.text(derived.extra, &extra);
+            self.text(derived.extra, &extra, slab);
             self.extra = extra;
             self.extra.clear();
         }
-        self.text(derived.raw, raw);
+        self.text(derived.raw, raw, slab);
     }
 
-    fn source(&mut self, column: usize) {
+    fn source(&mut self, column: usize, slab: &[u8]) {
         let text = match &self.columns[column] {
-            Column::Text(texts) => Cow::Borrowed(texts.last()),
+            Column::Text(texts) => Cow::Borrowed(texts.last(slab)),
             _ => return,
         };
         let (ip, port) = if address::is_plain_v4(&text) {
@@ -386,24 +389,24 @@ impl Rows {
                 None => return,
             }
         };
-        self.text(DERIVED.source_ip, &ip);
+        self.text(DERIVED.source_ip, &ip, slab);
         if let (Some(port), Column::Integer(numbers)) = (port, &mut self.columns[DERIVED.source_port]) {
             numbers.append(self.rows, i64::from(port));
         }
     }
 
-    fn text(&mut self, column: usize, text: &str) {
+    fn text(&mut self, column: usize, text: &str, slab: &[u8]) {
         if let Column::Text(texts) = &mut self.columns[column] {
-            texts.append(self.rows, text);
+            texts.append(self.rows, text, slab);
         }
     }
 
-    fn finish(self) -> Result<TenantBatch, ArrowError> {
+    fn finish(self, slab: &Buffer) -> Result<TenantBatch, ArrowError> {
         let mut fields = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
         for (column, field) in self.columns.into_iter().zip(SCHEMA.fields()) {
-            if let Some(array) = column.finish(self.rows, field.data_type())? {
-                fields.push(Arc::clone(field));
+            if let Some(array) = column.finish(self.rows, field.data_type(), slab)? {
+                fields.push(Field::new(field.name(), array.data_type().clone(), true));
                 arrays.push(array);
             }
         }

@@ -20,8 +20,8 @@ pub(super) enum Fit {
     No,
 }
 
-/// Appends the value with this JSON text to the column, for this row.
-pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str) -> Fit {
+/// Appends the value with this JSON text, which may stand in `slab`, to the column, for this row.
+pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, slab: &[u8]) -> Fit {
     let Some(&first) = raw.as_bytes().first() else { return Fit::No };
     if first == b'n' {
         return Fit::Null;
@@ -31,21 +31,21 @@ pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str) -> 
             match first {
                 // JSON in a string, as several workloads send it: the inner text is what `->` reads.
                 b'"' => match inner_json(string(raw)) {
-                    Some(inner) => texts.append(row, &inner),
-                    None => texts.append(row, raw),
+                    Some(inner) => texts.append(row, &inner, slab),
+                    None => texts.append(row, raw, slab),
                 },
-                _ => texts.append(row, raw),
+                _ => texts.append(row, raw, slab),
             }
             Fit::Whole
         }
         Column::Text(texts) => match first {
             b'"' => {
-                texts.append(row, &unescape(string(raw)));
+                texts.append(row, &unescape(string(raw)), slab);
                 Fit::Whole
             }
             b'{' | b'[' => Fit::No,
             _ => {
-                texts.append(row, raw);
+                texts.append(row, raw, slab);
                 Fit::Part
             }
         },

@@ -103,6 +103,15 @@ impl Slab {
         self.window.len()
     }
 
+    /// The part of the input that the items stand in.
+    pub(crate) fn window(&self) -> &[u8] {
+        &self.window
+    }
+
+    pub(crate) fn into_window(self) -> Vec<u8> {
+        self.window
+    }
+
     fn push(&mut self, source: Range<usize>, content: Content) {
         self.items.push(Item { source, content });
     }

@@ -26,7 +26,7 @@ use read::Event;
 
 /// Records' text gathered for one commit. More makes fewer and better compressed files, and costs
 /// about six times as much memory.
-const FLUSH_BYTES: usize = 96 << 20;
+const FLUSH_BYTES: usize = 64 << 20;
 
 /// Inputs whose ledger rows wait for one commit.
 const FLUSH_INPUTS: usize = 10_000;
@@ -117,7 +117,7 @@ fn decoded(
         async move {
             let Event::Slab { input, slab } = event else { return Decoding::Other(event) };
             let text_bytes = slab.len_bytes();
-            let decoded = tokio::task::spawn_blocking(move || decode(&slab, tenant.as_deref())).await;
+            let decoded = tokio::task::spawn_blocking(move || decode(slab, tenant.as_deref())).await;
             let decoded = match decoded {
                 Ok(decoded) => decoded.map_err(|e| IngestError::Internal(e.to_string())),
                 Err(panic) => Err(IngestError::Internal(panic.to_string())),

@@ -47,7 +47,7 @@ pub(crate) fn read_in(bytes: &[u8], sizes: &[usize], tenant: Option<&str>) -> Re
 
     let mut read = Read::default();
     let mut by_tenant: BTreeMap<String, Vec<Map<String, Value>>> = BTreeMap::new();
-    for slab in &slabs {
+    for slab in slabs {
         let decoded = decode(slab, tenant).unwrap();
         read.rejects.extend(decoded.rejects);
         for batch in decoded.batches {
@@ -72,6 +72,7 @@ fn value(array: &dyn Array, row: usize) -> Value {
         return Value::Null;
     }
     match array.data_type() {
+        DataType::Utf8View => json!(array.as_string_view().value(row)),
         DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
         DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
         DataType::Boolean => json!(array.as_boolean().value(row)),

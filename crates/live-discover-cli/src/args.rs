@@ -1,0 +1,207 @@
+//! The arguments, as they are written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::library::{Form, TenantId, tables, views};
+use crate::units;
+
+/// Keep the Microsoft 365 audit log in an open lake and ask it SQL questions.
+#[derive(Debug, Parser)]
+#[command(name = "live-discover", version, after_help = "\
+Examples:
+  live-discover demo                                   see it work on made-up records
+  live-discover --lake ./lake ingest ./exports         take in a folder of exports
+  live-discover --lake ./lake status                   what the lake holds
+  live-discover --lake ./lake query \"SELECT operation, count(*) FROM m365_audit GROUP BY 1\"
+  live-discover columns m365_signins                   what can be asked for
+
+Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled.")]
+pub(crate) struct Cli {
+    /// Where the lake is: a folder or a URL
+    #[arg(long, value_name = "URL", env = "LIVE_DISCOVER_LAKE", global = true)]
+    pub(crate) lake: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take files and folders into the lake
+    Ingest(Ingest),
+    /// Ask the lake a question in SQL
+    Query(Query),
+    /// List the tables and views
+    Tables,
+    /// List the columns of a table or view
+    Columns(Columns),
+    /// Show what the lake holds
+    Status,
+    /// Make a lake of generated records and show what can be done with it
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads content blobs of the Management Activity API, NDJSON, Search-UnifiedAuditLog CSV and JSON, CSV of the \
+Purview portal and JSON of Microsoft Graph; plain, gzip or zstd. What is in the lake already is not added again, \
+so an ingest that was stopped is completed by the same command.
+
+Examples:
+  live-discover --lake ./lake ingest ./exports
+  live-discover --lake ./lake ingest AuditLog_2026-10.csv more.ndjson.gz
+  live-discover --lake ./lake ingest --tenant 0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7 ./exports
+  live-discover --lake ./lake ingest --strict ./exports && echo everything was a record")]
+pub(crate) struct Ingest {
+    /// Files, folders (read whole) and URLs
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<String>,
+    /// The tenant of every record [default: each record's OrganizationId, or `unknown`]
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<TenantId>,
+    /// The form of every input
+    #[arg(long, value_name = "FORM", default_value = "auto", value_parser = sources())]
+    pub(crate) source: Source,
+    /// Fail (exit code 1) if there are rejects or a named input was skipped
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// The form of inputs as it is asked for; `None` tells it by content.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source(pub(crate) Option<Form>);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One SELECT, or EXPLAIN of one. Column names resolve whatever the case and underscores: UserId is user_id. \
+`live-discover tables` and `live-discover columns TABLE` list what there is.
+
+Examples:
+  live-discover --lake ./lake query \"SELECT * FROM m365_signins ORDER BY creation_time DESC LIMIT 5\"
+  live-discover --lake ./lake query --format csv \"SELECT user_id, count(*) FROM m365_audit GROUP BY 1\" > users.csv
+  live-discover --lake ./lake query -f hunt.sql -o hunt.parquet
+  live-discover --lake ./lake query --timeout 30s --memory 256MB \"SELECT …\"
+  live-discover --lake ./lake query \"SELECT creation_time, parameters['ForwardTo'] FROM m365_exchange_admin\"")]
+pub(crate) struct Query {
+    /// The query
+    #[arg(value_name = "SQL", required_unless_present = "file")]
+    pub(crate) sql: Option<String>,
+    /// Read the query from a file; `-` is standard input
+    #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
+    pub(crate) file: Option<PathBuf>,
+    /// Whose records: a tenant, or all of the lake
+    #[arg(long, value_name = "ID|all", default_value = "all", value_parser = parse_scope)]
+    pub(crate) tenant: Scope,
+    /// Form of the result [default: by the ending of FILE, or table]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Write the result to a file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Stop after this many rows [default: 1000 for tables, none for other forms]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_rows: Option<u64>,
+    /// Stop after this time, such as 30s or 5m [default: none]
+    #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Memory for sorting, joining and grouping before it goes to disk, such as 256MB
+    #[arg(long, value_name = "B", default_value = "512MiB", value_parser = units::parse_bytes)]
+    pub(crate) memory: usize,
+}
+
+/// Whose records a query sees.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope {
+    All,
+    One(TenantId),
+}
+
+/// Form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people; fits the terminal
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// A JSON object a line
+    Ndjson,
+    /// A Parquet file
+    Parquet,
+    /// An Arrow IPC stream
+    Arrow,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  live-discover columns m365_files")]
+pub(crate) struct Columns {
+    /// A table or view
+    #[arg(value_name = "TABLE", ignore_case = true, hide_possible_values = true, value_parser = table_names())]
+    pub(crate) table: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Makes DIR/content_blobs (the records) and DIR/lake. Run again, it finds everything in the lake already and adds \
+nothing. The records are made up and the same on every machine.
+
+Examples:
+  live-discover demo
+  live-discover demo --records 1000000 --dir /tmp/big-demo")]
+pub(crate) struct Demo {
+    /// How many records to generate
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) records: u64,
+    /// Where to put them
+    #[arg(long, value_name = "DIR", default_value = "./live-discover-demo")]
+    pub(crate) dir: PathBuf,
+}
+
+/// The lake for a command that needs one.
+pub(crate) fn required(lake: Option<String>) -> String {
+    lake.filter(|lake| !lake.is_empty()).unwrap_or_else(|| {
+        Cli::command()
+            .error(
+                ErrorKind::MissingRequiredArgument,
+                "no lake given: say where it is with --lake URL or the variable LIVE_DISCOVER_LAKE",
+            )
+            .exit()
+    })
+}
+
+fn sources() -> impl TypedValueParser<Value = Source> {
+    let names = Form::SOURCES.map(Form::name);
+    PossibleValuesParser::new(std::iter::once("auto").chain(names)).map(|name| {
+        let mut forms = Form::SOURCES.into_iter();
+        Source(forms.find(|form| form.name() == name))
+    })
+}
+
+fn table_names() -> impl TypedValueParser<Value = String> {
+    let tables = tables().into_iter().map(|table| table.name);
+    let names = tables.chain(views().iter().map(|view| view.name));
+    PossibleValuesParser::new(names).map(|name| name.to_ascii_lowercase())
+}
+
+fn parse_scope(text: &str) -> Result<Scope, String> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Scope::All);
+    }
+    let tenant = text.parse::<TenantId>().map_err(|error| error.to_string())?;
+    Ok(Scope::One(tenant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

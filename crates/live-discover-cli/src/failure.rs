@@ -1,0 +1,143 @@
+//! Why a command ended without its result, in words and as an exit code.
+
+use std::process::ExitCode;
+
+use crate::library::{Error, IngestError, InputError, LimitKind};
+use crate::output::note;
+use crate::units;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+/// What shells expect of a program that Ctrl-C ended.
+const CANCELLED: u8 = 130;
+
+/// Why there is no (more) result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It went wrong.
+    Failed {
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+        code: u8,
+    },
+    /// Ctrl-C.
+    Cancelled,
+    /// Nobody reads the output any more: no reason to complain.
+    OutputClosed,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            hint: None,
+            code: FAILED,
+        }
+    }
+
+    /// The arguments cannot be used.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            hint: None,
+            code: USAGE,
+        }
+    }
+
+    pub(crate) fn with_hint(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, code, .. } => Self::Failed {
+                message,
+                hint: Some(text.into()),
+                code,
+            },
+            other => other,
+        }
+    }
+
+    /// Tells the user, and how the process ends.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::OutputClosed => ExitCode::SUCCESS,
+            Self::Cancelled => {
+                note("error: cancelled");
+                ExitCode::from(CANCELLED)
+            }
+            Self::Failed {
+                message,
+                hint,
+                code,
+            } => {
+                note(&format!("error: {}", one_line(&message)));
+                if let Some(hint) = hint {
+                    note(&format!("hint: {}", one_line(&hint)));
+                }
+                ExitCode::from(code)
+            }
+        }
+    }
+}
+
+/// Messages may quote files and queries: nothing in them reaches the terminal as a control character.
+fn one_line(message: &str) -> String {
+    units::printable(&message.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let hint = match &error {
+            Error::InvalidQuery { message, .. } if message.starts_with("no column") => {
+                Some("`live-discover columns TABLE` lists the columns of a table".to_owned())
+            }
+            Error::InvalidQuery { message, .. } if message.starts_with("no table") => {
+                Some("`live-discover tables` lists the tables and views".to_owned())
+            }
+            Error::InvalidQuery { .. } => None,
+            Error::NotFound { .. } => Some(
+                "`live-discover --lake URL ingest PATH…` makes a lake; `live-discover demo` makes one to try".to_owned(),
+            ),
+            Error::TimedOut { .. } => {
+                Some("ask for less time or fewer tenants, or allow more with --timeout".to_owned())
+            }
+            Error::ResourcesExhausted { limit, .. } => of_limit(*limit),
+            Error::Corrupt { .. } => Some("restore the file from a copy of the lake".to_owned()),
+            Error::Unavailable { .. } => None,
+            Error::Internal { .. } => Some("this is a defect: please report it with the command that led to it".to_owned()),
+            _ => None,
+        };
+        let failure = Self::new(error.to_string());
+        match hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+fn of_limit(limit: LimitKind) -> Option<String> {
+    let hint = match limit {
+        LimitKind::Memory | LimitKind::EngineMemory => "ask for fewer rows or columns, or allow more with --memory",
+        LimitKind::Rows => "allow more with --max-rows",
+        LimitKind::Spill => "ask for fewer rows or columns, or point TMPDIR to a larger disk",
+        LimitKind::Text | LimitKind::Operators | LimitKind::Nesting => "split the query into smaller ones",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Lake(_) => Self::new(error.to_string())
+                .with_hint("what was committed stays; the same command completes it"),
+            _ => Self::new(error.to_string())
+                .with_hint("this is a defect: please report it with the command that led to it"),
+        }
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        Self::new(error.to_string())
+    }
+}

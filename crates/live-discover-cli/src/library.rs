@@ -1,0 +1,12 @@
+//! What the command line takes from the libraries, in one place.
+
+pub(crate) use audit_ingest::envelope::Form;
+pub(crate) use audit_ingest::pipeline::{
+    IngestError, IngestOptions, InputError, InputReport, Outcome, Progress, Report, find_inputs,
+    ingest,
+};
+pub(crate) use audit_schema::{ColumnType, bundled_queries, tables, views};
+pub(crate) use live_discover::{
+    Engine, EngineOptions, Error, Lake, LakeOptions, LimitKind, Limits, OutputFormat, QueryStream,
+    TableName, TenantId, TenantScope, write_result,
+};

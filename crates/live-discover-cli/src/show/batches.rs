@@ -1,0 +1,112 @@
+//! Arrow batches as a table of texts.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::{Column, Grid};
+use crate::units;
+
+/// Characters of a cell that are kept: more than any terminal shows of one.
+const CELL_CHARS_MAX: usize = 2_000;
+
+const TIME: &str = "%Y-%m-%d %H:%M:%S%.f";
+
+/// The batches as texts: times in UTC without a zone, structures as text, nothing that acts on a terminal.
+///
+/// # Errors
+///
+/// For a type that has no text.
+pub(crate) fn grid(schema: &Schema, batches: &[RecordBatch]) -> Result<Grid, ArrowError> {
+    let columns = schema.fields().iter().map(|field| Column {
+        name: units::printable(field.name()).into_owned(),
+        is_number: is_number(field.data_type()),
+    });
+    let mut grid = Grid {
+        columns: columns.collect(),
+        rows: Vec::new(),
+    };
+    let options = FormatOptions::new()
+        .with_null("null")
+        .with_timestamp_format(Some(TIME))
+        .with_timestamp_tz_format(Some(TIME));
+    for batch in batches {
+        let columns = batch.columns().iter();
+        let formatters = columns
+            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+            .collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            let cells = batch.columns().iter().zip(&formatters);
+            let cells = cells.map(|(column, formatter)| {
+                (!column.is_null(row)).then(|| cell(&formatter.value(row).to_string()))
+            });
+            grid.rows.push(cells.collect());
+        }
+    }
+    Ok(grid)
+}
+
+fn cell(text: &str) -> String {
+    let end = text.char_indices().nth(CELL_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    units::printable(text.get(..end).unwrap_or(text)).into_owned()
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_numeric()
+}
+
+/// Whether the query asks for every column (`SELECT *`, `a.*`): then nobody named those that are empty.
+pub(crate) fn asks_for_all_columns(sql: &str) -> bool {
+    // The word or sign before the star decides.
+    let mut before = String::new();
+    let mut in_word = false;
+    let mut characters = sql.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_word = character.is_alphanumeric() || character == '_';
+        match character {
+            _ if is_word => {
+                if !in_word {
+                    before.clear();
+                }
+                before.push(character.to_ascii_lowercase());
+            }
+            '\'' | '"' => {
+                while characters.next().is_some_and(|next| next != character) {}
+                before = "quoted".to_owned();
+            }
+            '-' if characters.peek() == Some(&'-') => {
+                while characters.next().is_some_and(|next| next != '\n') {}
+            }
+            '*' if matches!(before.as_str(), "select" | "distinct" | "all" | "," | ".") => return true,
+            _ if character.is_whitespace() => {}
+            _ => before = character.to_string(),
+        }
+        in_word = is_word;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_that_mean_all_columns() {
+        for (sql, expected) in [
+            ("SELECT * FROM m365_audit", true),
+            ("select\n*\nfrom m365_audit", true),
+            ("SELECT DISTINCT * FROM t", true),
+            ("SELECT t.* FROM t", true),
+            ("SELECT 1, * FROM t", true),
+            ("WITH a AS (SELECT * FROM t) SELECT id FROM a", true),
+            ("SELECT count(*) FROM t", false),
+            ("SELECT a * b FROM t", false),
+            ("SELECT '*, *' FROM t", false),
+            ("SELECT 1 -- SELECT *\nFROM t", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_for_all_columns(sql), expected, "{sql}");
+        }
+    }
+}

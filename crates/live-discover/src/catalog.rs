@@ -1,0 +1,120 @@
+//! The tables that one query sees: those that it names, at their latest version, of the session's tenants.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use audit_lake::{Lake, Snapshot, TableName, TenantId};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, SchemaProvider,
+};
+use datafusion::common::TableReference;
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionState;
+use futures::{StreamExt, TryStreamExt};
+
+use crate::engine::SnapshotCache;
+use crate::error::{Error, Result};
+use crate::stream::Planned;
+use crate::table::LakeTable;
+
+pub(crate) const CATALOG: &str = "live_discover";
+pub(crate) const SCHEMA: &str = "public";
+
+/// Tables of tenants that are opened or refreshed at once.
+const REFRESHES_MAX: usize = 32;
+
+/// Whose data a session sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TenantScope {
+    /// All tenants of the lake, also those that come.
+    All,
+    /// These and no others; one that the lake has no data of is empty.
+    Only(BTreeSet<TenantId>),
+}
+
+/// The tables behind the names in a query. Unknown names are left to the planner, which says where they stand.
+pub(crate) fn tables_behind(references: &[TableReference]) -> BTreeSet<TableName> {
+    references
+        .iter()
+        .filter_map(|reference| table_behind(reference.table()))
+        .collect()
+}
+
+fn table_behind(name: &str) -> Option<TableName> {
+    let table = TableName::ALL
+        .into_iter()
+        .find(|table| table.as_str() == name);
+    table.or_else(|| view_named(name).map(|_| TableName::Audit))
+}
+
+fn view_named(name: &str) -> Option<&'static audit_schema::View> {
+    audit_schema::views().iter().find(|view| view.name == name)
+}
+
+/// The latest snapshot of a table for each tenant in scope that has it.
+pub(crate) async fn snapshots(
+    lake: &Lake,
+    cache: &SnapshotCache,
+    scope: &TenantScope,
+    table: TableName,
+) -> Result<Vec<Arc<Snapshot>>> {
+    let tenants: Vec<TenantId> = match scope {
+        TenantScope::All => lake.tenants().await?,
+        TenantScope::Only(tenants) => tenants.iter().copied().collect(),
+    };
+    futures::stream::iter(tenants)
+        .map(|tenant| cache.snapshot(lake, tenant, table))
+        .buffered(REFRESHES_MAX)
+        .try_filter_map(|snapshot| std::future::ready(Ok(snapshot)))
+        .try_collect()
+        .await
+}
+
+/// A catalogue of the tables, and of the views that the query names.
+///
+/// `state_with` gives a session state that sees the catalogue; it plans the views.
+pub(crate) async fn catalogue(
+    tables: Vec<(TableName, Vec<Arc<Snapshot>>)>,
+    references: &[TableReference],
+    planned: &Arc<Planned>,
+    state_with: impl FnOnce(Arc<dyn CatalogProviderList>) -> SessionState,
+) -> Result<SessionState> {
+    let schema = Arc::new(MemorySchemaProvider::new());
+    for (table, snapshots) in tables {
+        let provider = LakeTable::new(table, snapshots, Arc::clone(planned));
+        schema.register_table(table.as_str().to_owned(), Arc::new(provider))?;
+    }
+    let catalog = MemoryCatalogProvider::new();
+    catalog.register_schema(SCHEMA, Arc::clone(&schema) as Arc<dyn SchemaProvider>)?;
+    let list = MemoryCatalogProviderList::new();
+    list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+    let state = state_with(Arc::new(list));
+
+    let views: BTreeSet<&str> = references.iter().map(TableReference::table).collect();
+    for view in views.into_iter().filter_map(view_named) {
+        let sql = view_sql(view);
+        let plan = state.create_logical_plan(&sql).await.map_err(|error| {
+            Error::internal(format!(
+                "the view `{}` cannot be planned: {}",
+                view.name,
+                Error::from(error)
+            ))
+        })?;
+        schema.register_table(
+            view.name.to_owned(),
+            Arc::new(ViewTable::new(plan, Some(sql))),
+        )?;
+    }
+    Ok(state)
+}
+
+fn view_sql(view: &audit_schema::View) -> String {
+    format!(
+        "SELECT {} FROM {} WHERE {}",
+        view.columns.join(", "),
+        TableName::Audit,
+        view.predicate
+    )
+}

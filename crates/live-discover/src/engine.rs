@@ -1,0 +1,310 @@
+//! The engine: what all sessions of a host share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use audit_lake::{Clock, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId};
+use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use tokio::runtime::Handle;
+use url::Url;
+
+use crate::catalog::{self, TenantScope};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::memory::EngineMemory;
+use crate::runtime::QueryRuntime;
+use crate::scan::STORE_URL;
+use crate::session::Session;
+
+/// Values in an `IN (…)` up to which files, row groups and pages are pruned by it: lists of indicators are long.
+const PRUNED_IN_LIST_MAX: usize = 500;
+
+/// What all queries of an engine share.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Memory of all queries together, counted as in [`Limits::memory_bytes`].
+    pub memory_bytes: usize,
+    /// Disk space of all queries together for what does not fit into memory.
+    pub spill_bytes: u64,
+    /// Where that space is; a folder of its own is made there and removed with the engine. `None` is the system's
+    /// folder for temporary files.
+    pub spill_folder: Option<PathBuf>,
+    /// Memory for footers and page indexes of data files: some 100 kB a file. What doesn't fit is read again.
+    pub metadata_cache_bytes: usize,
+    /// Threads that one query uses at most; `None` is as many as the machine has.
+    pub parallelism: Option<usize>,
+    /// How old a tenant's snapshot may be. Zero: a query sees every commit made before it began, for one small
+    /// request a tenant. More saves these requests where a host asks many tenants often.
+    pub freshness: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 1 << 30,
+            spill_bytes: 20 << 30,
+            spill_folder: None,
+            metadata_cache_bytes: 256 << 20,
+            parallelism: None,
+            freshness: Duration::ZERO,
+        }
+    }
+}
+
+/// Makes an [`Engine`]: a lake and what it runs on.
+#[derive(Debug, Default)]
+pub struct EngineBuilder {
+    options: EngineOptions,
+    clock: Option<Arc<dyn Clock>>,
+    runtime: Option<Handle>,
+}
+
+impl EngineBuilder {
+    /// Sets what all queries share.
+    pub fn with_options(mut self, options: EngineOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets what `now()` is in queries, and by what the age of snapshots is told.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Sets the Tokio runtime that plans and runs queries, in place of one of the engine's own.
+    ///
+    /// Queries keep its threads busy, so nothing else that has to answer fast should run there; they need its time
+    /// driver, and threads with a large stack (32 MiB) if their text comes from outside.
+    pub fn with_runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// An engine over an open lake. Opens nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if the folder for intermediate results or the threads cannot be made.
+    pub fn build(self, lake: Lake) -> Result<Engine> {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let spill = spill_folder(&self.options)?;
+        let runtime_env = runtime_env(&lake, &self.options, spill.path())?;
+        let state = base_state(&self.options)?;
+        let runtime = match self.runtime {
+            Some(handle) => QueryRuntime::Host(handle),
+            None => QueryRuntime::own(state.config().target_partitions())?,
+        };
+        Ok(Engine {
+            shared: Arc::new(Shared {
+                snapshots: SnapshotCache {
+                    freshness_micros: i64::try_from(self.options.freshness.as_micros())
+                        .unwrap_or(i64::MAX),
+                    clock: Arc::clone(&clock),
+                    known: Mutex::default(),
+                },
+                memory: Arc::new(EngineMemory::new(self.options.memory_bytes)),
+                lake,
+                clock,
+                runtime,
+                runtime_env,
+                state,
+                _spill: spill,
+            }),
+        })
+    }
+
+    /// An engine over the lake at a path or URL.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is no lake; else as [`EngineBuilder::build`].
+    pub async fn open(self, url: &str, options: LakeOptions) -> Result<Engine> {
+        let lake = Lake::open(url, options).await?;
+        self.build(lake)
+    }
+}
+
+/// Answers SQL over a lake. Cheap to clone; make one a lake and keep it.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) lake: Lake,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) runtime: QueryRuntime,
+    pub(crate) runtime_env: Arc<RuntimeEnv>,
+    /// Functions and settings; without tables.
+    pub(crate) state: SessionState,
+    pub(crate) memory: Arc<EngineMemory>,
+    pub(crate) snapshots: SnapshotCache,
+    /// Removed with the engine.
+    _spill: tempfile::TempDir,
+}
+
+impl Engine {
+    /// An engine with the default options over an open lake.
+    ///
+    /// # Errors
+    ///
+    /// As [`EngineBuilder::build`].
+    pub fn new(lake: Lake) -> Result<Self> {
+        Self::builder().build(lake)
+    }
+
+    /// Everything that can be set.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.shared.lake
+    }
+
+    /// A session that sees these tenants' data and whose queries have these limits. Opens nothing.
+    pub fn session(&self, scope: TenantScope, limits: Limits) -> Session {
+        Session::new(Arc::clone(&self.shared), scope, limits)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("lake", &self.shared.lake)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Snapshots young enough to be used again.
+pub(crate) struct SnapshotCache {
+    freshness_micros: i64,
+    clock: Arc<dyn Clock>,
+    known: Mutex<HashMap<(TenantId, TableName), Known>>,
+}
+
+struct Known {
+    at_micros: i64,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl SnapshotCache {
+    pub(crate) async fn snapshot(
+        &self,
+        lake: &Lake,
+        tenant: TenantId,
+        table: TableName,
+    ) -> Result<Option<Arc<Snapshot>>> {
+        // Kept only if it is of use: whoever holds a snapshot makes the lake copy it on the next commit.
+        if self.freshness_micros == 0 {
+            return Ok(lake.snapshot(&tenant, table).await?);
+        }
+        let now_micros = self.clock.now_micros();
+        let young =
+            |known: &&Known| now_micros.saturating_sub(known.at_micros) <= self.freshness_micros;
+        if let Some(known) = self.known().get(&(tenant, table)).filter(young) {
+            return Ok(known.snapshot.clone());
+        }
+        let snapshot = lake.snapshot(&tenant, table).await?;
+        self.known().insert(
+            (tenant, table),
+            Known {
+                at_micros: now_micros,
+                snapshot: snapshot.clone(),
+            },
+        );
+        Ok(snapshot)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, TableName), Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn spill_folder(options: &EngineOptions) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("live-discover-");
+    let made = match &options.spill_folder {
+        Some(folder) => builder.tempdir_in(folder),
+        None => builder.tempdir(),
+    };
+    made.map_err(|error| Error::Unavailable {
+        message: format!("could not make a folder for intermediate results: {error}"),
+    })
+}
+
+fn runtime_env(
+    lake: &Lake,
+    options: &EngineOptions,
+    spill: &std::path::Path,
+) -> Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
+        .with_max_temp_directory_size(options.spill_bytes);
+    let env = RuntimeEnvBuilder::new()
+        .with_object_store_registry(Arc::new(OnlyTheLake {
+            store: lake.store(),
+        }))
+        .with_disk_manager_builder(disk)
+        .with_metadata_cache_limit(options.metadata_cache_bytes)
+        .build_arc()?;
+    Ok(env)
+}
+
+fn base_state(options: &EngineOptions) -> Result<SessionState> {
+    let mut config = SessionConfig::new()
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
+    if let Some(parallelism) = options.parallelism {
+        config = config.with_target_partitions(parallelism.max(1));
+    }
+    let settings = config.options_mut();
+    settings.execution.enable_recursive_ctes = false;
+    settings.execution.parquet.max_in_list_size = PRUNED_IN_LIST_MAX;
+    settings.sql_parser.collect_spans = true;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .build();
+    datafusion_functions_json::register_all(&mut state)?;
+    Ok(state)
+}
+
+/// The one store that queries can read.
+#[derive(Debug)]
+struct OnlyTheLake {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl ObjectStoreRegistry for OnlyTheLake {
+    fn register_store(
+        &self,
+        _url: &Url,
+        _store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
+        if url.as_str().starts_with(STORE_URL) {
+            Ok(Arc::clone(&self.store))
+        } else {
+            Err(DataFusionError::Plan(
+                "queries read the lake and nothing else".to_owned(),
+            ))
+        }
+    }
+}

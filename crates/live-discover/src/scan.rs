@@ -1,0 +1,308 @@
+//! From files to the plan that reads them: DataFusion's own Parquet `DataSourceExec`.
+//!
+//! Two decisions are made for each scan. The *schema* holds only the columns that the query touches: planning and
+//! opening a file cost by the columns, and a table has some two hundred. *Late materialisation* – filters inside the
+//! Parquet decoder, other columns read for the matching rows only – pays where few rows of many columns are wanted,
+//! and costs where most rows match or the filter has to read the big columns anyway.
+//!
+//! No order is declared, though our files are sorted by time: the lake is open to other writers. For `ORDER BY
+//! creation_time` with a LIMIT the bounds of the files do as well: the plan reads the newest (or oldest) first, and
+//! the limit's own filter skips the rest.
+
+use std::sync::Arc;
+
+use audit_lake::TableName;
+use audit_schema::ColumnType;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use object_store::ObjectMeta;
+
+use crate::table::{
+    CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, TENANT_ID, TenantFile, is_constant_in_file,
+};
+
+/// The lake's store under a name that nothing else has; no other store is known to the runtime.
+pub(crate) const STORE_URL: &str = "lake://store";
+/// Columns beyond those of the filter, from which on they are worth being read late.
+const WIDE_COLUMNS_MIN: usize = 8;
+/// Columns whose bounds the snapshot knows; they come first in a scan's schema.
+const BOUNDED: [&str; 2] = [CREATION_TIME, INGEST_SEQUENCE];
+
+/// Reads `projection` of the rows of `files` that may match `filters`.
+pub(crate) fn plan(
+    state: &dyn Session,
+    table: TableName,
+    schema: &SchemaRef,
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+    limit: Option<usize>,
+    files: &[TenantFile<'_>],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let projected: Vec<usize> = match projection {
+        Some(projection) => projection.clone(),
+        None => (0..schema.fields().len()).collect(),
+    };
+    if files.is_empty() {
+        return Ok(Arc::new(EmptyExec::new(Arc::new(
+            schema.project(&projected)?,
+        ))));
+    }
+    let touched = touched_schema(table, schema, &projected, filters);
+    let indices = projected
+        .iter()
+        .map(|index| {
+            Ok(touched
+                .table_schema()
+                .index_of(schema.field(*index).name())?)
+        })
+        .collect::<Result<Vec<usize>>>()?;
+
+    let url = ObjectStoreUrl::parse(STORE_URL)?;
+    let runtime = state.runtime_env();
+    let reader = CachedParquetFileReaderFactory::new(
+        runtime.object_store(&url)?,
+        runtime.cache_manager.get_file_metadata_cache(),
+    );
+    let output = projected
+        .iter()
+        .map(|index| schema.field(*index).name().as_str());
+    let mut options = TableParquetOptions {
+        global: state.config_options().execution.parquet.clone(),
+        ..Default::default()
+    };
+    options.global.pushdown_filters = pays_late_materialisation(table, output, filters);
+    // The cheapest filter first: the others see only what it leaves.
+    options.global.reorder_filters = true;
+    let source = ParquetSource::new(touched.clone())
+        .with_table_parquet_options(options)
+        .with_parquet_file_reader_factory(Arc::new(reader));
+
+    let config = FileScanConfigBuilder::new(url, Arc::new(source))
+        .with_file_groups(groups(&touched, files, state.config().target_partitions()))
+        .with_statistics(statistics(&touched, files))
+        .with_limit(limit)
+        .with_projection_indices(Some(indices))?
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// The columns that the scan touches: those with bounds, what is read, and what is constant in a file.
+fn touched_schema(
+    table: TableName,
+    schema: &SchemaRef,
+    projected: &[usize],
+    filters: &[Expr],
+) -> TableSchema {
+    let constant = |field: &&FieldRef| is_constant_in_file(table, field.name());
+    let bounded = BOUNDED
+        .iter()
+        .filter_map(|name| schema.column_with_name(name).map(|(index, _)| index));
+    let filtered = filters
+        .iter()
+        .flat_map(Expr::column_refs)
+        .filter_map(|column| {
+            schema
+                .column_with_name(&column.name)
+                .map(|(index, _)| index)
+        });
+    let mut indices: Vec<usize> = Vec::new();
+    let mut seen = vec![false; schema.fields().len()];
+    let mut rest: Vec<usize> = projected.iter().copied().chain(filtered).collect();
+    rest.sort_unstable();
+    for index in bounded.chain(rest) {
+        if let Some(seen @ false) = seen.get_mut(index) {
+            *seen = true;
+            indices.push(index);
+        }
+    }
+    let in_file: Vec<FieldRef> = indices
+        .iter()
+        .filter_map(|index| schema.fields().get(*index))
+        .filter(|field| !constant(field))
+        .map(Arc::clone)
+        .collect();
+    let constants: Vec<FieldRef> = schema
+        .fields()
+        .iter()
+        .filter(constant)
+        .map(Arc::clone)
+        .collect();
+    TableSchema::builder(Arc::new(Schema::new(in_file)))
+        .with_table_partition_cols(constants)
+        .build()
+}
+
+/// The files, oldest first, spread over as many groups as are read at once.
+fn groups(touched: &TableSchema, files: &[TenantFile<'_>], partitions: usize) -> Vec<FileGroup> {
+    let mut files: Vec<&TenantFile<'_>> = files.iter().collect();
+    files.sort_by_key(|file| (file.file.event_date, file.file.creation_time));
+    let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
+    let count = groups.len();
+    for (number, file) in files.into_iter().enumerate() {
+        if let Some(group) = groups.get_mut(number % count) {
+            group.push(partitioned_file(touched, file));
+        }
+    }
+    groups.into_iter().map(FileGroup::new).collect()
+}
+
+fn partitioned_file(touched: &TableSchema, file: &TenantFile<'_>) -> PartitionedFile {
+    let TenantFile { tenant, file } = file;
+    let meta = ObjectMeta {
+        location: file.path.clone(),
+        last_modified: chrono::DateTime::from_timestamp_millis(file.modification_time_ms)
+            .unwrap_or_default(),
+        size: file.size_bytes,
+        e_tag: None,
+        version: None,
+    };
+    let constants =
+        touched
+            .table_partition_cols()
+            .iter()
+            .map(|field| match field.name().as_str() {
+                TENANT_ID => ScalarValue::Utf8View(Some(tenant.to_string())),
+                EVENT_DATE => ScalarValue::Date32(file.event_date),
+                _ => ScalarValue::Null,
+            });
+    let mut partitioned =
+        PartitionedFile::new_from_meta(meta).with_partition_values(constants.collect());
+    // Only the columns with bounds, though the schema goes on: a query over ten thousand files of two hundred columns
+    // would hold two million empty entries.
+    let bounds: Vec<ColumnStatistics> = touched
+        .file_schema()
+        .fields()
+        .iter()
+        .map_while(|field| match field.name().as_str() {
+            CREATION_TIME => Some(bounds_of(file.creation_time, |micros| {
+                ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
+            })),
+            INGEST_SEQUENCE => Some(bounds_of(file.ingest_sequence, |sequence| {
+                ScalarValue::Int64(Some(sequence))
+            })),
+            _ => None,
+        })
+        .collect();
+    if !bounds.is_empty() {
+        partitioned.statistics = Some(Arc::new(Statistics {
+            num_rows: count(file.rows),
+            total_byte_size: Precision::Absent,
+            column_statistics: bounds,
+        }));
+    }
+    partitioned
+}
+
+/// Where the bounds are known, no row is without the value: a record without a time is none.
+fn bounds_of(bounds: Option<(i64, i64)>, scalar: impl Fn(i64) -> ScalarValue) -> ColumnStatistics {
+    let Some((min, max)) = bounds else {
+        return ColumnStatistics::new_unknown();
+    };
+    ColumnStatistics {
+        null_count: Precision::Exact(0),
+        min_value: Precision::Exact(scalar(min)),
+        max_value: Precision::Exact(scalar(max)),
+        ..ColumnStatistics::new_unknown()
+    }
+}
+
+fn count(rows: u64) -> Precision<usize> {
+    // A file of another program may come without a count.
+    match usize::try_from(rows) {
+        Ok(rows) if rows > 0 => Precision::Exact(rows),
+        _ => Precision::Absent,
+    }
+}
+
+fn statistics(touched: &TableSchema, files: &[TenantFile<'_>]) -> Statistics {
+    let rows = files
+        .iter()
+        .map(|file| count(file.file.rows))
+        .reduce(|a, b| a.add(&b));
+    let bytes: u64 = files.iter().map(|file| file.file.size_bytes).sum();
+    Statistics {
+        num_rows: rows.unwrap_or(Precision::Absent),
+        total_byte_size: usize::try_from(bytes).map_or(Precision::Absent, Precision::Inexact),
+        ..Statistics::new_unknown(touched.table_schema())
+    }
+}
+
+/// Whether the filters select few rows by small columns, and much is read of each row.
+fn pays_late_materialisation<'a>(
+    table: TableName,
+    output: impl Iterator<Item = &'a str>,
+    filters: &[Expr],
+) -> bool {
+    if !filters
+        .iter()
+        .flat_map(split_conjunction)
+        .any(|filter| is_selective(table, filter))
+    {
+        return false;
+    }
+    let filtered: Vec<&str> = filters
+        .iter()
+        .flat_map(Expr::column_refs)
+        .map(|column| column.name.as_str())
+        .collect();
+    let late: Vec<&str> = output
+        .filter(|name| !filtered.contains(name) && !is_constant_in_file(table, name))
+        .collect();
+    late.len() >= WIDE_COLUMNS_MIN || late.iter().any(|name| is_big(table, name))
+}
+
+/// A comparison of a small column with values, or an OR of such.
+fn is_selective(table: TableName, filter: &Expr) -> bool {
+    let small = |expr: &Expr| match expr {
+        Expr::Column(column) => {
+            !is_big(table, &column.name) && !is_constant_in_file(table, &column.name)
+        }
+        _ => false,
+    };
+    let literal = |expr: &Expr| matches!(expr, Expr::Literal(..));
+    match filter {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => is_selective(table, left) && is_selective(table, right),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            matches!(
+                op,
+                Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+            ) && ((small(left) && literal(right)) || (literal(left) && small(right)))
+        }
+        Expr::InList(list) => !list.negated && small(&list.expr) && list.list.iter().all(literal),
+        Expr::Between(Between {
+            expr,
+            negated,
+            low,
+            high,
+        }) => !negated && small(expr) && literal(low) && literal(high),
+        _ => false,
+    }
+}
+
+/// Columns that are most of a record's bytes.
+fn is_big(table: TableName, column: &str) -> bool {
+    column == "raw"
+        || table.schema().column(column).is_some_and(|column| {
+            matches!(
+                column.column_type,
+                ColumnType::Json | ColumnType::Bag | ColumnType::Changes | ColumnType::Binary
+            )
+        })
+}

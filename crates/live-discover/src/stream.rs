@@ -1,0 +1,289 @@
+//! The result of a query as it comes.
+//!
+//! ```text
+//!  task: plan's stream ─► rows and bytes counted ─► channel of two batches ─► QueryStream ─► caller
+//!        a panic ends the task, and the stream with an error        dropped: the task is stopped
+//! ```
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep};
+
+use crate::error::{Error, Result};
+use crate::limits::{LimitKind, Limits};
+
+/// Batches that wait for the caller: one being taken, one being ready.
+const BATCHES_AHEAD: usize = 2;
+
+/// The batches of a query's result. Dropping it cancels the query.
+///
+/// # Shape
+///
+/// Every batch has the schema of [`QueryStream::schema`]; there may be none, and a batch may be empty. After an error
+/// comes nothing more.
+pub struct QueryStream {
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    task: OwnedTask<()>,
+    deadline: Pin<Box<Sleep>>,
+    time_limit: Duration,
+    plan: Arc<dyn ExecutionPlan>,
+    planned: Arc<Planned>,
+    delivered: Arc<Delivered>,
+    finished: bool,
+}
+
+/// How far a query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Data files of the tables in the query, of the tenants in scope.
+    pub files_total: u64,
+    /// Data files that the query may have to open; the others were ruled out by what the lake knows of them.
+    pub files_planned: u64,
+    /// Bytes read from the store.
+    pub bytes_scanned: u64,
+    /// Rows of the result so far.
+    pub rows: u64,
+    /// Bytes of the result so far, in memory.
+    pub bytes: u64,
+}
+
+/// What planning found, over all scans of the query.
+#[derive(Debug, Default)]
+pub(crate) struct Planned {
+    files_total: AtomicU64,
+    files_planned: AtomicU64,
+}
+
+impl Planned {
+    pub(crate) fn add_scan(&self, files_total: usize, files_planned: usize) {
+        self.files_total
+            .fetch_add(files_total as u64, Ordering::Relaxed);
+        self.files_planned
+            .fetch_add(files_planned as u64, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Delivered {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl QueryStream {
+    pub(crate) fn start(
+        runtime: &Handle,
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        limits: &Limits,
+        deadline: Instant,
+        planned: Arc<Planned>,
+    ) -> Result<Self> {
+        let schema = plan.schema();
+        let delivered = Arc::new(Delivered::default());
+        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        // Operators start tasks of their own as they are made, and the timer is the runtime's.
+        let _guard = runtime.enter();
+        let source = execute_stream(Arc::clone(&plan), context)?;
+        let task = OwnedTask::spawn(
+            runtime,
+            run(
+                source,
+                sender,
+                limits.rows,
+                limits.bytes,
+                Arc::clone(&delivered),
+            ),
+        );
+        Ok(Self {
+            schema,
+            batches,
+            task,
+            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            time_limit: limits.duration,
+            plan,
+            planned,
+            delivered,
+            finished: false,
+        })
+    }
+
+    /// The columns of the result.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// How far the query is.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            files_total: self.planned.files_total.load(Ordering::Relaxed),
+            files_planned: self.planned.files_planned.load(Ordering::Relaxed),
+            bytes_scanned: bytes_scanned(self.plan.as_ref()),
+            rows: self.delivered.rows.load(Ordering::Relaxed),
+            bytes: self.delivered.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The next batch; `None` after the last one.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        StreamExt::next(self).await
+    }
+
+    fn finish(&mut self, error: Option<Error>) -> Poll<Option<Result<RecordBatch>>> {
+        self.finished = true;
+        self.task.abort();
+        Poll::Ready(error.map(Err))
+    }
+}
+
+impl Stream for QueryStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.finished {
+            return Poll::Ready(None);
+        }
+        if self.deadline.poll_unpin(context).is_ready() {
+            let limit = self.time_limit;
+            return self.finish(Some(Error::TimedOut { limit }));
+        }
+        match self.batches.poll_recv(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(batch))) => Poll::Ready(Some(Ok(batch))),
+            Poll::Ready(Some(Err(error))) => self.finish(Some(error)),
+            // The task has ended: by its last batch or by a panic.
+            Poll::Ready(None) => match self.task.poll_unpin(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(outcome) => self.finish(outcome.err()),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for QueryStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("QueryStream")
+            .field("progress", &self.progress())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn run(
+    mut source: SendableRecordBatchStream,
+    sender: mpsc::Sender<Result<RecordBatch>>,
+    rows_max: u64,
+    bytes_max: u64,
+    delivered: Arc<Delivered>,
+) {
+    let mut rows = 0_u64;
+    let mut bytes = 0_u64;
+    while let Some(batch) = source.next().await {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return send_last(&sender, error.into()).await,
+        };
+        let rows_left = rows_max - rows;
+        let batch_rows = batch.num_rows() as u64;
+        let cut = batch_rows > rows_left;
+        let batch = if cut {
+            batch.slice(0, usize::try_from(rows_left).unwrap_or(usize::MAX))
+        } else {
+            batch
+        };
+        let batch_bytes = batch.get_array_memory_size() as u64;
+        if bytes.saturating_add(batch_bytes) > bytes_max {
+            let message = format!("{bytes_max} bytes; ask for fewer rows or columns");
+            return send_last(&sender, Error::exhausted(LimitKind::Bytes, message)).await;
+        }
+        rows += batch.num_rows() as u64;
+        bytes += batch_bytes;
+        delivered.rows.store(rows, Ordering::Relaxed);
+        delivered.bytes.store(bytes, Ordering::Relaxed);
+        if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {
+            return;
+        }
+        if cut {
+            let message = format!("{rows_max} rows, there are more");
+            return send_last(&sender, Error::exhausted(LimitKind::Rows, message)).await;
+        }
+    }
+}
+
+async fn send_last(sender: &mpsc::Sender<Result<RecordBatch>>, error: Error) {
+    // Nobody is left to tell when the receiver is gone.
+    let _ = sender.send(Err(error)).await;
+}
+
+fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
+    let own = plan
+        .metrics()
+        .and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
+    let own = own.map_or(0, |value| value.as_usize() as u64);
+    own + plan
+        .children()
+        .into_iter()
+        .map(|child| bytes_scanned(child.as_ref()))
+        .sum::<u64>()
+}
+
+/// A task that is stopped when nobody waits for it any more, and whose panic is an error.
+pub(crate) struct OwnedTask<T> {
+    handle: JoinHandle<T>,
+}
+
+impl<T: Send + 'static> OwnedTask<T> {
+    pub(crate) fn spawn(
+        runtime: &Handle,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
+        Self {
+            handle: runtime.spawn(future),
+        }
+    }
+}
+
+impl<T> OwnedTask<T> {
+    fn abort(&self) {
+        self.handle.abort();
+    }
+}
+
+impl<T> Drop for OwnedTask<T> {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+impl<T> Future for OwnedTask<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.handle
+            .poll_unpin(context)
+            .map_err(|error| match error.try_into_panic() {
+                Ok(panic) => {
+                    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                    let text = text
+                        .or_else(|| panic.downcast_ref::<String>().cloned())
+                        .unwrap_or_default();
+                    Error::internal(format!("the query panicked: {text}"))
+                }
+                Err(_) => Error::internal("the runtime of the queries was shut down"),
+            })
+    }
+}

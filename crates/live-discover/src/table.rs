@@ -1,0 +1,138 @@
+//! A table of the lake as a query sees it: the files of one snapshot of each tenant in scope.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use audit_lake::{DataFile, Snapshot, TableName, TenantId};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::stream::Planned;
+use crate::{prune, scan};
+
+pub(crate) const TENANT_ID: &str = "tenant_id";
+pub(crate) const EVENT_DATE: &str = "event_date";
+pub(crate) const CREATION_TIME: &str = "creation_time";
+pub(crate) const INGEST_SEQUENCE: &str = "ingest_sequence";
+
+/// A provider over fixed snapshots: made for one query and thrown away with it.
+///
+/// It holds the files of the session's tenants and no way to find others.
+pub(crate) struct LakeTable {
+    table: TableName,
+    schema: SchemaRef,
+    snapshots: Vec<Arc<Snapshot>>,
+    planned: Arc<Planned>,
+}
+
+/// A file and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TenantFile<'a> {
+    pub(crate) tenant: TenantId,
+    pub(crate) file: &'a DataFile,
+}
+
+impl LakeTable {
+    pub(crate) fn new(
+        table: TableName,
+        snapshots: Vec<Arc<Snapshot>>,
+        planned: Arc<Planned>,
+    ) -> Self {
+        Self {
+            table,
+            schema: schema_of(table),
+            snapshots,
+            planned,
+        }
+    }
+}
+
+/// The table's columns as queries see them.
+///
+/// Text is `Utf8View`, which the Parquet reader makes without copying the text.
+pub(crate) fn schema_of(table: TableName) -> SchemaRef {
+    let fields = table.schema().arrow_schema();
+    let fields = fields.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(Field::new(
+            field.name(),
+            DataType::Utf8View,
+            field.is_nullable(),
+        )),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()))
+}
+
+/// Whether a column has one value a file, known without opening it.
+///
+/// The tenant is known by where the file lies, so a file can't claim to be another tenant's.
+pub(crate) fn is_constant_in_file(table: TableName, column: &str) -> bool {
+    column == TENANT_ID || table.schema().partition_by == Some(column)
+}
+
+impl fmt::Debug for LakeTable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LakeTable")
+            .field("table", &self.table)
+            .field("tenants", &self.snapshots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| prune::support(self.table, filter))
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files: Vec<TenantFile<'_>> = self
+            .snapshots
+            .iter()
+            .flat_map(|snapshot| {
+                let tenant = snapshot.tenant();
+                snapshot
+                    .files()
+                    .iter()
+                    .map(move |file| TenantFile { tenant, file })
+            })
+            .collect();
+        let files_total = files.len();
+        let files = prune::prune(state, self.table, &self.schema, filters, files)?;
+        self.planned.add_scan(files_total, files.len());
+        scan::plan(
+            state,
+            self.table,
+            &self.schema,
+            projection,
+            filters,
+            limit,
+            &files,
+        )
+    }
+}

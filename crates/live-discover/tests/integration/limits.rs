@@ -1,0 +1,170 @@
+//! Each limit ends the query with an error that names it; cancelling ends it too.
+
+use std::time::Duration;
+
+use live_discover::{Engine, EngineOptions, Error, LimitKind, Limits, TenantScope};
+
+use crate::fixture::lake;
+
+/// 54 million rows from nothing: more than any limit here lets through.
+const ENDLESS: &str = "SELECT a.id, b.id AS b, c.id AS c, d.id AS d FROM m365_audit a CROSS JOIN m365_audit b \
+                       CROSS JOIN m365_audit c CROSS JOIN m365_audit d";
+
+async fn outcome(limits: Limits, sql: &str) -> (usize, Option<Error>) {
+    let engine = Engine::new(lake().await).unwrap();
+    let session = engine.session(TenantScope::All, limits);
+    let mut stream = match session.query(sql).await {
+        Ok(stream) => stream,
+        Err(error) => return (0, Some(error)),
+    };
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        match batch {
+            Ok(batch) => rows += batch.num_rows(),
+            Err(error) => {
+                assert!(stream.next().await.is_none());
+                return (rows, Some(error));
+            }
+        }
+    }
+    (rows, None)
+}
+
+fn limit_of(error: Option<Error>) -> LimitKind {
+    match error {
+        Some(Error::ResourcesExhausted { limit, .. }) => limit,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn rows_up_to_the_limit_are_delivered() {
+    let limits = |rows| Limits {
+        rows,
+        ..Limits::default()
+    };
+    let sql = "SELECT id FROM m365_audit";
+    let (rows, error) = outcome(limits(10), sql).await;
+    assert_eq!(
+        (rows, error.as_ref().unwrap().to_string().as_str()),
+        (
+            10,
+            "the row limit of the query was reached: 10 rows, there are more"
+        )
+    );
+    assert_eq!(limit_of(error), LimitKind::Rows);
+    assert!(matches!(outcome(limits(75), sql).await, (75, None)));
+    assert!(matches!(outcome(limits(76), sql).await, (75, None)));
+}
+
+#[tokio::test]
+async fn bytes_are_limited() {
+    let limits = Limits {
+        bytes: 1_000_000,
+        ..Limits::default()
+    };
+    let (_, error) = outcome(limits, ENDLESS).await;
+    assert_eq!(limit_of(error), LimitKind::Bytes);
+}
+
+#[tokio::test]
+async fn time_is_limited_to_the_last_row() {
+    let limits = Limits {
+        duration: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let sql = format!("SELECT count(*) FROM ({ENDLESS}) WHERE length(id || b || c || d) > 1000");
+    let started = std::time::Instant::now();
+    let (_, error) = outcome(limits, &sql).await;
+    assert!(matches!(error, Some(Error::TimedOut { .. })), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn memory_is_limited() {
+    let limits = Limits {
+        memory_bytes: 100_000,
+        ..Limits::default()
+    };
+    let sql = format!(
+        "SELECT id, b, c, d, count(*) FROM ({ENDLESS}) GROUP BY id, b, c, d ORDER BY 5, 1, 2, 3, 4"
+    );
+    let (_, error) = outcome(limits, &sql).await;
+    assert_eq!(limit_of(error), LimitKind::Memory);
+}
+
+#[tokio::test]
+async fn all_queries_share_the_engines_memory_and_disk() {
+    let options = EngineOptions {
+        memory_bytes: 100_000,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::builder()
+        .with_options(options)
+        .build(lake().await)
+        .unwrap();
+    let session = engine.session(TenantScope::All, Limits::default());
+    let sql = format!("SELECT array_agg(id || b || c) FROM ({ENDLESS})");
+    let error = session.collect(&sql).await.unwrap_err();
+    assert_eq!(limit_of(Some(error)), LimitKind::EngineMemory);
+
+    let options = EngineOptions {
+        spill_bytes: 1_000_000,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::builder()
+        .with_options(options)
+        .build(lake().await)
+        .unwrap();
+    let limits = Limits {
+        memory_bytes: 30 << 20,
+        ..Limits::default()
+    };
+    let session = engine.session(TenantScope::All, limits);
+    let sql = format!("SELECT * FROM ({ENDLESS}) ORDER BY id || b || c || d");
+    let error = session.collect(&sql).await.unwrap_err();
+    assert_eq!(limit_of(Some(error)), LimitKind::Spill);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_the_stream_cancels_the_query() {
+    let runtime = tokio::runtime::Handle::current();
+    let metrics = runtime.metrics();
+    let engine = Engine::builder()
+        .with_runtime(runtime)
+        .build(lake().await)
+        .unwrap();
+    let session = engine.session(TenantScope::All, Limits::default());
+    let before = metrics.num_alive_tasks();
+    let mut stream = session.query(ENDLESS).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    assert!(stream.progress().rows > 0);
+    drop(stream);
+    for _ in 0..100 {
+        if metrics.num_alive_tasks() <= before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} tasks still run", metrics.num_alive_tasks());
+}
+
+#[tokio::test]
+async fn the_folder_for_intermediate_results_goes_with_the_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        spill_folder: Some(folder.path().to_path_buf()),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::builder()
+        .with_options(options)
+        .build(lake().await)
+        .unwrap();
+    let entries = || std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(entries(), 1);
+    let session = engine.session(TenantScope::All, Limits::default());
+    drop(engine);
+    assert_eq!(entries(), 1);
+    drop(session);
+    assert_eq!(entries(), 0);
+}
