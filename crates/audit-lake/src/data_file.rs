@@ -18,9 +18,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+
+use crate::keys::Texts;
 
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -30,6 +32,10 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.001;
 
 /// Long texts, of which minima and maxima would say nothing.
 const LONG_TEXTS: [&str; 2] = ["raw", "extra"];
+
+/// Footer entry of a file in which each `id` is of one letter case throughout: then three probes of
+/// the bloom filter find it in whatever case it is asked for.
+pub(crate) const ONE_CASE_IDS: &str = "live_discover.one_case_ids";
 
 /// Texts that hardly ever repeat: a dictionary of them is work in vain.
 const UNIQUE_TEXTS: [&str; 3] = ["raw", "extra", "id"];
@@ -90,10 +96,13 @@ pub(crate) fn encode(
 ) -> Result<Bytes, ParquetError> {
     let columns: Vec<&Column> = columns.0.iter().filter(|column| column.has_value(order)).collect();
     let file_schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
+    let one_case = columns
+        .iter()
+        .all(|column| column.field.name() != bloom || column.is_one_case(order));
     // Parquet's own types say all there is to say; Arrow's copy of the schema would be a good part of
     // a small file.
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(&file_schema, sorted_by, bloom, order.len()))
+        .with_properties(properties(&file_schema, sorted_by, bloom, order.len(), one_case))
         .with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&file_schema), options)?;
     let (mut file, factory) = writer.into_serialized_writer()?;
@@ -123,6 +132,16 @@ pub(crate) fn encode(
 impl Column {
     fn has_value(&self, order: &[RowIndex]) -> bool {
         order.iter().any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
+    }
+
+    /// Whether each text has letters of one case only.
+    fn is_one_case(&self, order: &[RowIndex]) -> bool {
+        let arrays: Vec<Option<Texts<'_>>> = self.arrays.iter().map(Texts::of_array).collect();
+        order.iter().all(|&(batch, row)| {
+            let text = arrays[batch].map_or("", |texts| texts.value(row));
+            let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
+            !(has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+        })
     }
 }
 
@@ -189,11 +208,16 @@ fn properties(
     sorted_by: Option<&str>,
     bloom: &str,
     rows: usize,
+    one_case: bool,
 ) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
+    if one_case {
+        let entry = KeyValue::new(ONE_CASE_IDS.to_owned(), "true".to_owned());
+        properties = properties.set_key_value_metadata(Some(vec![entry]));
+    }
     if let Some(at) = sorted_by.and_then(|name| schema.index_of(name).ok()) {
         let leaves_before: usize = schema.fields()[..at]
             .iter()

@@ -83,12 +83,10 @@ impl Error {
     #[cold]
     pub(crate) fn parquet(path: &Path, source: parquet::errors::ParquetError) -> Self {
         match source {
-            parquet::errors::ParquetError::External(source) => {
-                match source.downcast::<object_store::Error>() {
-                    Ok(source) => Self::store("read", path, *source),
-                    Err(source) => Self::corrupt(path, source),
-                }
-            }
+            parquet::errors::ParquetError::External(source) => match source.downcast::<Self>() {
+                Ok(store_error) => *store_error,
+                Err(source) => Self::corrupt(path, source),
+            },
             source => Self::corrupt(path, source),
         }
     }

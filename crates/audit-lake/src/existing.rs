@@ -21,6 +21,7 @@ use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
+use crate::data_file::ONE_CASE_IDS;
 use crate::error::{Error, Result};
 use crate::file_reader::FileReader;
 use crate::keys::{KEY_COLUMNS, Key, KeyColumns, Keys, Texts};
@@ -34,6 +35,8 @@ struct KeyFile {
     metadata: ArrowReaderMetadata,
     /// On the key, one a row group; `None` where the group has none.
     blooms: Vec<Option<Sbbf>>,
+    /// Whether the filters find an id in whatever letter case it is asked for.
+    one_case_ids: bool,
     size_bytes: usize,
 }
 
@@ -123,10 +126,15 @@ impl KeyFile {
             .map(|len| len.unsigned_abs() as usize)
             .sum();
         let size_bytes = parquet.memory_size() + filter_bytes;
+        let one_case_ids = parquet
+            .file_metadata()
+            .key_value_metadata()
+            .is_some_and(|entries| entries.iter().any(|entry| entry.key == ONE_CASE_IDS));
         let metadata = ArrowReaderMetadata::try_new(parquet, options).map_err(corrupt)?;
         Ok(Self {
             metadata,
             blooms,
+            one_case_ids,
             size_bytes,
         })
     }
@@ -182,7 +190,7 @@ fn leaf(metadata: &parquet::file::metadata::ParquetMetaData, name: &str) -> Opti
         .position(|column| column.path().string() == name)
 }
 
-/// Whether the filter may hold the id in a letter case that systems write.
+/// Whether the filter, of ids that are each of one letter case, may hold the id or another case of it.
 fn may_hold(bloom: &Sbbf, id: &str) -> bool {
     bloom.check(id)
         || bloom.check(id.to_ascii_lowercase().as_str())
@@ -203,7 +211,7 @@ pub(crate) async fn look_up(
             .iter()
             .map(|&probe| keys.first(probe))
             .filter(|key| match (key.id, &key_file.blooms[group]) {
-                (Some(id), Some(bloom)) => may_hold(bloom, id),
+                (Some(id), Some(bloom)) if key_file.one_case_ids => may_hold(bloom, id),
                 _ => true,
             })
             .map(|key| key.creation_time)

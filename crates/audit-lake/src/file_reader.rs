@@ -13,6 +13,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use crate::error::Error;
+use crate::retry::retry;
 use crate::snapshot::DataFile;
 
 /// Reads ranges of one data file.
@@ -33,23 +35,33 @@ impl FileReader {
     }
 }
 
-fn external(source: object_store::Error) -> ParquetError {
+fn external(source: Error) -> ParquetError {
     ParquetError::External(Box::new(source))
 }
 
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        async move { self.store.get_range(&self.path, range).await }
-            .map_err(external)
-            .boxed()
+        let (store, path) = (&self.store, &self.path);
+        retry(move || {
+            let range = range.clone();
+            async move {
+                let got = store.get_range(path, range).await;
+                got.map_err(|source| Error::store("read", path, source))
+            }
+        })
+        .map_err(external)
+        .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        let (store, path) = (&self.store, &self.path);
         async move {
-            self.store
-                .get_ranges(&self.path, &ranges)
-                .await
-                .map_err(external)
+            retry(|| async {
+                let got = store.get_ranges(path, &ranges).await;
+                got.map_err(|source| Error::store("read", path, source))
+            })
+            .await
+            .map_err(external)
         }
         .boxed()
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use arrow::array::{
-    Array, AsArray, Int64Array, RecordBatch, StringArray, StringViewArray,
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StringViewArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -38,7 +38,10 @@ pub(crate) enum Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Option<Self> {
-        let array = batch.column_by_name(name)?;
+        Self::of_array(batch.column_by_name(name)?)
+    }
+
+    pub(crate) fn of_array(array: &'a ArrayRef) -> Option<Self> {
         match array.as_string_view_opt() {
             Some(views) => Some(Self::Views(views)),
             None => array.as_string_opt().map(Self::Strings),

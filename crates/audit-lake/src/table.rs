@@ -382,9 +382,11 @@ fn delta_url(root: &Path) -> Result<Url> {
 
 /// A store's failure is to be tried again; what `deltalake` cannot make sense of stays so.
 fn delta_error(operation: &'static str, root: &Path, error: DeltaTableError) -> Error {
+    // The kernel below `deltalake` passes a store's error on as text alone.
+    const KERNEL_STORE_ERROR: &str = "Error interacting with object store";
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(link) = cause {
-        if link.is::<object_store::Error>() {
+        if link.is::<object_store::Error>() || link.to_string().contains(KERNEL_STORE_ERROR) {
             return Error::Unavailable {
                 operation,
                 path: root.to_string(),

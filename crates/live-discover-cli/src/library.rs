@@ -2,11 +2,11 @@
 
 pub(crate) use audit_ingest::envelope::Form;
 pub(crate) use audit_ingest::pipeline::{
-    IngestError, IngestOptions, InputError, InputReport, Outcome, Progress, Report, find_inputs,
+    IngestError, IngestOptions, Input, InputError, InputReport, Outcome, Progress, Report, find_inputs,
     ingest,
 };
 pub(crate) use audit_schema::{ColumnType, bundled_queries, tables, views};
 pub(crate) use live_discover::{
-    Engine, EngineOptions, Error, Lake, LakeOptions, LimitKind, Limits, OutputFormat, QueryStream,
+    Engine, EngineOptions, Error, Lake, LakeOptions, LimitKind, Limits, OutputFormat, QueryStream, Session,
     TableName, TenantId, TenantScope, write_result,
 };

@@ -184,13 +184,8 @@ fn of_root(root: &DataFusionError) -> Error {
         DataFusionError::ObjectStore(error) => of_store(error),
         DataFusionError::ResourcesExhausted(message) => of_exhausted(message),
         DataFusionError::External(error) => of_any(error.as_ref()),
-        DataFusionError::IoError(error) => Error::Unavailable {
-            message: format!("could not use the disk for intermediate results: {error}"),
-        },
-        // An over-size or wrong pattern is reported as a defect; it is the query's.
-        DataFusionError::Internal(message) if message.to_ascii_lowercase().contains("regex") => {
-            Error::invalid(sentence(message))
-        }
+        DataFusionError::IoError(error) => of_io(&error.to_string()),
+        DataFusionError::Internal(message) if is_about_pattern(message) => of_pattern(message),
         DataFusionError::Internal(_)
         | DataFusionError::Configuration(_)
         | DataFusionError::ExecutionJoin(_)
@@ -218,7 +213,43 @@ fn of_any(error: &(dyn std::error::Error + 'static)) -> Error {
         }
         cause = link.source();
     }
-    Error::internal(error)
+    let message = error.to_string();
+    if is_about_pattern(&message) {
+        of_pattern(&message)
+    } else {
+        Error::internal(scrub(&message))
+    }
+}
+
+/// An over-size or wrong pattern is reported as a defect; it is the query's.
+fn is_about_pattern(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("regex")
+}
+
+fn of_pattern(message: &str) -> Error {
+    let reason = message.lines().last().unwrap_or_default();
+    Error::invalid(format!(
+        "the regular expression cannot be used: {}",
+        reason.trim_start_matches("error: ")
+    ))
+}
+
+/// Only intermediate results are read and written past the store.
+fn of_io(message: &str) -> Error {
+    if is_about_disk(message) {
+        of_exhausted(message)
+    } else {
+        Error::Unavailable {
+            message: format!(
+                "could not use the disk for intermediate results: {}",
+                scrub(message)
+            ),
+        }
+    }
+}
+
+fn is_about_disk(message: &str) -> bool {
+    message.contains("max_temp_directory_size")
 }
 
 fn of_schema(error: &SchemaError) -> Error {
@@ -318,9 +349,7 @@ fn of_arrow(error: &ArrowError) -> Error {
         | ArrowError::InvalidArgumentError(_)
         | ArrowError::NotYetImplemented(_) => Error::invalid(sentence(&error.to_string())),
         ArrowError::MemoryError(message) => Error::exhausted(LimitKind::Memory, message.clone()),
-        ArrowError::IoError(message, _) => Error::Unavailable {
-            message: scrub(message),
-        },
+        ArrowError::IoError(message, _) => of_io(message),
         _ => Error::internal(scrub(&error.to_string())),
     }
 }
@@ -354,11 +383,13 @@ fn of_store(error: &object_store::Error) -> Error {
 fn of_exhausted(message: &str) -> Error {
     let limit = if message.contains(crate::memory::ENGINE_POOL) {
         LimitKind::EngineMemory
-    } else if message.contains("disk") || message.contains("max_temp_directory_size") {
+    } else if is_about_disk(message) {
         LimitKind::Spill
     } else {
         LimitKind::Memory
     };
+    // How to raise it in DataFusion helps nobody here.
+    let message = message.split(" Please try").next().unwrap_or_default();
     Error::exhausted(limit, sentence(message))
 }
 

@@ -7,10 +7,10 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{DescribeAlias, SetExpr, Statement as SqlStatement};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect::LakeDialect;
 use crate::error::{Error, Position, Result};
 use crate::limits::LimitKind;
 use crate::names;
@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str, text_bytes_max: usize) -> Result<Statement> {
             format!("{text_bytes_max} bytes, the query has {}", text.len()),
         ));
     }
-    let dialect = GenericDialect {};
+    let dialect = LakeDialect;
     let mut tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| Error::InvalidQuery {

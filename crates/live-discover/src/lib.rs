@@ -33,6 +33,7 @@
 //! for them. A panic inside a query becomes an error of that query, which needs `panic = "unwind"`.
 
 mod catalog;
+mod dialect;
 mod engine;
 mod error;
 mod guard;

@@ -85,13 +85,12 @@ pub(crate) fn closest<'a>(
 
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::sqlparser::dialect::GenericDialect;
     use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
     use super::*;
 
     fn resolved(text: &str) -> String {
-        let mut tokens = Tokenizer::new(&GenericDialect {}, text)
+        let mut tokens = Tokenizer::new(&crate::dialect::LakeDialect, text)
             .tokenize_with_location()
             .unwrap();
         resolve(&mut tokens);

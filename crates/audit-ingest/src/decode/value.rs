@@ -78,8 +78,8 @@ pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, sla
             }
             None => Fit::No,
         },
-        Column::Bag(bags) => bag(bags, row, raw, bag_entry),
-        Column::Changes(bags) => bag(bags, row, raw, change_entry),
+        Column::Bag(bags) => bag(bags, row, raw, BAG),
+        Column::Changes(bags) => bag(bags, row, raw, CHANGES),
     }
 }
 
@@ -109,16 +109,23 @@ fn integer(raw: &str) -> Option<i64> {
     })
 }
 
-type Entry = fn(&mut Bags, LazyValue<'_>) -> Option<bool>;
+/// The members of a bag's elements, the name first, and how many values a name has.
+const BAG: [&str; 3] = ["Name", "Value", ""];
+const CHANGES: [&str; 3] = ["Name", "OldValue", "NewValue"];
 
 /// A collection of named values. `No` when it isn't an array of objects with names at all.
-fn bag(bags: &mut Bags, row: usize, raw: &str, entry: Entry) -> Fit {
+fn bag(bags: &mut Bags, row: usize, raw: &str, names: [&str; 3]) -> Fit {
     if !raw.starts_with('[') {
         return Fit::No;
     }
+    if plain_entries(bags, raw, names).is_some() {
+        bags.append(row);
+        return Fit::Whole;
+    }
+    bags.discard_entries();
     let mut whole = true;
     for element in to_array_iter(raw) {
-        match element.ok().and_then(|element| entry(bags, element)) {
+        match element.ok().and_then(|element| entry(bags, element, names)) {
             Some(exact) => whole &= exact,
             None => {
                 bags.discard_entries();
@@ -130,19 +137,49 @@ fn bag(bags: &mut Bags, row: usize, raw: &str, entry: Entry) -> Fit {
     if whole { Fit::Whole } else { Fit::Part }
 }
 
-/// `{"Name": …, "Value": …}`; whether that is all there is.
-fn bag_entry(bags: &mut Bags, element: LazyValue<'_>) -> Option<bool> {
-    let mut members = Members::default();
-    members.read(element, ["Name", "Value", ""])?;
-    let name = members.text(0)?;
-    bags.entry(&name, &[members.text(1).as_deref()]);
-    Some(members.exact)
+/// The entries of a collection as services write nearly all of them: compact, nothing but strings
+/// without escapes, no other member. `None` for any other, some entries of which may be added.
+fn plain_entries(bags: &mut Bags, raw: &str, names: [&str; 3]) -> Option<()> {
+    let mut rest = raw.strip_prefix('[')?;
+    if rest == "]" {
+        return Some(());
+    }
+    loop {
+        rest = rest.strip_prefix('{')?;
+        let mut values = [None; 3];
+        loop {
+            let (key, after) = plain_string(rest)?;
+            let (value, after) = plain_string(after.strip_prefix(':')?)?;
+            let at = names.iter().position(|name| *name == key && !key.is_empty())?;
+            if values[at].replace(value).is_some() {
+                return None;
+            }
+            rest = &after[1..];
+            match after.as_bytes().first()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        bags.entry(values[0]?, &values[1..]);
+        match rest {
+            "]" => return Some(()),
+            _ => rest = rest.strip_prefix(',')?,
+        }
+    }
 }
 
-/// `{"Name": …, "OldValue": …, "NewValue": …}`.
-fn change_entry(bags: &mut Bags, element: LazyValue<'_>) -> Option<bool> {
+/// A string without escapes that the text begins with, and the text behind it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix('"')?;
+    let end = memchr::memchr2(b'"', b'\\', inner.as_bytes())?;
+    (inner.as_bytes()[end] == b'"').then(|| (&inner[..end], &inner[end + 1..]))
+}
+
+/// One element; whether its names and strings are all there is.
+fn entry(bags: &mut Bags, element: LazyValue<'_>, names: [&str; 3]) -> Option<bool> {
     let mut members = Members::default();
-    members.read(element, ["Name", "OldValue", "NewValue"])?;
+    members.read(element, names)?;
     let name = members.text(0)?;
     bags.entry(&name, &[members.text(1).as_deref(), members.text(2).as_deref()]);
     Some(members.exact)

@@ -47,6 +47,28 @@ pub(crate) fn grid(schema: &Schema, batches: &[RecordBatch]) -> Result<Grid, Arr
     Ok(grid)
 }
 
+/// The plans of an EXPLAIN, line breaks and all.
+///
+/// # Errors
+///
+/// As [`grid`].
+pub(crate) fn plans(batches: &[RecordBatch]) -> Result<String, ArrowError> {
+    let mut text = String::new();
+    let options = FormatOptions::new();
+    for batch in batches {
+        let (kinds, plans) = (batch.column(0), batch.column(1));
+        let kinds = ArrayFormatter::try_new(kinds.as_ref(), &options)?;
+        let plans = ArrayFormatter::try_new(plans.as_ref(), &options)?;
+        for row in 0..batch.num_rows() {
+            text.push_str(&format!("{}\n", kinds.value(row)));
+            for line in plans.value(row).to_string().lines() {
+                text.push_str(&format!("  {}\n", units::printable(line)));
+            }
+        }
+    }
+    Ok(text)
+}
+
 fn cell(text: &str) -> String {
     let end = text.char_indices().nth(CELL_CHARS_MAX).map_or(text.len(), |(at, _)| at);
     units::printable(text.get(..end).unwrap_or(text)).into_owned()

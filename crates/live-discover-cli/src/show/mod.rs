@@ -4,6 +4,6 @@ mod batches;
 mod chart;
 mod grid;
 
-pub(crate) use batches::{asks_for_all_columns, grid};
+pub(crate) use batches::{asks_for_all_columns, grid, plans};
 pub(crate) use chart::{Bar, chart};
 pub(crate) use grid::{Column, Grid};

@@ -1,0 +1,215 @@
+//! `demo`: from made-up content blobs to answers, in one go.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
+use audit_testkit::{Generator, GeneratorOptions};
+
+use super::ingest::{bar, ingest_showing_progress};
+use super::{ingest_report, program, query, quoted};
+use crate::args;
+use crate::failure::Failure;
+use crate::library::{
+    Engine, Error, IngestOptions, Lake, LakeOptions, Limits, Session, TenantScope, bundled_queries, find_inputs,
+};
+use crate::output::{print, stdout_width};
+use crate::show::{Bar, chart};
+use crate::units;
+
+/// Bundled queries that are shown, and rows of each.
+const SHOWN: [&str; 6] = [
+    "top_operations",
+    "failed_sign_ins_by_user",
+    "inbox_rules",
+    "application_consents",
+    "file_downloads_by_user",
+    "sharing_links",
+];
+const SHOWN_ROWS: usize = 6;
+
+/// Says what a folder is, so that a demo never writes into one that is something else.
+const MARKER: &str = "demo.txt";
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+/// A shorter time than this is drawn by the hour.
+const DAYS_MIN: i64 = 4;
+
+pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
+    let is_repeated = prepare(&arguments.dir, arguments.records)?;
+    let blobs = arguments.dir.join("content_blobs");
+    let lake_folder = utf8(&arguments.dir.join("lake"))?;
+    let width = stdout_width();
+    print(&if is_repeated {
+        format!("{} is here from before: its records are in the lake already, so none will be added.\n\n", arguments.dir.display())
+    } else {
+        String::new()
+    })?;
+
+    let started = Instant::now();
+    let counts = generate(blobs.clone(), arguments.records).await?;
+    print(&format!(
+        "1. Generated {} in {} ({}) in {}: {}\n",
+        units::counted(counts.records, "record", "records"),
+        units::counted(counts.blobs, "content blob", "content blobs"),
+        units::size(counts.bytes),
+        units::elapsed(started.elapsed()),
+        blobs.display(),
+    ))?;
+
+    let lake = Lake::create_or_open(&lake_folder, LakeOptions::default()).await.map_err(Error::from)?;
+    let inputs = find_inputs(&utf8(&blobs)?).await?;
+    let ingested = ingest_showing_progress(&lake, inputs, IngestOptions::default()).await?;
+    print(&format!("2. Ingested them into {lake_folder}: {}\n", ingest_report::summary(&ingested)))?;
+
+    let session = Engine::new(lake)?.session(TenantScope::All, Limits::default());
+    print(&format!("\nRecords over time\n\n{}", records_over_time(&session, width).await?))?;
+    for id in SHOWN {
+        // Their names are checked by a test.
+        if let Some(query) = bundled_queries().iter().find(|query| query.id == id) {
+            show_query(&session, query.name, query.description, query.sql, width).await?;
+        }
+    }
+    print(&next(&lake_folder))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the folder; true if it holds the same demo already.
+fn prepare(folder: &Path, records: u64) -> Result<bool, Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("could not use `{}`: {error}", folder.display()));
+    let marker = folder.join(MARKER);
+    let text = format!("Made by `live-discover demo --records {records}` from generated records. Remove the folder when you like.\n");
+    if folder.exists() {
+        match std::fs::read_to_string(&marker) {
+            Ok(found) if found == text => return Ok(true),
+            Ok(_) => {
+                return Err(Failure::new(format!("`{}` holds a demo of another size or version", folder.display()))
+                    .with_hint("remove it, or choose another folder with --dir"));
+            }
+            Err(_) if std::fs::read_dir(folder).map_err(failed)?.next().is_none() => {}
+            Err(_) => {
+                return Err(Failure::new(format!("`{}` is in use for something else", folder.display()))
+                    .with_hint("choose another folder with --dir"));
+            }
+        }
+    }
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    std::fs::write(&marker, text).map_err(failed)?;
+    Ok(false)
+}
+
+async fn generate(folder: PathBuf, records: u64) -> Result<audit_testkit::Counts, Failure> {
+    let work = tokio::task::spawn_blocking(move || {
+        let bar = bar(records, "{bar:30} {human_pos}/{human_len} records generated");
+        let mut generator = Generator::new(GeneratorOptions { records, ..GeneratorOptions::default() });
+        while let Some(blob) = generator.next() {
+            blob.write_to(&folder)?;
+            bar.set_position(generator.counts().distinct);
+        }
+        bar.finish_and_clear();
+        Ok(generator.counts())
+    });
+    let outcome: std::io::Result<_> = work.await.map_err(|error| Failure::new(error.to_string()))?;
+    outcome.map_err(|error| Failure::new(format!("could not write the content blobs: {error}")))
+}
+
+async fn records_over_time(session: &Session, width: usize) -> Result<String, Failure> {
+    let span = session.collect("SELECT min(creation_time), max(creation_time) FROM m365_audit").await?;
+    let Some((first, last)) = span.first().and_then(first_and_last) else {
+        return Ok("no records\n".to_owned());
+    };
+    let (unit, step) = if last - first >= DAYS_MIN * DAY_MICROS { ("day", DAY_MICROS) } else { ("hour", HOUR_MICROS) };
+    let sql = format!("SELECT date_trunc('{unit}', creation_time) AS start, count(*) AS records FROM m365_audit GROUP BY 1 ORDER BY 1");
+    let found = session.collect(&sql).await?;
+    let found: Vec<(i64, u64)> = found.iter().flat_map(counts_by_time).collect();
+    // Times without records are bars too.
+    let mut found = found.into_iter().peekable();
+    let mut bars = Vec::new();
+    let mut start = first - first.rem_euclid(step);
+    while start <= last {
+        let value = found.next_if(|(at, _)| *at == start).map_or(0, |(_, records)| records);
+        let label = units::time(start);
+        let label = label.get(..if step == DAY_MICROS { 10 } else { 16 }).unwrap_or(&label);
+        bars.push(Bar { label: label.to_owned(), value });
+        start += step;
+    }
+    Ok(format!("{}{:>3}by {unit}, UTC\n", chart(&bars, width), ""))
+}
+
+fn first_and_last(batch: &RecordBatch) -> Option<(i64, i64)> {
+    Some((micros(batch, 0)?.first().copied()??, micros(batch, 1)?.first().copied()??))
+}
+
+fn counts_by_time(batch: &RecordBatch) -> Vec<(i64, u64)> {
+    let (Some(times), Some(counts)) = (micros(batch, 0), batch.column(1).as_primitive_opt::<Int64Type>()) else {
+        return Vec::new();
+    };
+    let rows = times.into_iter().zip(counts.values());
+    rows.filter_map(|(time, count)| Some((time?, u64::try_from(*count).ok()?))).collect()
+}
+
+/// A column of times in µs, whatever their resolution.
+fn micros(batch: &RecordBatch, column: usize) -> Option<Vec<Option<i64>>> {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let times = arrow::compute::cast(batch.column(column), &micros).ok()?;
+    Some(times.as_primitive::<TimestampMicrosecondType>().iter().collect())
+}
+
+async fn show_query(session: &Session, name: &str, description: &str, sql: &str, width: usize) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut stream = session.query(sql).await?;
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        let shown = SHOWN_ROWS.saturating_sub(rows).min(batch.num_rows());
+        rows += batch.num_rows();
+        batches.push(batch.slice(0, shown));
+    }
+    let more = match rows.saturating_sub(SHOWN_ROWS) {
+        0 => String::new(),
+        more => format!(", {} more not shown", units::count(more as u64)),
+    };
+    let table = query::table(&stream.schema(), &batches, sql, width)?;
+    print(&format!(
+        "\n{name}\n{description}\n{table}{}{more} ({})\n",
+        units::counted(rows as u64, "row", "rows"),
+        units::elapsed(started.elapsed()),
+    ))
+}
+
+fn next(lake_folder: &str) -> String {
+    let lake = format!("{} --lake {}", program(), quoted(lake_folder));
+    let program = program();
+    format!(
+        "
+Try next
+  {lake} status
+  {lake} query \"SELECT creation_time, operation, user_id FROM m365_signins WHERE source_ip = '203.0.113.47' ORDER BY creation_time LIMIT 10\"
+  {lake} query \"SELECT * FROM m365_exchange_admin WHERE parameters['ForwardTo'] IS NOT NULL LIMIT 1\"
+  {lake} query --format csv -o users.csv \"SELECT user_id, count(*) AS records FROM m365_audit GROUP BY 1 ORDER BY 2 DESC\"
+  {program} tables
+  {program} --lake ./lake ingest YOUR-EXPORTS
+"
+    )
+}
+
+fn utf8(path: &Path) -> Result<String, Failure> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::usage(format!("`{}` is not UTF-8", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_query_that_is_shown_exists() {
+        for id in SHOWN {
+            assert!(bundled_queries().iter().any(|query| query.id == id), "{id}");
+        }
+    }
+}
