@@ -72,6 +72,10 @@ def polars_files(_table, facts, files):
     return _polars(pl.concat(present, how="diagonal"), facts)
 
 
+# What a fact is where no file has its column: a plain reader can't know that the table has it.
+WITHOUT_COLUMN = {"distinct": 0, "sum": 0, "first": None, "last": None, "filled": 0}
+
+
 def _polars(frame, facts):
     import polars as pl
 
@@ -83,8 +87,10 @@ def _polars(frame, facts):
         "last": lambda c: pl.col(c).max().dt.epoch("us"),
         "filled": lambda c: (pl.col(c).map.len() > 0).sum(),
     }
-    row = frame.select(expressions[kind](column).alias(name) for name, kind, column in facts).collect()
-    return row.row(0)
+    there = set(frame.collect_schema()) | {None}
+    known = [(name, kind, column) for name, kind, column in facts if column in there]
+    row = frame.select(expressions[kind](column).alias(name) for name, kind, column in known).collect().row(0, named=True)
+    return tuple(row.get(name, WITHOUT_COLUMN.get(kind)) for name, kind, _ in facts)
 
 
 def clickhouse_delta(table, facts, _files):
@@ -107,7 +113,11 @@ def duckdb_files(_table, facts, files):
     import duckdb
 
     source = f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
-    return duckdb.connect().execute(f"SELECT {_sql(DUCKDB_SQL, facts)} FROM {source}").fetchone()
+    connection = duckdb.connect()
+    there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()} | {None}
+    known = [fact for fact in facts if fact[2] in there]
+    answers = iter(connection.execute(f"SELECT {_sql(DUCKDB_SQL, known)} FROM {source}").fetchone())
+    return tuple(next(answers) if column in there else WITHOUT_COLUMN[kind] for _, kind, column in facts)
 
 
 def _sql(dialect, facts):

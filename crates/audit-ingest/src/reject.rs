@@ -26,6 +26,8 @@ pub enum Reason {
     TooLarge,
     /// An error answer of the API in place of records.
     ApiError,
+    /// The compressed stream ends too early, or can't be read from here on.
+    Damaged,
     /// Another answer of the API (a listing, a subscription, a notification), no record.
     ApiForm,
 }
@@ -43,6 +45,7 @@ impl Reason {
             Self::NoTime => "no_time",
             Self::TooDeep => "too_deep",
             Self::TooLarge => "too_large",
+            Self::Damaged => "damaged",
             Self::ApiError => "api_error",
             Self::ApiForm => "api_form",
         }

@@ -1,8 +1,8 @@
 //! One data file: rows of one partition, encoded as Parquet.
 //!
 //! Rows stand in the order of `creation_time`; only columns with a value in the file are there
-//! (Delta reads a missing column as null); `id` has a bloom filter, and every column but the long
-//! texts has statistics a page.
+//! (Delta reads a missing column as null); `id` has a bloom filter; numbers, times and texts of few
+//! values have statistics a page.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -30,11 +30,13 @@ pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
 /// False positives of the bloom filter on `id`: one id of a thousand costs a page in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.001;
 
-/// Long texts, of which minima and maxima would say nothing.
-const LONG_TEXTS: [&str; 2] = ["raw", "extra"];
+/// The text columns that have statistics: few values, so that a page may lack the one that is asked
+/// for. Of the others the minima and maxima would say nothing, and finding them costs a twentieth of
+/// ingest.
+const TEXTS_WITH_STATISTICS: [&str; 5] = ["tenant_id", "operation", "workload", "content_type", "content_id"];
 
-/// Footer entry of a file in which each `id` is of one letter case throughout: then three probes of
-/// the bloom filter find it in whatever case it is asked for.
+/// Entry in the footer of a file whose ids are each in one letter case: the filter then answers for any
+/// spelling by the lower and the upper one.
 pub(crate) const ONE_CASE_IDS: &str = "live_discover.one_case_ids";
 
 /// Texts that hardly ever repeat: a dictionary of them is work in vain.
@@ -203,6 +205,10 @@ fn run(tasks: &[Mutex<Task<'_>>], rows: &[RowIndex], threads: NonZeroUsize) {
     });
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::Utf8View)
+}
+
 fn properties(
     schema: &Schema,
     sorted_by: Option<&str>,
@@ -231,7 +237,7 @@ fn properties(
     }
     for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
-        if LONG_TEXTS.contains(&field.name().as_str()) {
+        if is_text(field.data_type()) && !TEXTS_WITH_STATISTICS.contains(&field.name().as_str()) {
             properties =
                 properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }

@@ -107,7 +107,12 @@ impl<'a> KeyColumns<'a> {
     }
 }
 
-impl Key<'_> {
+impl<'a> Key<'a> {
+    /// What identifies a row beside the id: record type, operation and time.
+    pub(crate) fn rest(&self) -> (Option<i64>, Option<&'a str>, i64) {
+        (self.record_type, self.operation, self.creation_time)
+    }
+
     fn hash(&self, state: &RandomState) -> u64 {
         // Without an id the content decides; the time narrows it down.
         match self.id {

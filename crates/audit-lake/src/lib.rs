@@ -22,6 +22,7 @@ mod snapshot;
 mod stats;
 mod table;
 mod tenant;
+mod verify;
 
 pub use append::{AppendOptions, Appended, Arrival, Origin};
 pub use clock::{Clock, IdSource, RandomIds, SystemClock};
@@ -33,3 +34,4 @@ pub use paths::TableName;
 pub use snapshot::{DataFile, Snapshot};
 pub use table::DeltaTableHandle;
 pub use tenant::TenantId;
+pub use verify::{Finding, Severity, Verified};

@@ -12,7 +12,10 @@ use crate::units;
 
 /// Keep the Microsoft 365 audit log in an open lake and ask it SQL questions.
 #[derive(Debug, Parser)]
-#[command(name = "live-discover", version, after_help = "\
+#[command(
+    name = "live-discover",
+    version,
+    after_help = "\
 Examples:
   live-discover demo                                   see it work on made-up records
   live-discover --lake ./lake ingest ./exports         take in a folder of exports
@@ -20,7 +23,8 @@ Examples:
   live-discover --lake ./lake query \"SELECT operation, count(*) FROM m365_audit GROUP BY 1\"
   live-discover columns m365_signins                   what can be asked for
 
-Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled.")]
+Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled."
+)]
 pub(crate) struct Cli {
     /// Where the lake is: a folder or a URL
     #[arg(long, value_name = "URL", env = "LIVE_DISCOVER_LAKE", global = true)]
@@ -41,6 +45,8 @@ pub(crate) enum Command {
     Columns(Columns),
     /// Show what the lake holds
     Status,
+    /// Check the lake: every file, record and ledger entry
+    Verify,
     /// Make a lake of generated records and show what can be done with it
     Demo(Demo),
 }
@@ -192,7 +198,9 @@ fn parse_scope(text: &str) -> Result<Scope, String> {
     if text.eq_ignore_ascii_case("all") {
         return Ok(Scope::All);
     }
-    let tenant = text.parse::<TenantId>().map_err(|error| error.to_string())?;
+    let tenant = text
+        .parse::<TenantId>()
+        .map_err(|error| error.to_string())?;
     Ok(Scope::One(tenant))
 }
 

@@ -81,7 +81,8 @@ impl Failure {
 
 /// Messages may quote files and queries: nothing in them reaches the terminal as a control character.
 fn one_line(message: &str) -> String {
-    units::printable(&message.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+    let joined = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    units::printable(&joined).into_owned()
 }
 
 impl From<Error> for Failure {
@@ -101,7 +102,7 @@ impl From<Error> for Failure {
                 Some("ask for less time or fewer tenants, or allow more with --timeout".to_owned())
             }
             Error::ResourcesExhausted { limit, .. } => of_limit(*limit),
-            Error::Corrupt { .. } => Some("restore the file from a copy of the lake".to_owned()),
+            Error::Corrupt { .. } => Some("`live-discover --lake URL verify` names everything that is wrong".to_owned()),
             Error::Unavailable { .. } => None,
             Error::Internal { .. } => Some("this is a defect: please report it with the command that led to it".to_owned()),
             _ => None,
@@ -116,10 +117,14 @@ impl From<Error> for Failure {
 
 fn of_limit(limit: LimitKind) -> Option<String> {
     let hint = match limit {
-        LimitKind::Memory | LimitKind::EngineMemory => "ask for fewer rows or columns, or allow more with --memory",
+        LimitKind::Memory | LimitKind::EngineMemory => {
+            "ask for fewer rows or columns, or allow more with --memory"
+        }
         LimitKind::Rows => "allow more with --max-rows",
         LimitKind::Spill => "ask for fewer rows or columns, or point TMPDIR to a larger disk",
-        LimitKind::Text | LimitKind::Operators | LimitKind::Nesting => "split the query into smaller ones",
+        LimitKind::Text | LimitKind::Operators | LimitKind::Nesting => {
+            "split the query into smaller ones"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

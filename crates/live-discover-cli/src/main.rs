@@ -22,9 +22,6 @@ use crate::failure::Failure;
 /// What still runs after Ctrl-C or an error has this long to end.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
-/// Planning goes deep into long expressions, and unoptimised builds need more of the stack for it.
-const STACK_BYTES: usize = 8 << 20;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = run(cli);
@@ -37,7 +34,6 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Failure::new(format!("could not start: {error}")))?;
     let outcome = runtime.block_on(async {
@@ -58,6 +54,7 @@ async fn command(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tables => commands::tables::tables(),
         Command::Columns(columns) => commands::tables::columns(&columns.table),
         Command::Status => commands::status::run(&args::required(lake)).await,
+        Command::Verify => commands::verify::run(&args::required(lake)).await,
         Command::Demo(demo) => commands::demo::run(demo).await,
     }
 }

@@ -38,7 +38,9 @@ pub(crate) fn stderr_width() -> usize {
 
 fn width(terminal: &console::Term, is_terminal: bool) -> usize {
     let size = terminal.size_checked().filter(|_| is_terminal);
-    size.map_or(WIDTH_DEFAULT, |(_, columns)| usize::from(columns).max(WIDTH_MIN))
+    size.map_or(WIDTH_DEFAULT, |(_, columns)| {
+        usize::from(columns).max(WIDTH_MIN)
+    })
 }
 
 /// A writer that remembers whether its reader went away: libraries report that as one error among others.

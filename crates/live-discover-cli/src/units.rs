@@ -50,14 +50,20 @@ pub(crate) fn elapsed(duration: Duration) -> String {
     match seconds {
         ..10.0 => format!("{seconds:.2} s"),
         ..60.0 => format!("{seconds:.1} s"),
-        _ => format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60),
+        _ => format!(
+            "{} min {} s",
+            duration.as_secs() / 60,
+            duration.as_secs() % 60
+        ),
     }
 }
 
 /// `2026-10-01 08:15:00` in UTC, from µs since 1970.
 pub(crate) fn time(micros: i64) -> String {
-    DateTime::from_timestamp_micros(micros)
-        .map_or_else(|| "?".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
+    DateTime::from_timestamp_micros(micros).map_or_else(
+        || "?".to_owned(),
+        |time| time.format("%Y-%m-%d %H:%M:%S").to_string(),
+    )
 }
 
 /// Bytes from `1048576`, `256MB`, `1GiB`, `512k`.
@@ -78,21 +84,29 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
         "gib" => 1 << 30,
         _ => return Err(invalid()),
     };
-    number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(invalid)
+    number
+        .checked_mul(factor)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(invalid)
 }
 
 /// The text without what a terminal would act on: records are written by strangers.
 ///
-/// Line breaks and tabs become spaces; other control characters, and those that turn the direction of writing, are
+/// A line break becomes a space, together with the next line's indentation, and so does a tab; other control characters, and those that turn the direction of writing, are
 /// written out as `\u{1b}`.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(acts) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
-            '\n' | '\r' | '\t' => shown.push(' '),
+            '\n' | '\r' => {
+                while characters.next_if(|next| next.is_whitespace()).is_some() {}
+                shown.push(' ');
+            }
+            '\t' => shown.push(' '),
             character if acts(character) => {
                 // Writing to a String cannot fail.
                 let _ = write!(shown, "{}", character.escape_unicode());
@@ -114,7 +128,12 @@ mod tests {
 
     #[test]
     fn counts_and_sizes() {
-        for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(count(number), expected);
         }
         for (bytes, expected) in [
@@ -150,7 +169,7 @@ mod tests {
     #[test]
     fn nothing_acts_on_the_terminal() {
         assert_eq!(printable("plain ünï"), "plain ünï");
-        assert_eq!(printable("a\nb\tc"), "a b c");
+        assert_eq!(printable("a\r\n    b\tc"), "a b c");
         assert_eq!(printable("\u{1b}[31mred"), "\\u{1b}[31mred");
         assert_eq!(printable("exe.\u{202e}fdp"), "exe.\\u{202e}fdp");
     }

@@ -48,6 +48,16 @@ mod session;
 mod stream;
 mod table;
 
+/// From exports and content blobs into the lake; see `audit_ingest`.
+#[cfg(feature = "ingest")]
+pub mod ingest {
+    pub use audit_ingest::envelope::Form;
+    pub use audit_ingest::pipeline::{
+        IngestError, IngestOptions, Input, InputError, InputReport, Outcome, Progress, Report,
+        find_inputs, ingest,
+    };
+}
+
 pub use audit_lake::{Clock, Lake, LakeOptions, SystemClock, TableName, TenantId};
 pub use catalog::TenantScope;
 pub use engine::{Engine, EngineBuilder, EngineOptions};

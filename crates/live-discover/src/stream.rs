@@ -287,3 +287,15 @@ impl<T> Future for OwnedTask<T> {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error() {
+        let task: OwnedTask<()> = OwnedTask::spawn(&Handle::current(), async { panic!("oh") });
+        let error = task.await.unwrap_err();
+        assert_eq!(error.to_string(), "internal error: the query panicked: oh");
+    }
+}

@@ -44,9 +44,14 @@ pub(super) fn header(text: &[u8]) -> Option<Header> {
         .map(|separator| Header { separator, fields: split(line, separator) })
         .max_by_key(|header| (header.audit_data().is_some(), header.fields.len()))
         .filter(|header| {
-            header.audit_data().is_some()
-                || header.fields.len() > 1 && header.fields.iter().all(|f| !f.is_empty() && f.len() < 64)
+            header.audit_data().is_some() || header.fields.len() > 1 && header.fields.iter().all(|f| is_name(f))
         })
+}
+
+/// Whether a field can be a column's name rather than a part of a sentence.
+fn is_name(field: &[u8]) -> bool {
+    let words = field.split(|b| *b == b' ').count();
+    (1..64).contains(&field.len()) && words <= 3 && field.iter().all(|b| b.is_ascii_alphanumeric() || b" _-()[]/:@".contains(b))
 }
 
 /// Windows PowerShell's `Export-Csv` begins with the type of what it exports.

@@ -150,7 +150,14 @@ fn form(text: &[u8]) -> Form {
 }
 
 fn json_array(elements: &[u8]) -> Form {
-    if elements.first() == Some(&b'{') { json_object(elements, Form::ContentBlob) } else { Form::ContentBlob }
+    let value_begins = |&first: &u8| b"{[]\"-0123456789".contains(&first);
+    let word_begins = || ["null", "true", "false"].iter().any(|word| elements.starts_with(word.as_bytes()));
+    match elements.first() {
+        Some(b'{') => json_object(elements, Form::ContentBlob),
+        // A text that begins with a link in brackets, say, unless objects follow.
+        Some(first) if !value_begins(first) && !word_begins() && !elements.contains(&b'{') => Form::Unknown,
+        _ => Form::ContentBlob,
+    }
 }
 
 /// The form of a sequence of objects like the first, which may be cut off.
@@ -261,6 +268,9 @@ mod tests {
             ("CreationDate;UserIds;Operations;AuditData\n", Form::PurviewCsv),
             ("name,records\n", Form::Csv),
             ("# A title\n\nSome words.\n", Form::Unknown),
+            ("Words, of which there are several, and a stop.\n", Form::Unknown),
+            ("[![build](https://example.com)]\n\n# A title\n", Form::Unknown),
+            ("[tru, {\"CreationTime\":\"2026-01-01T00:00:00\"}]", Form::ContentBlob),
             ("[{\"RecordType\":\"X\",\"AuditData\":\"{}\"}]", Form::ContentBlob),
             ("[{\"Identity\":\"X\",\"AuditData\":\"{\\\"Id\\\":", Form::SearchUnifiedAuditLogJson),
             ("{\"id\":\"1\",\"auditData\":{\"Id\":", Form::GraphJson),

@@ -22,6 +22,7 @@ use super::{IngestError, Input, Outcome, Progress, Report};
 use crate::decode::{Decoded, Reject};
 use crate::envelope::Form;
 use crate::identity::canonical;
+use crate::reject::Reason;
 
 /// What an input held for one tenant.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +74,8 @@ struct Context {
     lake: Lake,
     inputs: Arc<Vec<Input>>,
     origins: Vec<Arc<Origin>>,
+    /// The tenant of what names none: the one that was given for everything, or none.
+    default_tenant: String,
     threads: NonZeroUsize,
     progress: Arc<Progress>,
 }
@@ -86,9 +89,15 @@ struct Flushed {
 }
 
 impl Flusher {
-    pub(super) fn new(lake: Lake, inputs: Arc<Vec<Input>>, threads: NonZeroUsize, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(
+        lake: Lake,
+        inputs: Arc<Vec<Input>>,
+        default_tenant: String,
+        threads: NonZeroUsize,
+        progress: Arc<Progress>,
+    ) -> Self {
         let origins = inputs.iter().map(|input| Arc::new(origin(&input.name))).collect();
-        let context = Arc::new(Context { lake, inputs, origins, threads, progress });
+        let context = Arc::new(Context { lake, inputs, origins, default_tenant, threads, progress });
         Self { context, gathering: Batch::default(), tallies: Tallies::default(), running: None }
     }
 
@@ -106,7 +115,13 @@ impl Flusher {
         }
     }
 
-    pub(super) fn reject(&mut self, input: usize, reject: Reject) {
+    /// The compressed stream can't be read on behind `offset`.
+    pub(super) fn damaged(&mut self, input: usize, offset: u64, detail: String) {
+        let tenant = self.context.default_tenant.clone();
+        self.reject(input, Reject { tenant, offset, bytes: Vec::new(), reason: Reason::Damaged, detail });
+    }
+
+    fn reject(&mut self, input: usize, reject: Reject) {
         self.context.progress.found(1);
         let part = self.gathering.tenants.entry(reject.tenant.clone()).or_default();
         part.rejects.push((input, reject));
@@ -208,7 +223,7 @@ impl Context {
             ));
             if parts.is_empty() {
                 // An empty array is an input too: it is in the ledger with nothing in it.
-                parts.push((crate::decode::UNKNOWN_TENANT.to_owned(), Tally::default()));
+                parts.push((self.default_tenant.clone(), Tally::default()));
             }
             for (tenant, tally) in parts {
                 by_tenant.entry(tenant).or_default().push((end, tally));
@@ -225,7 +240,9 @@ impl Context {
     fn reject_rows(&self, tenant: &str, rejects: &[(usize, Reject)]) -> Result<RecordBatch, IngestError> {
         let names = || rejects.iter().map(|(input, _)| self.inputs[*input].name.as_str());
         let ids = rejects.iter().zip(names()).map(|((_, reject), name)| {
-            digest(&[tenant.as_bytes(), name.as_bytes(), &reject.offset.to_be_bytes(), &reject.bytes])
+            // The reason too: a cut text and a cut stream may end at one place, both without bytes.
+            let reason = reject.reason.code().as_bytes();
+            digest(&[tenant.as_bytes(), name.as_bytes(), &reject.offset.to_be_bytes(), reason, &reject.bytes])
         });
         let now = self.lake.clock().now_micros();
         rows(vec![

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub use input::{Input, InputError, find_inputs};
 pub use report::{InputReport, Outcome, Progress, Report};
 
-use crate::decode::{Decoded, decode};
+use crate::decode::{Decoded, UNKNOWN_TENANT, decode};
 use crate::envelope::Form;
 use flush::Flusher;
 use read::Event;
@@ -76,9 +76,11 @@ pub async fn ingest(lake: &Lake, inputs: Vec<Input>, options: IngestOptions) -> 
     let mut report = Report::new(&inputs);
     let inputs = Arc::new(inputs);
     let events = read::start(Arc::clone(&inputs), options.form, Arc::clone(&options.progress));
+    let default_tenant = fixed_tenant.clone().unwrap_or_else(|| UNKNOWN_TENANT.to_owned());
     let mut events = decoded(events, fixed_tenant, options.threads);
 
-    let mut flusher = Flusher::new(lake.clone(), inputs, options.threads, Arc::clone(&options.progress));
+    let progress = Arc::clone(&options.progress);
+    let mut flusher = Flusher::new(lake.clone(), inputs, default_tenant, options.threads, progress);
     while let Some(event) = events.next().await {
         match event {
             Decoding::Slab { input, text_bytes, decoded } => flusher.add(input, text_bytes, decoded?),
@@ -87,7 +89,7 @@ pub async fn ingest(lake: &Lake, inputs: Vec<Input>, options: IngestOptions) -> 
                 Event::Ended { input, digest } => flusher.ended(input, report.form(input), digest),
                 Event::Skipped { input, why } => report.skipped(input, why),
                 Event::Failed { input, error } => report.failed(input, error),
-                Event::Damaged { input, reject } => flusher.reject(input, reject),
+                Event::Damaged { input, offset, detail } => flusher.damaged(input, offset, detail),
                 Event::Slab { .. } => {}
             },
         }

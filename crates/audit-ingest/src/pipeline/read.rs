@@ -9,9 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::{Input, Progress, SLABS_AHEAD};
-use crate::decode::{Reject, UNKNOWN_TENANT};
 use crate::envelope::{Form, Reader, Slab, detect};
-use crate::reject::Reason;
 
 /// Bytes looked at to tell the form.
 const PREFIX_BYTES: usize = 64 << 10;
@@ -26,8 +24,8 @@ const OPENED_AHEAD: usize = 8;
 pub(super) enum Event {
     Started { input: usize, form: Form },
     Slab { input: usize, slab: Slab },
-    /// A reject that is not in any slab: the compressed stream ended badly.
-    Damaged { input: usize, reject: Reject },
+    /// The compressed stream ended badly; what it gave until then came before.
+    Damaged { input: usize, offset: u64, detail: String },
     Ended { input: usize, digest: InputDigest },
     Skipped { input: usize, why: String },
     Failed { input: usize, error: String },
@@ -111,14 +109,14 @@ impl OneInput<'_> {
                 [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(whole)?),
                 _ => Box::new(whole),
             };
-            let mut buffer = match read_up_to(&mut plain, PREFIX_BYTES) {
-                Ok(prefix) => prefix,
-                Err(error) if compressed => {
-                    damage = Some((0, error));
-                    Vec::new()
+            let mut buffer = Vec::with_capacity(PREFIX_BYTES);
+            // What comes before an error is in the buffer all the same.
+            match (&mut plain).take(PREFIX_BYTES as u64).read_to_end(&mut buffer) {
+                Err(error) if compressed => damage = Some((buffer.len() as u64, error)),
+                read => {
+                    read?;
                 }
-                Err(error) => return Err(error),
-            };
+            }
             let mut detected = detect(&buffer);
             if let Some(form) = self.form {
                 detected = detected.with_form(form);
@@ -135,6 +133,9 @@ impl OneInput<'_> {
             while !buffer.is_empty() {
                 reader.push(&buffer, &mut sink);
                 at += buffer.len() as u64;
+                if damage.is_some() {
+                    break;
+                }
                 buffer.resize(READ_BYTES, 0);
                 let read = match plain.read(&mut buffer) {
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
@@ -155,14 +156,8 @@ impl OneInput<'_> {
             }
         }
         if let Some((offset, error)) = damage {
-            let reject = Reject {
-                tenant: UNKNOWN_TENANT.to_owned(),
-                offset,
-                bytes: Vec::new(),
-                reason: Reason::Truncated,
-                detail: format!("the compressed stream is damaged: {error}"),
-            };
-            if self.send(Event::Damaged { input, reject }).is_err() {
+            let detail = format!("the compressed stream is damaged: {error}");
+            if self.send(Event::Damaged { input, offset, detail }).is_err() {
                 return Ok(Err(Closed));
             }
         }

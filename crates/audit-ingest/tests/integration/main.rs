@@ -3,6 +3,12 @@
 
 mod chunking;
 mod forms;
+#[cfg(feature = "pipeline")]
+mod lakes;
 mod odd_input;
+#[cfg(feature = "pipeline")]
+mod pipeline;
+#[cfg(feature = "pipeline")]
+mod processes;
 mod real_data;
 mod support;

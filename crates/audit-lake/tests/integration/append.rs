@@ -290,32 +290,35 @@ async fn append_until_done(store: &FaultyStore, records: &[Record]) {
 
 #[tokio::test]
 async fn whatever_fails_by_chance_each_record_is_there_once() {
+    // At the same time, for they mostly wait before they try again.
+    futures::future::join_all((0..16).map(appends_under_chance)).await;
+}
+
+async fn appends_under_chance(seed: u64) {
+    println!("seed {seed}");
     let operations = [Operation::Put, Operation::Get, Operation::Head, Operation::List, Operation::Delete];
-    for seed in 0..15 {
-        println!("seed {seed}");
-        let mut dice = Dice(seed);
-        let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let store = FaultyStore::new(Arc::clone(&inner), seed);
-        for kind in [FaultKind::Before, FaultKind::After] {
-            let only = operations[dice.below(5) as usize];
-            store.add(Fault {
-                operation: (seed % 3 != 0).then_some(only),
-                trigger: FaultTrigger::PerMille(120),
-                kind,
-                ..Fault::new(Operation::Put)
-            });
-        }
-        let mut model = Model::default();
-        for _ in 0..6 {
-            let records = random_records(&mut dice, 15);
-            records.iter().for_each(|record| {
-                model.add(record);
-            });
-            append_until_done(&store, &records).await;
-        }
-        store.heal();
-        model.check(&lake_on(inner).await.unwrap()).await;
+    let mut dice = Dice(seed);
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let store = FaultyStore::new(Arc::clone(&inner), seed);
+    for kind in [FaultKind::Before, FaultKind::After] {
+        let only = operations[dice.below(5) as usize];
+        store.add(Fault {
+            operation: (seed % 3 != 0).then_some(only),
+            trigger: FaultTrigger::PerMille(120),
+            kind,
+            ..Fault::new(Operation::Put)
+        });
     }
+    let mut model = Model::default();
+    for _ in 0..6 {
+        let records = random_records(&mut dice, 15);
+        records.iter().for_each(|record| {
+            model.add(record);
+        });
+        append_until_done(&store, &records).await;
+    }
+    store.heal();
+    model.check(&lake_on(inner).await.unwrap()).await;
 }
 
 #[tokio::test]

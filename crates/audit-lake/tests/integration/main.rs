@@ -1,8 +1,16 @@
 //! The lake from outside: on a store in memory and on a folder.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails as a test does"
+)]
+
 mod append;
 mod commits;
 mod faults;
 mod lakes;
 mod places;
 mod records;
+mod verify;

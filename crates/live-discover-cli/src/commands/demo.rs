@@ -13,22 +13,24 @@ use super::{ingest_report, program, query, quoted};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{
-    Engine, Error, IngestOptions, Lake, LakeOptions, Limits, Session, TenantScope, bundled_queries, find_inputs,
+    Engine, Error, IngestOptions, Lake, LakeOptions, Limits, Session, TenantScope, bundled_queries,
+    find_inputs,
 };
 use crate::output::{print, stdout_width};
-use crate::show::{Bar, chart};
+use crate::show::{Bar, chart, wrap};
 use crate::units;
 
 /// Bundled queries that are shown, and rows of each.
 const SHOWN: [&str; 6] = [
     "top_operations",
     "failed_sign_ins_by_user",
-    "inbox_rules",
-    "application_consents",
     "file_downloads_by_user",
+    "role_changes",
+    "inbox_rules",
     "sharing_links",
 ];
 const SHOWN_ROWS: usize = 6;
+const SHOWN_BLOCKS: usize = 2;
 
 /// Says what a folder is, so that a demo never writes into one that is something else.
 const MARKER: &str = "demo.txt";
@@ -44,7 +46,10 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
     let lake_folder = utf8(&arguments.dir.join("lake"))?;
     let width = stdout_width();
     print(&if is_repeated {
-        format!("{} is here from before: its records are in the lake already, so none will be added.\n\n", arguments.dir.display())
+        format!(
+            "{} is here from before: its records are in the lake already, so none will be added.\n\n",
+            arguments.dir.display()
+        )
     } else {
         String::new()
     })?;
@@ -60,13 +65,21 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
         blobs.display(),
     ))?;
 
-    let lake = Lake::create_or_open(&lake_folder, LakeOptions::default()).await.map_err(Error::from)?;
+    let lake = Lake::create_or_open(&lake_folder, LakeOptions::default())
+        .await
+        .map_err(Error::from)?;
     let inputs = find_inputs(&utf8(&blobs)?).await?;
     let ingested = ingest_showing_progress(&lake, inputs, IngestOptions::default()).await?;
-    print(&format!("2. Ingested them into {lake_folder}: {}\n", ingest_report::summary(&ingested)))?;
+    print(&format!(
+        "2. Ingested them into {lake_folder}: {}\n",
+        ingest_report::summary(&ingested)
+    ))?;
 
     let session = Engine::new(lake)?.session(TenantScope::All, Limits::default());
-    print(&format!("\nRecords over time\n\n{}", records_over_time(&session, width).await?))?;
+    print(&format!(
+        "\nRecords over time\n\n{}",
+        records_over_time(&session, width).await?
+    ))?;
     for id in SHOWN {
         // Their names are checked by a test.
         if let Some(query) = bundled_queries().iter().find(|query| query.id == id) {
@@ -79,20 +92,30 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
 
 /// Makes the folder; true if it holds the same demo already.
 fn prepare(folder: &Path, records: u64) -> Result<bool, Failure> {
-    let failed = |error: std::io::Error| Failure::new(format!("could not use `{}`: {error}", folder.display()));
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("could not use `{}`: {error}", folder.display()))
+    };
     let marker = folder.join(MARKER);
-    let text = format!("Made by `live-discover demo --records {records}` from generated records. Remove the folder when you like.\n");
+    let text = format!(
+        "Made by `live-discover demo --records {records}` from generated records. Remove the folder when you like.\n"
+    );
     if folder.exists() {
         match std::fs::read_to_string(&marker) {
             Ok(found) if found == text => return Ok(true),
             Ok(_) => {
-                return Err(Failure::new(format!("`{}` holds a demo of another size or version", folder.display()))
-                    .with_hint("remove it, or choose another folder with --dir"));
+                return Err(Failure::new(format!(
+                    "`{}` holds a demo of another size or version",
+                    folder.display()
+                ))
+                .with_hint("remove it, or choose another folder with --dir"));
             }
             Err(_) if std::fs::read_dir(folder).map_err(failed)?.next().is_none() => {}
             Err(_) => {
-                return Err(Failure::new(format!("`{}` is in use for something else", folder.display()))
-                    .with_hint("choose another folder with --dir"));
+                return Err(Failure::new(format!(
+                    "`{}` is in use for something else",
+                    folder.display()
+                ))
+                .with_hint("choose another folder with --dir"));
             }
         }
     }
@@ -103,8 +126,14 @@ fn prepare(folder: &Path, records: u64) -> Result<bool, Failure> {
 
 async fn generate(folder: PathBuf, records: u64) -> Result<audit_testkit::Counts, Failure> {
     let work = tokio::task::spawn_blocking(move || {
-        let bar = bar(records, "{bar:30} {human_pos}/{human_len} records generated");
-        let mut generator = Generator::new(GeneratorOptions { records, ..GeneratorOptions::default() });
+        let bar = bar(
+            records,
+            "{bar:30} {human_pos}/{human_len} records generated",
+        );
+        let mut generator = Generator::new(GeneratorOptions {
+            records,
+            ..GeneratorOptions::default()
+        });
         while let Some(blob) = generator.next() {
             blob.write_to(&folder)?;
             bar.set_position(generator.counts().distinct);
@@ -112,17 +141,27 @@ async fn generate(folder: PathBuf, records: u64) -> Result<audit_testkit::Counts
         bar.finish_and_clear();
         Ok(generator.counts())
     });
-    let outcome: std::io::Result<_> = work.await.map_err(|error| Failure::new(error.to_string()))?;
+    let outcome: std::io::Result<_> = work
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
     outcome.map_err(|error| Failure::new(format!("could not write the content blobs: {error}")))
 }
 
 async fn records_over_time(session: &Session, width: usize) -> Result<String, Failure> {
-    let span = session.collect("SELECT min(creation_time), max(creation_time) FROM m365_audit").await?;
+    let span = session
+        .collect("SELECT min(creation_time), max(creation_time) FROM m365_audit")
+        .await?;
     let Some((first, last)) = span.first().and_then(first_and_last) else {
         return Ok("no records\n".to_owned());
     };
-    let (unit, step) = if last - first >= DAYS_MIN * DAY_MICROS { ("day", DAY_MICROS) } else { ("hour", HOUR_MICROS) };
-    let sql = format!("SELECT date_trunc('{unit}', creation_time) AS start, count(*) AS records FROM m365_audit GROUP BY 1 ORDER BY 1");
+    let (unit, step) = if last - first >= DAYS_MIN * DAY_MICROS {
+        ("day", DAY_MICROS)
+    } else {
+        ("hour", HOUR_MICROS)
+    };
+    let sql = format!(
+        "SELECT date_trunc('{unit}', creation_time) AS start, count(*) AS records FROM m365_audit GROUP BY 1 ORDER BY 1"
+    );
     let found = session.collect(&sql).await?;
     let found: Vec<(i64, u64)> = found.iter().flat_map(counts_by_time).collect();
     // Times without records are bars too.
@@ -130,35 +169,60 @@ async fn records_over_time(session: &Session, width: usize) -> Result<String, Fa
     let mut bars = Vec::new();
     let mut start = first - first.rem_euclid(step);
     while start <= last {
-        let value = found.next_if(|(at, _)| *at == start).map_or(0, |(_, records)| records);
+        let value = found
+            .next_if(|(at, _)| *at == start)
+            .map_or(0, |(_, records)| records);
         let label = units::time(start);
-        let label = label.get(..if step == DAY_MICROS { 10 } else { 16 }).unwrap_or(&label);
-        bars.push(Bar { label: label.to_owned(), value });
+        let label = label
+            .get(..if step == DAY_MICROS { 10 } else { 16 })
+            .unwrap_or(&label);
+        bars.push(Bar {
+            label: label.to_owned(),
+            value,
+        });
         start += step;
     }
     Ok(format!("{}{:>3}by {unit}, UTC\n", chart(&bars, width), ""))
 }
 
 fn first_and_last(batch: &RecordBatch) -> Option<(i64, i64)> {
-    Some((micros(batch, 0)?.first().copied()??, micros(batch, 1)?.first().copied()??))
+    Some((
+        micros(batch, 0)?.first().copied()??,
+        micros(batch, 1)?.first().copied()??,
+    ))
 }
 
 fn counts_by_time(batch: &RecordBatch) -> Vec<(i64, u64)> {
-    let (Some(times), Some(counts)) = (micros(batch, 0), batch.column(1).as_primitive_opt::<Int64Type>()) else {
+    let (Some(times), Some(counts)) = (
+        micros(batch, 0),
+        batch.column(1).as_primitive_opt::<Int64Type>(),
+    ) else {
         return Vec::new();
     };
     let rows = times.into_iter().zip(counts.values());
-    rows.filter_map(|(time, count)| Some((time?, u64::try_from(*count).ok()?))).collect()
+    rows.filter_map(|(time, count)| Some((time?, u64::try_from(*count).ok()?)))
+        .collect()
 }
 
 /// A column of times in µs, whatever their resolution.
 fn micros(batch: &RecordBatch, column: usize) -> Option<Vec<Option<i64>>> {
     let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let times = arrow::compute::cast(batch.column(column), &micros).ok()?;
-    Some(times.as_primitive::<TimestampMicrosecondType>().iter().collect())
+    Some(
+        times
+            .as_primitive::<TimestampMicrosecondType>()
+            .iter()
+            .collect(),
+    )
 }
 
-async fn show_query(session: &Session, name: &str, description: &str, sql: &str, width: usize) -> Result<(), Failure> {
+async fn show_query(
+    session: &Session,
+    name: &str,
+    description: &str,
+    sql: &str,
+    width: usize,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let mut stream = session.query(sql).await?;
     let mut batches = Vec::new();
@@ -169,13 +233,19 @@ async fn show_query(session: &Session, name: &str, description: &str, sql: &str,
         rows += batch.num_rows();
         batches.push(batch.slice(0, shown));
     }
-    let more = match rows.saturating_sub(SHOWN_ROWS) {
+    let mut grid = query::grid(&stream.schema(), &batches, sql)?;
+    if !grid.fits(width) {
+        // A block for each row, which takes more room.
+        grid.rows.truncate(SHOWN_BLOCKS);
+    }
+    let more = match rows - grid.rows.len() {
         0 => String::new(),
         more => format!(", {} more not shown", units::count(more as u64)),
     };
-    let table = query::table(&stream.schema(), &batches, sql, width)?;
     print(&format!(
-        "\n{name}\n{description}\n{table}{}{more} ({})\n",
+        "\n{name}\n{}\n{}{}{more} ({})\n",
+        wrap(description, width),
+        grid.draw(width),
         units::counted(rows as u64, "row", "rows"),
         units::elapsed(started.elapsed()),
     ))

@@ -11,8 +11,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::ingest_report::{self, Ingested};
 use crate::args;
 use crate::failure::Failure;
-use crate::library::{Error, IngestOptions, Input, Lake, LakeOptions, Outcome, Progress, find_inputs, ingest};
+use crate::library::{
+    Error, IngestOptions, Input, Lake, LakeOptions, Outcome, Progress, find_inputs, ingest,
+};
 use crate::output::note;
+use crate::units;
 
 /// How often the bar is drawn.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
@@ -31,7 +34,9 @@ pub(crate) async fn run(location: &str, arguments: args::Ingest) -> Result<ExitC
         return Err(Failure::new("there is nothing to ingest")
             .with_hint("name files, or folders that hold content blobs or exports"));
     }
-    let lake = Lake::create_or_open(location, LakeOptions::default()).await.map_err(Error::from)?;
+    let lake = Lake::create_or_open(location, LakeOptions::default())
+        .await
+        .map_err(Error::from)?;
     let options = IngestOptions {
         tenant: arguments.tenant,
         form: arguments.source.0,
@@ -51,7 +56,10 @@ pub(super) async fn ingest_showing_progress(
 ) -> Result<Ingested, Failure> {
     let started = Instant::now();
     let total_bytes = inputs.iter().map(|input| input.size_bytes).sum();
-    let bar = bar(total_bytes, "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {msg}");
+    let bar = bar(
+        total_bytes,
+        "{bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {msg}",
+    );
     let progress = Arc::clone(&options.progress);
     let ingesting = std::pin::pin!(ingest(lake, inputs, options));
     let showing = std::pin::pin!(show(&bar, &progress));
@@ -80,7 +88,11 @@ pub(super) fn bar(total: u64, template: &str) -> ProgressBar {
 async fn show(bar: &ProgressBar, progress: &Progress) {
     loop {
         bar.set_position(progress.bytes());
-        bar.set_message(format!("{} rows committed", crate::units::count(progress.rows())));
+        bar.set_message(format!(
+            "{} found, {} committed",
+            units::counted(progress.held(), "record", "records"),
+            units::count(progress.rows()),
+        ));
         tokio::time::sleep(BAR_INTERVAL).await;
     }
 }
@@ -89,20 +101,31 @@ fn outcome(ingested: &Ingested, named: &[bool], strict: bool) -> Result<ExitCode
     let inputs = &ingested.report.inputs;
     let failed = ingested.report.failed_inputs().count();
     if failed > 0 {
-        return Err(Failure::new(format!("{failed} of {} inputs could not be read", inputs.len()))
-            .with_hint("the others are in the lake; the same command tries again"));
+        return Err(Failure::new(format!(
+            "{failed} of {} inputs could not be read",
+            inputs.len()
+        ))
+        .with_hint("the others are in the lake; the same command tries again"));
     }
     let is_skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped(_));
     if inputs.iter().all(|input| is_skipped(&input.outcome)) {
-        return Err(Failure::new("nothing was ingested: every input was skipped"));
+        return Err(Failure::new(
+            "nothing was ingested: every input was skipped",
+        ));
     }
     let rejects = ingested.report.rejects();
     if strict && rejects > 0 {
         return Err(Failure::new(format!("--strict: {rejects} rejects")));
     }
-    let named_and_skipped = inputs.iter().zip(named).filter(|(input, named)| **named && is_skipped(&input.outcome));
+    let named_and_skipped = inputs
+        .iter()
+        .zip(named)
+        .filter(|(input, named)| **named && is_skipped(&input.outcome));
     if strict && let Some((input, _)) = named_and_skipped.into_iter().next() {
-        return Err(Failure::new(format!("--strict: `{}` was skipped", input.name)));
+        return Err(Failure::new(format!(
+            "--strict: `{}` was skipped",
+            input.name
+        )));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,8 +138,10 @@ fn refuse_lake_inside(location: &str, path: &str) -> Result<(), Failure> {
     if !lake.starts_with(&inputs) {
         return Ok(());
     }
-    Err(Failure::usage(format!("the lake `{location}` lies in `{path}`, so its own files would be ingested"))
-        .with_hint("put the lake elsewhere, or name the folders beside it"))
+    Err(Failure::usage(format!(
+        "the lake `{location}` lies in `{path}`, so its own files would be ingested"
+    ))
+    .with_hint("put the lake elsewhere, or name the folders beside it"))
 }
 
 /// The absolute path of a location on this machine; of what does not exist, as it would be.
@@ -127,7 +152,9 @@ fn local(location: &str) -> Option<PathBuf> {
         None => Path::new(location),
     };
     let path = std::path::absolute(path).ok()?;
-    let existing = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let existing = path
+        .ancestors()
+        .find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
     match existing {
         Some((ancestor, canonical)) => Some(canonical.join(path.strip_prefix(ancestor).ok()?)),
         None => Some(path),

@@ -12,7 +12,7 @@ use crate::show::{Column, Grid};
 use crate::units;
 
 /// Inputs of a list that are named; the others are counted.
-const LISTED_MAX: usize = 10;
+const LISTED_MAX: usize = 20;
 
 /// Inputs whose rejects are looked up for their reasons.
 const LOOKED_UP_MAX: usize = 100;
@@ -29,10 +29,16 @@ pub(super) async fn print(location: &str, lake: &Lake, ingested: &Ingested) {
     note(outcomes(report).draw(stderr_width()).trim_end());
     note(&summary(ingested));
 
-    let with_rejects: Vec<&InputReport> = report.inputs.iter().filter(|input| rejects_of(&input.outcome) > 0).collect();
+    let with_rejects: Vec<&InputReport> = report
+        .inputs
+        .iter()
+        .filter(|input| rejects_of(&input.outcome) > 0)
+        .collect();
     if !with_rejects.is_empty() {
         let reasons = reasons(lake, &with_rejects).await;
-        let reasons = reasons.map(|reasons| format!(": {reasons}")).unwrap_or_default();
+        let reasons = reasons
+            .map(|reasons| format!(": {reasons}"))
+            .unwrap_or_default();
         note(&format!("\nrejects{reasons}"));
         list(&with_rejects, |input| match input.outcome {
             Outcome::Stored { held, rejects, .. } => {
@@ -41,8 +47,11 @@ pub(super) async fn print(location: &str, lake: &Lake, ingested: &Ingested) {
             _ => String::new(),
         });
     }
-    let skipped: Vec<&InputReport> =
-        report.inputs.iter().filter(|input| matches!(input.outcome, Outcome::Skipped(_))).collect();
+    let skipped: Vec<&InputReport> = report
+        .inputs
+        .iter()
+        .filter(|input| matches!(input.outcome, Outcome::Skipped(_)))
+        .collect();
     if !skipped.is_empty() {
         note("\nskipped");
         list(&skipped, why);
@@ -56,7 +65,9 @@ pub(super) async fn print(location: &str, lake: &Lake, ingested: &Ingested) {
     let program = format!("{} --lake {}", program(), quoted(location));
     note("\nnext");
     if !with_rejects.is_empty() {
-        note(&format!("  {program} query \"SELECT source, byte_offset, reason, detail FROM m365_rejects\""));
+        note(&format!(
+            "  {program} query \"SELECT source, byte_offset, reason, detail FROM m365_rejects\""
+        ));
     }
     if report.records() + report.duplicates() > 0 {
         note(&format!(
@@ -73,7 +84,11 @@ pub(super) fn summary(ingested: &Ingested) -> String {
     let rate = (ingested.read_bytes as f64 / seconds) as u64;
     let written = match report.files {
         0 => "nothing new to write".to_owned(),
-        files => format!("{} of {} written", units::counted(files, "file", "files"), units::size(report.size_bytes)),
+        files => format!(
+            "{} of {} written",
+            units::counted(files, "file", "files"),
+            units::size(report.size_bytes)
+        ),
     };
     format!(
         "{} added, {}, {}; {written}; {} in {} ({}/s)",
@@ -107,7 +122,11 @@ fn outcomes(report: &Report) -> Grid {
         lines[at].1.add(input);
         total.add(input);
     }
-    let mut rows: Vec<_> = lines.iter().filter(|(_, tally)| tally.inputs > 0).map(|(name, tally)| tally.row(name)).collect();
+    let mut rows: Vec<_> = lines
+        .iter()
+        .filter(|(_, tally)| tally.inputs > 0)
+        .map(|(name, tally)| tally.row(name))
+        .collect();
     if rows.len() > 1 {
         rows.push(total.row("all"));
     }
@@ -137,7 +156,13 @@ impl Tally {
     fn add(&mut self, input: &InputReport) {
         self.inputs += 1;
         self.size_bytes += input.size_bytes;
-        if let Outcome::Stored { records, duplicates, rejects, .. } = input.outcome {
+        if let Outcome::Stored {
+            records,
+            duplicates,
+            rejects,
+            ..
+        } = input.outcome
+        {
             self.records += records;
             self.duplicates += duplicates;
             self.rejects += rejects;
@@ -145,8 +170,13 @@ impl Tally {
     }
 
     fn row(&self, name: &str) -> Vec<Option<String>> {
-        let counts = [self.records, self.duplicates, self.rejects].map(|number| Some(units::count(number)));
-        let mut row = vec![Some(name.to_owned()), Some(units::count(self.inputs)), Some(units::size(self.size_bytes))];
+        let counts =
+            [self.records, self.duplicates, self.rejects].map(|number| Some(units::count(number)));
+        let mut row = vec![
+            Some(name.to_owned()),
+            Some(units::count(self.inputs)),
+            Some(units::size(self.size_bytes)),
+        ];
         row.extend(counts);
         row
     }
@@ -168,9 +198,17 @@ fn why(input: &InputReport) -> String {
 
 fn list(inputs: &[&InputReport], what: impl Fn(&InputReport) -> String) {
     for input in inputs.iter().take(LISTED_MAX) {
-        note(&format!("  {}: {}", units::printable(&input.name), units::printable(&what(input))));
+        note(&format!(
+            "  {}: {}",
+            units::printable(&input.name),
+            units::printable(&what(input))
+        ));
     }
-    if let Some(more) = inputs.len().checked_sub(LISTED_MAX).filter(|more| *more > 0) {
+    if let Some(more) = inputs
+        .len()
+        .checked_sub(LISTED_MAX)
+        .filter(|more| *more > 0)
+    {
         note(&format!("  and {} more", units::count(more as u64)));
     }
 }
@@ -180,25 +218,39 @@ async fn reasons(lake: &Lake, inputs: &[&InputReport]) -> Option<String> {
     if inputs.len() > LOOKED_UP_MAX {
         return None;
     }
-    let sources: Vec<String> = inputs.iter().map(|input| format!("'{}'", input.name.replace('\'', "''"))).collect();
+    let sources: Vec<String> = inputs
+        .iter()
+        .map(|input| format!("'{}'", input.name.replace('\'', "''")))
+        .collect();
     let sql = format!(
         "SELECT reason, count(*) AS rejects FROM m365_rejects WHERE source IN ({}) GROUP BY reason ORDER BY rejects DESC, reason",
         sources.join(", ")
     );
     let engine = Engine::new(lake.clone()).ok()?;
-    let batches = engine.session(TenantScope::All, Limits::default()).collect(&sql).await.ok()?;
+    let batches = engine
+        .session(TenantScope::All, Limits::default())
+        .collect(&sql)
+        .await
+        .ok()?;
     let reasons: Vec<String> = batches.iter().flat_map(reasons_in).collect();
     Some(reasons.join(", "))
 }
 
 fn reasons_in(batch: &RecordBatch) -> Vec<String> {
     let reasons = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8);
-    let (Ok(reasons), Some(counts)) = (reasons, batch.column(1).as_primitive_opt::<Int64Type>()) else {
+    let (Ok(reasons), Some(counts)) = (reasons, batch.column(1).as_primitive_opt::<Int64Type>())
+    else {
         return Vec::new();
     };
     let reasons = reasons.as_string::<i32>().iter();
     reasons
         .zip(counts)
-        .map(|(reason, count)| format!("{} {}", count.unwrap_or_default(), reason.unwrap_or("unknown")))
+        .map(|(reason, count)| {
+            format!(
+                "{} {}",
+                count.unwrap_or_default(),
+                reason.unwrap_or("unknown")
+            )
+        })
         .collect()
 }

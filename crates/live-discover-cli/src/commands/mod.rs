@@ -6,6 +6,7 @@ mod ingest_report;
 pub(crate) mod query;
 pub(crate) mod status;
 pub(crate) mod tables;
+pub(crate) mod verify;
 
 use crate::failure::Failure;
 use crate::library::{Error, Lake, LakeOptions};
@@ -28,7 +29,8 @@ fn program() -> String {
 
 /// A word for a shell.
 fn quoted(word: &str) -> String {
-    let is_plain = |character: char| character.is_alphanumeric() || "-_./:@%+,=~".contains(character);
+    let is_plain =
+        |character: char| character.is_alphanumeric() || "-_./:@%+,=~".contains(character);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
     } else {

@@ -7,14 +7,19 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+
 use super::open;
 use crate::args::{self, Format, Scope};
 use crate::failure::Failure;
 use crate::library::{
-    Engine, EngineOptions, Error, Lake, LimitKind, Limits, OutputFormat, QueryStream, TenantId, TenantScope, write_result,
+    Engine, EngineOptions, Error, Lake, LimitKind, Limits, OutputFormat, QueryStream, TenantId,
+    TenantScope, write_result,
 };
 use crate::output::{Watched, note, print, stdout_width};
-use crate::show;
+use crate::show::{self, Grid};
 use crate::units;
 
 /// Rows of a table where nothing else is said: a table is for reading, and its widths need all of its rows.
@@ -62,14 +67,24 @@ pub(crate) async fn run(location: &str, arguments: args::Query) -> Result<ExitCo
         Some(file) => format!(" in {}", file.display()),
         None => String::new(),
     };
-    let read = shown.read.map(|read| format!("{read}, ")).unwrap_or_default();
-    note(&format!("{}{place} ({read}{})", units::counted(shown.rows, "row", "rows"), units::elapsed(started.elapsed())));
+    let read = shown
+        .read
+        .map(|read| format!("{read}, "))
+        .unwrap_or_default();
+    note(&format!(
+        "{}{place} ({read}{})",
+        units::counted(shown.rows, "row", "rows"),
+        units::elapsed(started.elapsed())
+    ));
     if shown.is_cut {
         let advice = match arguments.max_rows {
             None => "; --max-rows N shows more, --format csv -o FILE keeps all",
             Some(_) => "",
         };
-        note(&format!("note: stopped after {}, there are more{advice}", units::counted(shown.rows, "row", "rows")));
+        note(&format!(
+            "note: stopped after {}, there are more{advice}",
+            units::counted(shown.rows, "row", "rows")
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,7 +98,11 @@ struct Shown {
     read: Option<String>,
 }
 
-async fn show_table(mut stream: QueryStream, sql: &str, file: Option<&Path>) -> Result<Shown, Failure> {
+async fn show_table(
+    mut stream: QueryStream,
+    sql: &str,
+    file: Option<&Path>,
+) -> Result<Shown, Failure> {
     let mut batches = Vec::new();
     let mut rows = 0;
     let mut is_cut = false;
@@ -93,7 +112,10 @@ async fn show_table(mut stream: QueryStream, sql: &str, file: Option<&Path>) -> 
                 rows += batch.num_rows() as u64;
                 batches.push(batch);
             }
-            Err(Error::ResourcesExhausted { limit: LimitKind::Rows, .. }) => is_cut = true,
+            Err(Error::ResourcesExhausted {
+                limit: LimitKind::Rows,
+                ..
+            }) => is_cut = true,
             Err(error) => return Err(error.into()),
         }
     }
@@ -104,29 +126,44 @@ async fn show_table(mut stream: QueryStream, sql: &str, file: Option<&Path>) -> 
         Some(file) => write_whole(file, |out| out.write_all(text.as_bytes()))?,
     }
     let read = format!(
-        "{} of {} read, {}",
+        "{} of {}, {} read",
         units::count(progress.files_planned),
         units::counted(progress.files_total, "file", "files"),
         units::size(progress.bytes_scanned)
     );
-    Ok(Shown { rows, is_cut, read: (progress.files_total > 0).then_some(read) })
+    Ok(Shown {
+        rows,
+        is_cut,
+        read: (progress.files_total > 0).then_some(read),
+    })
 }
 
 /// The rows as a table; the plan of an EXPLAIN as it is.
-pub(super) fn table(
-    schema: &arrow::datatypes::Schema,
-    batches: &[arrow::array::RecordBatch],
+fn table(
+    schema: &Schema,
+    batches: &[RecordBatch],
     sql: &str,
     width: usize,
 ) -> Result<String, Failure> {
-    let unshown = |error| Failure::new(format!("the result cannot be shown: {error}")).with_hint("use --format ndjson");
-    let is_plan = schema.fields().iter().map(|field| field.name().as_str()).eq(["plan_type", "plan"]);
-    if is_plan {
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    if names.eq(["plan_type", "plan"]) {
         return show::plans(batches).map_err(unshown);
     }
+    Ok(grid(schema, batches, sql)?.draw(width))
+}
+
+/// The rows as texts; where all columns were asked for, without the empty ones.
+pub(super) fn grid(schema: &Schema, batches: &[RecordBatch], sql: &str) -> Result<Grid, Failure> {
     let grid = show::grid(schema, batches).map_err(unshown)?;
-    let grid = if show::asks_for_all_columns(sql) { grid.without_empty_columns() } else { grid };
-    Ok(grid.draw(width))
+    Ok(if show::asks_for_all_columns(sql) {
+        grid.without_empty_columns()
+    } else {
+        grid
+    })
+}
+
+fn unshown(error: ArrowError) -> Failure {
+    Failure::new(format!("the result cannot be shown: {error}")).with_hint("use --format ndjson")
 }
 
 async fn write(
@@ -138,7 +175,8 @@ async fn write(
     let rows = match file {
         None => {
             let (out, is_closed) = Watched::new(io::stdout());
-            let written = write_result(stream, form, BufWriter::with_capacity(BUFFER_BYTES, out)).await;
+            let written =
+                write_result(stream, form, BufWriter::with_capacity(BUFFER_BYTES, out)).await;
             if is_closed.load(Ordering::Relaxed) {
                 return Err(Failure::OutputClosed);
             }
@@ -146,26 +184,44 @@ async fn write(
         }
         Some(file) => {
             let (out, partial) = create(file)?;
-            let written = write_result(stream, form, BufWriter::with_capacity(BUFFER_BYTES, out)).await;
+            let written =
+                write_result(stream, form, BufWriter::with_capacity(BUFFER_BYTES, out)).await;
             match &written {
-                Ok(_) | Err(Error::ResourcesExhausted { limit: LimitKind::Rows, .. }) => partial.keep()?,
+                Ok(_)
+                | Err(Error::ResourcesExhausted {
+                    limit: LimitKind::Rows,
+                    ..
+                }) => partial.keep()?,
                 Err(_) => drop(partial),
             }
             written
         }
     };
     match rows {
-        Ok(rows) => Ok(Shown { rows, is_cut: false, read: None }),
-        Err(Error::ResourcesExhausted { limit: LimitKind::Rows, .. }) => {
-            Ok(Shown { rows: rows_max.unwrap_or_default(), is_cut: true, read: None })
-        }
+        Ok(rows) => Ok(Shown {
+            rows,
+            is_cut: false,
+            read: None,
+        }),
+        Err(Error::ResourcesExhausted {
+            limit: LimitKind::Rows,
+            ..
+        }) => Ok(Shown {
+            rows: rows_max.unwrap_or_default(),
+            is_cut: true,
+            read: None,
+        }),
         Err(error) => Err(error.into()),
     }
 }
 
-fn write_whole(file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Failure> {
+fn write_whole(
+    file: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), Failure> {
     let (mut out, partial) = create(file)?;
-    write(&mut out).map_err(|error| Failure::new(format!("could not write `{}`: {error}", file.display())))?;
+    write(&mut out)
+        .map_err(|error| Failure::new(format!("could not write `{}`: {error}", file.display())))?;
     partial.keep()
 }
 
@@ -184,15 +240,28 @@ fn create(file: &Path) -> Result<(File, Partial), Failure> {
         PathBuf::from(name)
     });
     let out = File::create(partial.as_deref().unwrap_or(file));
-    let out = out.map_err(|error| Failure::new(format!("could not write `{}`: {error}", file.display())))?;
-    Ok((out, Partial { partial, file: file.to_owned() }))
+    let out = out
+        .map_err(|error| Failure::new(format!("could not write `{}`: {error}", file.display())))?;
+    Ok((
+        out,
+        Partial {
+            partial,
+            file: file.to_owned(),
+        },
+    ))
 }
 
 impl Partial {
     fn keep(mut self) -> Result<(), Failure> {
-        let Some(partial) = self.partial.take() else { return Ok(()) };
-        std::fs::rename(&partial, &self.file)
-            .map_err(|error| Failure::new(format!("could not write `{}`: {error}", self.file.display())))
+        let Some(partial) = self.partial.take() else {
+            return Ok(());
+        };
+        std::fs::rename(&partial, &self.file).map_err(|error| {
+            Failure::new(format!(
+                "could not write `{}`: {error}",
+                self.file.display()
+            ))
+        })
     }
 }
 
@@ -232,27 +301,43 @@ fn form(format: Format) -> Option<OutputFormat> {
 }
 
 fn refuse_binary_on_terminal(format: Format, file: Option<&Path>) -> Result<(), Failure> {
-    if matches!(format, Format::Parquet | Format::Arrow) && file.is_none() && io::stdout().is_terminal() {
-        return Err(Failure::usage("this form is not for a terminal").with_hint("say where with -o FILE, or pipe it on"));
+    if matches!(format, Format::Parquet | Format::Arrow)
+        && file.is_none()
+        && io::stdout().is_terminal()
+    {
+        return Err(Failure::usage("this form is not for a terminal")
+            .with_hint("say where with -o FILE, or pipe it on"));
     }
     Ok(())
 }
 
 fn text(sql: Option<String>, file: Option<&Path>) -> Result<String, Failure> {
-    let Some(file) = file else { return Ok(sql.unwrap_or_default()) };
-    let unreadable = |error: io::Error| Failure::new(format!("could not read the query from `{}`: {error}", file.display()));
+    let Some(file) = file else {
+        return Ok(sql.unwrap_or_default());
+    };
+    let unreadable = |error: io::Error| {
+        Failure::new(format!(
+            "could not read the query from `{}`: {error}",
+            file.display()
+        ))
+    };
     let mut text = String::new();
     let read = if file == Path::new("-") {
         io::stdin().take(TEXT_BYTES_MAX).read_to_string(&mut text)
     } else {
-        File::open(file).map_err(unreadable)?.take(TEXT_BYTES_MAX).read_to_string(&mut text)
+        File::open(file)
+            .map_err(unreadable)?
+            .take(TEXT_BYTES_MAX)
+            .read_to_string(&mut text)
     };
     read.map_err(unreadable)?;
     Ok(text)
 }
 
 async fn scope(lake: &Lake, scope: Scope) -> Result<TenantScope, Failure> {
-    let Scope::One(tenant) = scope else { return Ok(TenantScope::All) };
+    let Scope::One(tenant) = scope else {
+        return Ok(TenantScope::All);
+    };
     let tenants = lake.tenants().await.map_err(Error::from)?;
     if tenants.contains(&tenant) {
         return Ok(TenantScope::Only([tenant].into()));
@@ -265,8 +350,16 @@ async fn scope(lake: &Lake, scope: Scope) -> Result<TenantScope, Failure> {
 }
 
 fn named(tenants: &[TenantId]) -> String {
-    let names: Vec<String> = tenants.iter().take(NAMED_MAX).map(TenantId::to_string).collect();
-    match tenants.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+    let names: Vec<String> = tenants
+        .iter()
+        .take(NAMED_MAX)
+        .map(TenantId::to_string)
+        .collect();
+    match tenants
+        .len()
+        .checked_sub(NAMED_MAX)
+        .filter(|more| *more > 0)
+    {
         Some(more) => format!("{} and {more} more", names.join(", ")),
         None => names.join(", "),
     }

@@ -18,12 +18,19 @@ pub(crate) async fn run(location: &str) -> Result<ExitCode, Failure> {
     let lake = open(location).await?;
     let tenants = lake.tenants().await.map_err(Error::from)?;
     let statuses = tenants.into_iter().map(|tenant| status(&lake, tenant));
-    let statuses: Vec<Status> = stream::iter(statuses).buffered(TENANTS_AT_ONCE).try_collect().await?;
+    let statuses: Vec<Status> = stream::iter(statuses)
+        .buffered(TENANTS_AT_ONCE)
+        .try_collect()
+        .await?;
 
     let mut text = format!("lake {}\n", units::printable(lake.url().as_str()));
-    let [records, files, size_bytes, rejects] =
-        [|s: &Status| s.records, |s: &Status| s.files, |s: &Status| s.size_bytes, |s: &Status| s.rejects]
-            .map(|of: fn(&Status) -> u64| statuses.iter().map(of).sum::<u64>());
+    let [records, files, size_bytes, rejects] = [
+        |s: &Status| s.records,
+        |s: &Status| s.files,
+        |s: &Status| s.size_bytes,
+        |s: &Status| s.rejects,
+    ]
+    .map(|of: fn(&Status) -> u64| statuses.iter().map(of).sum::<u64>());
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
@@ -39,7 +46,11 @@ pub(crate) async fn run(location: &str) -> Result<ExitCode, Failure> {
     }
     print(&text)?;
     if statuses.is_empty() {
-        note(&format!("\nnext\n  {} --lake {} ingest PATH…", program(), quoted(location)));
+        note(&format!(
+            "\nnext\n  {} --lake {} ingest PATH…",
+            program(),
+            quoted(location)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,13 +87,21 @@ async fn status(lake: &Lake, tenant: TenantId) -> Result<Status, Failure> {
         };
         status.files += snapshot.files().len() as u64;
         status.size_bytes += snapshot.size_bytes();
-        let last = snapshot.files().iter().map(|file| file.modification_time_ms).max();
+        let last = snapshot
+            .files()
+            .iter()
+            .map(|file| file.modification_time_ms)
+            .max();
         status.last_ingest_ms = status.last_ingest_ms.max(last);
         match table {
             TableName::Audit => {
                 status.records = snapshot.rows();
-                let times = snapshot.files().iter().filter_map(|file| file.creation_time);
-                status.times = times.reduce(|(first, last), (start, end)| (first.min(start), last.max(end)));
+                let times = snapshot
+                    .files()
+                    .iter()
+                    .filter_map(|file| file.creation_time);
+                status.times =
+                    times.reduce(|(first, last), (start, end)| (first.min(start), last.max(end)));
             }
             TableName::Content => status.inputs = snapshot.rows(),
             TableName::Rejects => status.rejects = snapshot.rows(),

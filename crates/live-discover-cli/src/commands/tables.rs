@@ -10,15 +10,31 @@ use crate::units;
 
 pub(crate) fn tables() -> Result<ExitCode, Failure> {
     let line = |name: &str, kind: &str, columns: usize, description: &str| {
-        [name.to_owned(), kind.to_owned(), units::count(columns as u64), description.to_owned()].map(Some).to_vec()
+        [
+            name.to_owned(),
+            kind.to_owned(),
+            units::count(columns as u64),
+            description.to_owned(),
+        ]
+        .map(Some)
+        .to_vec()
     };
-    let tables = lake_tables().into_iter().map(|table| line(table.name, "table", table.columns.len(), table.description));
-    let views = views().iter().map(|view| line(view.name, "view", view.columns.len(), view.description));
+    let tables = lake_tables()
+        .into_iter()
+        .map(|table| line(table.name, "table", table.columns.len(), table.description));
+    let views = views()
+        .iter()
+        .map(|view| line(view.name, "view", view.columns.len(), view.description));
     let grid = Grid {
-        columns: vec![Column::text("name"), Column::text("kind"), Column::number("columns"), Column::text("what it holds")],
+        columns: vec![
+            Column::text("name"),
+            Column::text("kind"),
+            Column::number("columns"),
+            Column::text("what it holds"),
+        ],
         rows: tables.chain(views).collect(),
     };
-    print(&grid.draw(stdout_width()))?;
+    print(&grid.draw_wrapped(stdout_width()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -29,7 +45,11 @@ pub(crate) fn columns(name: &str) -> Result<ExitCode, Failure> {
     let columns: Vec<_> = match (table, view) {
         (Some(table), _) => table.columns.iter().collect(),
         // Views show columns of the first table, the records.
-        (None, Some(view)) => view.columns.iter().filter_map(|column| tables.first()?.column(column)).collect(),
+        (None, Some(view)) => view
+            .columns
+            .iter()
+            .filter_map(|column| tables.first()?.column(column))
+            .collect(),
         (None, None) => return Err(Failure::usage(format!("no table `{name}`"))),
     };
     let rows = columns.iter().map(|column| {
@@ -38,12 +58,22 @@ pub(crate) fn columns(name: &str) -> Result<ExitCode, Failure> {
             unit => format!("{} [{unit}]", column.description),
         };
         let name = Some(column.name.to_owned());
-        vec![name, Some(column.column_type.as_str().to_owned()), column.fields.first().map(|field| (*field).to_owned()), Some(description)]
+        vec![
+            name,
+            Some(column.column_type.as_str().to_owned()),
+            column.fields.first().map(|field| (*field).to_owned()),
+            Some(description),
+        ]
     });
     let grid = Grid {
-        columns: vec![Column::text("column"), Column::text("type"), Column::text("field of the record"), Column::text("meaning")],
+        columns: vec![
+            Column::text("column"),
+            Column::text("type"),
+            Column::text("field of the record"),
+            Column::text("meaning"),
+        ],
         rows: rows.collect(),
     };
-    print(&grid.without_empty_columns().draw(stdout_width()))?;
+    print(&grid.without_empty_columns().draw_wrapped(stdout_width()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,13 +5,14 @@ use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::{Column, Grid};
+use super::{Column, ColumnKind, Grid};
 use crate::units;
 
 /// Characters of a cell that are kept: more than any terminal shows of one.
 const CELL_CHARS_MAX: usize = 2_000;
 
 const TIME: &str = "%Y-%m-%d %H:%M:%S%.f";
+const MIDNIGHT: &str = " 00:00:00";
 
 /// The batches as texts: times in UTC without a zone, structures as text, nothing that acts on a terminal.
 ///
@@ -21,7 +22,7 @@ const TIME: &str = "%Y-%m-%d %H:%M:%S%.f";
 pub(crate) fn grid(schema: &Schema, batches: &[RecordBatch]) -> Result<Grid, ArrowError> {
     let columns = schema.fields().iter().map(|field| Column {
         name: units::printable(field.name()).into_owned(),
-        is_number: is_number(field.data_type()),
+        kind: kind(field.data_type()),
     });
     let mut grid = Grid {
         columns: columns.collect(),
@@ -44,7 +45,23 @@ pub(crate) fn grid(schema: &Schema, batches: &[RecordBatch]) -> Result<Grid, Arr
             grid.rows.push(cells.collect());
         }
     }
+    shorten_days(&mut grid);
     Ok(grid)
+}
+
+/// Times that are all days lose their midnight.
+fn shorten_days(grid: &mut Grid) {
+    let times = grid.columns.iter().enumerate();
+    let times = times.filter(|(_, column)| column.kind == ColumnKind::Time);
+    for (at, _) in times {
+        let cells = || grid.rows.iter().filter_map(|row| row[at].as_deref());
+        if !cells().all(|cell| cell.ends_with(MIDNIGHT)) {
+            continue;
+        }
+        for cell in grid.rows.iter_mut().filter_map(|row| row[at].as_mut()) {
+            cell.truncate(cell.len() - MIDNIGHT.len());
+        }
+    }
 }
 
 /// The plans of an EXPLAIN, line breaks and all.
@@ -70,12 +87,19 @@ pub(crate) fn plans(batches: &[RecordBatch]) -> Result<String, ArrowError> {
 }
 
 fn cell(text: &str) -> String {
-    let end = text.char_indices().nth(CELL_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    let end = text
+        .char_indices()
+        .nth(CELL_CHARS_MAX)
+        .map_or(text.len(), |(at, _)| at);
     units::printable(text.get(..end).unwrap_or(text)).into_owned()
 }
 
-fn is_number(data_type: &DataType) -> bool {
-    data_type.is_numeric()
+fn kind(data_type: &DataType) -> ColumnKind {
+    match data_type {
+        DataType::Timestamp(..) => ColumnKind::Time,
+        data_type if data_type.is_numeric() => ColumnKind::Number,
+        _ => ColumnKind::Text,
+    }
 }
 
 /// Whether the query asks for every column (`SELECT *`, `a.*`): then nobody named those that are empty.
@@ -100,7 +124,9 @@ pub(crate) fn asks_for_all_columns(sql: &str) -> bool {
             '-' if characters.peek() == Some(&'-') => {
                 while characters.next().is_some_and(|next| next != '\n') {}
             }
-            '*' if matches!(before.as_str(), "select" | "distinct" | "all" | "," | ".") => return true,
+            '*' if matches!(before.as_str(), "select" | "distinct" | "all" | "," | ".") => {
+                return true;
+            }
             _ if character.is_whitespace() => {}
             _ => before = character.to_string(),
         }

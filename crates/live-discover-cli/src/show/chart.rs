@@ -24,10 +24,18 @@ pub(crate) fn chart(bars: &[Bar], width: usize) -> String {
     let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
         return String::new();
     };
-    let scale = bars.iter().map(|bar| units::count(bar.value).len()).max().unwrap_or_default() + 1;
+    let scale = bars
+        .iter()
+        .map(|bar| units::count(bar.value).len())
+        .max()
+        .unwrap_or_default()
+        + 1;
     let room = width.saturating_sub(scale + 3).max(1);
     let neighbours = bars.len().div_ceil(room);
-    let values: Vec<u64> = bars.chunks(neighbours).map(|bars| bars.iter().map(|bar| bar.value).sum()).collect();
+    let values: Vec<u64> = bars
+        .chunks(neighbours)
+        .map(|bars| bars.iter().map(|bar| bar.value).sum())
+        .collect();
     let highest = values.iter().copied().max().unwrap_or_default().max(1);
     let bar_width = (room / values.len()).clamp(1, BAR_WIDTH_MAX);
     // A gap between bars where there is room for one.
@@ -56,7 +64,14 @@ pub(crate) fn chart(bars: &[Bar], width: usize) -> String {
     if bars.len() == 1 || between == 0 {
         let _ = writeln!(text, "{:>scale$}  {}", "", first.label);
     } else {
-        let _ = writeln!(text, "{:>scale$}  {}{}{}", "", first.label, " ".repeat(between), last.label);
+        let _ = writeln!(
+            text,
+            "{:>scale$}  {}{}{}",
+            "",
+            first.label,
+            " ".repeat(between),
+            last.label
+        );
     }
     text
 }
@@ -95,12 +110,20 @@ mod tests {
     #[test]
     fn it_fits_and_never_divides_by_nothing() {
         assert_eq!(chart(&[], 60), "");
-        for values in [vec![0], vec![0; 5], vec![1; 1_000], vec![u64::MAX / 1_000; 500]] {
+        for values in [
+            vec![0],
+            vec![0; 5],
+            vec![1; 1_000],
+            vec![u64::MAX / 1_000; 500],
+        ] {
             for width in [20, 60, 200] {
                 let text = chart(&bars(&values), width);
                 let widest = text.lines().map(|line| line.chars().count()).max();
                 // The scale may be wider than the room.
-                assert!(widest.is_some_and(|widest| widest <= width.max(40)), "{width}: {text}");
+                assert!(
+                    widest.is_some_and(|widest| widest <= width.max(40)),
+                    "{width}: {text}"
+                );
             }
         }
     }

@@ -1,7 +1,16 @@
 //! The engine from outside, over small lakes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails as a test does"
+)]
+
 mod fixture;
 mod guard;
+#[cfg(feature = "ingest")]
+mod ingested;
 mod limits;
 mod names;
 mod output;

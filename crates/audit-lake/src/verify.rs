@@ -1,0 +1,265 @@
+//! Checks what a lake says of itself: files against the log, rows against their place, records
+//! against each other, the ledger against the rows.
+//!
+//! Every file is read whole. Memory is that of the keys of one partition, or of a share of them
+//! where a partition is large.
+
+mod ledger;
+mod records;
+
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+
+use crate::error::{Error, Result};
+use crate::file_reader::FileReader;
+use crate::keys::Canonical;
+use crate::retry::retry;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::{Lake, TableName, TenantId};
+
+/// Something that is not as it has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whose table.
+    pub tenant: TenantId,
+    /// Which table.
+    pub table: TableName,
+    /// The data file, or the partition's folder or the table's where no single file is concerned.
+    pub path: Path,
+    /// What is wrong, and how often where one sentence stands for many rows.
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// No defect; there is something to do or to know.
+    Note,
+    /// An invariant of the lake is broken.
+    Broken,
+}
+
+/// How far a verification has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose table is at work.
+    pub tenant: TenantId,
+    /// Which table.
+    pub table: TableName,
+    /// Files of it that were checked.
+    pub files: u64,
+    /// Files that it has.
+    pub files_total: u64,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = match self.severity {
+            Severity::Note => "note",
+            Severity::Broken => "broken",
+        };
+        write!(f, "{word}: `{}`: {}", self.path, self.message)
+    }
+}
+
+impl Lake {
+    /// Checks the tables of these tenants as they are now, and names what is wrong.
+    ///
+    /// Each data file is there with the size, rows, order, partition and bounds that the log says,
+    /// and can be read to its end. No record is there twice; variants of a key are numbered from 0.
+    /// The ledger's entries add up, and its rows and rejects are there. `canonical` spells a record's
+    /// content, as for [`append`](Self::append); `progress` is called after each file.
+    ///
+    /// # Errors
+    /// If the store or a table's log can't be read; a data file that can't is a finding.
+    pub async fn verify(
+        &self,
+        tenants: &[TenantId],
+        canonical: Canonical,
+        mut progress: impl FnMut(Verified) + Send,
+    ) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for &tenant in tenants {
+            let snapshot = async |table| self.snapshot(&tenant, table).await;
+            // The ledger first: what it says must be in the tables that were read after it.
+            let content = snapshot(TableName::Content).await?;
+            let rejects = snapshot(TableName::Rejects).await?;
+            let audit = snapshot(TableName::Audit).await?;
+            if let Some(audit) = &audit {
+                let mut check = Check::new(self, audit, &mut findings, &mut progress);
+                records::check(&mut check, canonical).await?;
+            }
+            let ledger = match &content {
+                Some(content) => {
+                    let mut check = Check::new(self, content, &mut findings, &mut progress);
+                    ledger::read_entries(&mut check, audit.as_deref()).await?
+                }
+                None => {
+                    if let Some(audit) = audit.filter(|audit| audit.rows() > 0) {
+                        let mut check = Check::new(self, &audit, &mut findings, &mut progress);
+                        check.unaccounted(0);
+                    }
+                    ledger::RejectsBySource::default()
+                }
+            };
+            if let Some(rejects) = &rejects {
+                let mut check = Check::new(self, rejects, &mut findings, &mut progress);
+                ledger::check_rejects(&mut check, ledger).await?;
+            } else if let Some(content) = &content {
+                let mut check = Check::new(self, content, &mut findings, &mut progress);
+                ledger::report_missing(&mut check, ledger);
+            }
+        }
+        Ok(findings)
+    }
+}
+
+/// The check of one table.
+struct Check<'a> {
+    lake: &'a Lake,
+    snapshot: &'a Snapshot,
+    findings: &'a mut Vec<Finding>,
+    progress: &'a mut (dyn FnMut(Verified) + Send),
+    files: u64,
+}
+
+type Stream = ParquetRecordBatchStream<FileReader>;
+
+impl<'a> Check<'a> {
+    fn new(
+        lake: &'a Lake,
+        snapshot: &'a Snapshot,
+        findings: &'a mut Vec<Finding>,
+        progress: &'a mut (dyn FnMut(Verified) + Send),
+    ) -> Self {
+        Self { lake, snapshot, findings, progress, files: 0 }
+    }
+
+    fn find(&mut self, severity: Severity, path: &Path, message: impl Into<String>) {
+        self.findings.push(Finding {
+            severity,
+            tenant: self.snapshot.tenant(),
+            table: self.snapshot.table(),
+            path: path.clone(),
+            message: message.into(),
+        });
+    }
+
+    fn broken(&mut self, path: &Path, message: impl Into<String>) {
+        self.find(Severity::Broken, path, message);
+    }
+
+    /// The table's folder.
+    fn root(&self) -> Path {
+        crate::paths::table_root(self.snapshot.tenant(), self.snapshot.table())
+    }
+
+    fn file_done(&mut self) {
+        self.files += 1;
+        (self.progress)(Verified {
+            tenant: self.snapshot.tenant(),
+            table: self.snapshot.table(),
+            files: self.files,
+            files_total: self.snapshot.files().len() as u64,
+        });
+    }
+
+    /// Says that rows were added by an ingest that did not reach the ledger.
+    fn unaccounted(&mut self, accounted: u64) {
+        let lacking = self.snapshot.rows().saturating_sub(accounted);
+        self.find(
+            Severity::Note,
+            &self.root(),
+            format!(
+                "the ledger accounts for {accounted} rows and the table has {lacking} more, from an ingest that was interrupted or ran beside another: ingest its inputs again and each gets its entry, the records counted as duplicates"
+            ),
+        );
+    }
+
+    /// Whether the file is there with the size that the log says.
+    async fn is_there(&mut self, file: &DataFile) -> Result<bool> {
+        let store = self.lake.store();
+        let head = retry(|| async {
+            let head = store.head(&file.path).await;
+            head.map_err(|source| Error::store("read", &file.path, source))
+        });
+        match head.await {
+            Ok(head) if head.size == file.size_bytes => Ok(true),
+            Ok(head) => {
+                self.broken(
+                    &file.path,
+                    format!("is {} bytes long, by the log {}", head.size, file.size_bytes),
+                );
+                Ok(false)
+            }
+            Err(Error::NotFound { .. }) => {
+                self.broken(&file.path, "is in the log but does not exist");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file's rows, all columns or those of `names`; `None` and a finding when it can't be opened.
+    async fn open(&mut self, file: &DataFile, names: Option<&[&str]>) -> Result<Option<Stream>> {
+        let reader = FileReader::new(&self.lake.store(), file);
+        let stream = ParquetRecordBatchStreamBuilder::new(reader).await.and_then(|builder| {
+            let schema = builder.parquet_schema();
+            let mask = match names {
+                Some(names) => ProjectionMask::columns(schema, names.iter().copied()),
+                None => ProjectionMask::all(),
+            };
+            builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()
+        });
+        self.read(file, stream)
+    }
+
+    /// What was read of the file; `None` and a finding when it is damaged.
+    fn read<T>(&mut self, file: &DataFile, read: parquet::errors::Result<T>) -> Result<Option<T>> {
+        match read.map_err(|e| Error::parquet(&file.path, e)) {
+            Ok(read) => Ok(Some(read)),
+            Err(Error::Corrupt { message, .. }) => {
+                self.broken(&file.path, format!("cannot be read: {message}"));
+                Ok(None)
+            }
+            Err(Error::NotFound { .. }) => {
+                self.broken(&file.path, "is in the log but does not exist");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Rows read at a time: records run to megabytes.
+const BATCH_ROWS: usize = 1024;
+
+/// Counts what is wrong with rows of a file in one way, and remembers the first.
+#[derive(Debug, Default)]
+struct Tally {
+    rows: u64,
+    first: Option<(u64, String)>,
+}
+
+impl Tally {
+    fn add(&mut self, row: u64, what: impl FnOnce() -> String) {
+        self.rows += 1;
+        if self.first.is_none() {
+            self.first = Some((row, what()));
+        }
+    }
+
+    fn report(self, check: &mut Check<'_>, path: &Path) {
+        if let Some((row, what)) = self.first {
+            let others = match self.rows - 1 {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            check.broken(path, format!("row {row}: {what}{others}"));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The ledger's entries against themselves, the rows and the rejects.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+
+use super::{Check, Tally};
+use crate::error::Result;
+use crate::keys::Texts;
+use crate::snapshot::Snapshot;
+
+/// The most rejects that an entry of each source counts. Those of one entry are all different.
+pub(super) type RejectsBySource = BTreeMap<String, u64>;
+
+/// Reads the ledger and checks each entry, and their sum against the rows of `audit`.
+pub(super) async fn read_entries(
+    check: &mut Check<'_>,
+    audit: Option<&Snapshot>,
+) -> Result<RejectsBySource> {
+    let mut rejects = RejectsBySource::new();
+    let mut records: u64 = 0;
+    let mut ids = HashSet::new();
+    each_batch(check, &mut ids, "entry_id", |batch, at, sums| {
+        let state = Texts::of(batch, "state");
+        let source = Texts::of(batch, "source");
+        for row in 0..batch.num_rows() {
+            if state.is_none_or(|state| state.value(row) != "stored") {
+                continue;
+            }
+            let name = source.map_or("", |source| source.value(row));
+            let [held, added, duplicates, rejected] =
+                ["held", "records", "duplicates", "rejects"].map(|name| count(batch, name, row));
+            match (held, added, duplicates, rejected) {
+                (Some(held), Some(added), Some(duplicates), Some(rejected)) => {
+                    if added + duplicates + rejected != held {
+                        sums.add(at + row as u64, || {
+                            format!(
+                                "the entry of `{name}` does not add up: {added} records + {duplicates} duplicates + {rejected} rejects are not the {held} held"
+                            )
+                        });
+                    }
+                    records += added;
+                    if rejected > 0 {
+                        let most = rejects.entry(name.to_owned()).or_default();
+                        *most = rejected.max(*most);
+                    }
+                }
+                _ => sums.add(at + row as u64, || format!("the entry of `{name}` lacks a count")),
+            }
+        }
+    })
+    .await?;
+    let rows = audit.map_or(0, Snapshot::rows);
+    if records > rows {
+        let what = format!("its entries count {records} records added, but m365_audit has {rows} rows");
+        check.broken(&check.root(), what);
+    } else if let Some(audit) = audit.filter(|_| records < rows) {
+        Check::new(check.lake, audit, check.findings, check.progress).unaccounted(records);
+    }
+    Ok(rejects)
+}
+
+/// Checks the rejects, and that those which the ledger counts are there.
+pub(super) async fn check_rejects(check: &mut Check<'_>, mut expected: RejectsBySource) -> Result<()> {
+    let mut ids = HashSet::new();
+    each_batch(check, &mut ids, "reject_id", |batch, at, wrong| {
+        let source = Texts::of(batch, "source");
+        let bytes = batch.column_by_name("bytes").and_then(|array| array.as_binary_opt::<i32>());
+        for row in 0..batch.num_rows() {
+            if let Some(lacking) = source.and_then(|source| expected.get_mut(source.value(row))) {
+                *lacking = lacking.saturating_sub(1);
+            }
+            let len = bytes.filter(|bytes| bytes.is_valid(row)).map_or(0, |bytes| bytes.value(row).len());
+            if count(batch, "byte_length", row) != Some(len as u64) {
+                wrong.add(at + row as u64, || format!("its byte_length is not that of its {len} bytes"));
+            }
+        }
+    })
+    .await?;
+    report_missing(check, expected);
+    Ok(())
+}
+
+/// Reports the rejects that the ledger counts and that are not there.
+pub(super) fn report_missing(check: &mut Check<'_>, expected: RejectsBySource) {
+    for (source, lacking) in expected.into_iter().filter(|(_, lacking)| *lacking > 0) {
+        let what = format!("the ledger counts {lacking} more rejects of `{source}` than m365_rejects has");
+        check.broken(&check.root(), what);
+    }
+}
+
+/// Reads a table file by file, checks its files and that no row has the `key` of another.
+async fn each_batch(
+    check: &mut Check<'_>,
+    ids: &mut HashSet<u64>,
+    key: &str,
+    mut each: impl FnMut(&RecordBatch, u64, &mut Tally),
+) -> Result<()> {
+    let hasher = std::hash::RandomState::new();
+    // Rows whose key may be one met before, to be compared exactly: by hash, the keys in full.
+    let mut suspects: HashMap<u64, HashSet<String>> = HashMap::new();
+    for exact in [false, true] {
+        if exact && suspects.is_empty() {
+            break;
+        }
+        for file in check.snapshot.files() {
+            if !exact && !check.is_there(file).await? {
+                check.file_done();
+                continue;
+            }
+            let names = exact.then_some([key]);
+            let Some(mut stream) = check.open(file, names.as_ref().map(|names| &names[..])).await? else {
+                continue;
+            };
+            let (mut rows, mut wrong, mut twice) = (0, Tally::default(), Tally::default());
+            loop {
+                let next = stream.try_next().await;
+                let Some(Some(batch)) = check.read(file, next)? else { break };
+                let keys = Texts::of(&batch, key);
+                for row in 0..batch.num_rows() {
+                    let value = keys.map_or("", |keys| keys.value(row));
+                    let hash = std::hash::BuildHasher::hash_one(&hasher, value);
+                    if !exact {
+                        if !ids.insert(hash) {
+                            suspects.insert(hash, HashSet::new());
+                        }
+                    } else if let Some(seen) = suspects.get_mut(&hash)
+                        && !seen.insert(value.to_owned())
+                    {
+                        twice.add(rows + row as u64, || format!("the {key} `{value}` is there twice"));
+                    }
+                }
+                if !exact {
+                    each(&batch, rows, &mut wrong);
+                }
+                rows += batch.num_rows() as u64;
+            }
+            twice.report(check, &file.path);
+            if !exact {
+                if rows != file.rows {
+                    check.broken(&file.path, format!("has {rows} rows, by the log {}", file.rows));
+                }
+                wrong.report(check, &file.path);
+                check.file_done();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn count(batch: &RecordBatch, name: &str, row: usize) -> Option<u64> {
+    let array = batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()?;
+    array.is_valid(row).then(|| u64::try_from(array.value(row)).ok())?
+}

@@ -1,0 +1,383 @@
+//! The rows of `m365_audit`: each in its place, each record once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use futures::TryStreamExt;
+use object_store::path::Path;
+
+use super::{Check, Tally};
+use crate::error::Result;
+use crate::keys::{Canonical, Key, KeyColumns, Texts};
+use crate::snapshot::DataFile;
+
+/// Keys of a partition that are compared at a time: 16 bytes each.
+const KEYS_MAX: u64 = 16 << 20;
+
+/// What tells whether rows are of one key.
+const COMPARED: [&str; 5] = ["id", "record_type", "operation", "creation_time", "variant"];
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+pub(super) async fn check(check: &mut Check<'_>, canonical: Canonical) -> Result<()> {
+    let mut partitions: BTreeMap<Option<i32>, Vec<&DataFile>> = BTreeMap::new();
+    for file in check.snapshot.files() {
+        partitions.entry(file.event_date).or_default().push(file);
+    }
+    for (day, files) in partitions {
+        let mut partition = Partition { files, hasher: Hasher::default(), canonical };
+        partition.check(check, day).await?;
+    }
+    Ok(())
+}
+
+/// What is kept of the keys of a partition, or of one share of them.
+#[derive(Default)]
+struct Hashes {
+    all: Vec<u128>,
+    /// Those of rows that are not the first of their key, by what they say.
+    variants: Vec<u128>,
+}
+
+impl Hashes {
+    fn add(&mut self, hash: u128, variant: Option<i64>) {
+        self.all.push(hash);
+        if variant != Some(0) {
+            self.variants.push(hash);
+        }
+    }
+
+    /// The keys whose rows have to be compared.
+    fn to_compare(mut self) -> HashSet<u128> {
+        self.all.sort_unstable();
+        let twice = self.all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        twice.chain(self.variants).collect()
+    }
+}
+
+/// 128 bits of a key or content. Two of 64 with keys of their own, which nobody can aim at.
+#[derive(Default)]
+struct Hasher(RandomState, RandomState);
+
+impl Hasher {
+    fn hash(&self, value: impl std::hash::Hash) -> u128 {
+        u128::from(self.0.hash_one(&value)) << 64 | u128::from(self.1.hash_one(&value))
+    }
+
+    fn key(&self, key: &Key<'_>) -> u128 {
+        match key.id {
+            None => self.hash(key.creation_time),
+            Some(id) => self.hash((id.to_ascii_lowercase(), key.rest())),
+        }
+    }
+}
+
+struct Partition<'a> {
+    files: Vec<&'a DataFile>,
+    hasher: Hasher,
+    canonical: Canonical,
+}
+
+impl Partition<'_> {
+    async fn check(&mut self, check: &mut Check<'_>, day: Option<i32>) -> Result<()> {
+        let rows: u64 = self.files.iter().map(|file| file.rows).sum();
+        let shares = rows / KEYS_MAX + 1;
+        let mut readable = Vec::new();
+        for share in 0..shares {
+            let mut hashes = Hashes::default();
+            if share == 0 {
+                for file in std::mem::take(&mut self.files) {
+                    if self.check_file(check, file, day, shares, &mut hashes).await? {
+                        readable.push(file);
+                    }
+                    check.file_done();
+                }
+                self.files = std::mem::take(&mut readable);
+            } else {
+                for file in &self.files {
+                    self.read_hashes(check, file, (share, shares), &mut hashes).await?;
+                }
+            }
+            let again = hashes.to_compare();
+            if !again.is_empty() {
+                self.compare(check, &again).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the whole file and checks what can be told row by row. Whether it could be read.
+    async fn check_file(
+        &self,
+        check: &mut Check<'_>,
+        file: &DataFile,
+        day: Option<i32>,
+        shares: u64,
+        hashes: &mut Hashes,
+    ) -> Result<bool> {
+        if !check.is_there(file).await? {
+            return Ok(false);
+        }
+        let Some(mut stream) = check.open(file, None).await? else { return Ok(false) };
+        let mut rows = Rows::new(check, file, day);
+        loop {
+            let next = stream.try_next().await;
+            let Some(next) = check.read(file, next)? else { return Ok(false) };
+            let Some(batch) = next else { break };
+            let columns = match KeyColumns::of(&batch) {
+                Ok(columns) => columns,
+                Err(_) => {
+                    check.broken(&file.path, "has no column creation_time");
+                    return Ok(false);
+                }
+            };
+            self.add_hashes(&batch, &columns, (0, shares), hashes);
+            rows.check(&batch, &columns);
+        }
+        rows.report(check);
+        Ok(true)
+    }
+
+    async fn read_hashes(
+        &self,
+        check: &mut Check<'_>,
+        file: &DataFile,
+        share: (u64, u64),
+        hashes: &mut Hashes,
+    ) -> Result<()> {
+        let Some(mut stream) = check.open(file, Some(&COMPARED)).await? else { return Ok(()) };
+        loop {
+            let next = stream.try_next().await;
+            let Some(Some(batch)) = check.read(file, next)? else { return Ok(()) };
+            let columns = KeyColumns::of(&batch)?;
+            self.add_hashes(&batch, &columns, share, hashes);
+        }
+    }
+
+    fn add_hashes(
+        &self,
+        batch: &RecordBatch,
+        columns: &KeyColumns<'_>,
+        (share, shares): (u64, u64),
+        hashes: &mut Hashes,
+    ) {
+        let variants = integers(batch, "variant");
+        for row in 0..batch.num_rows() {
+            let hash = self.hasher.key(&columns.key(row));
+            if hash % u128::from(shares) == u128::from(share) {
+                hashes.add(hash, variants.map(|variants| variants.value(row)));
+            }
+        }
+    }
+
+    /// Compares the rows whose keys were met again, exactly.
+    async fn compare(&self, check: &mut Check<'_>, again: &HashSet<u128>) -> Result<()> {
+        let names = [&COMPARED[..], &["raw"]].concat();
+        let mut groups: HashMap<OwnKey, Vec<Met>> = HashMap::new();
+        for (number, file) in self.files.iter().enumerate() {
+            let Some(mut stream) = check.open(file, Some(&names)).await? else { continue };
+            let mut at = 0;
+            loop {
+                let next = stream.try_next().await;
+                let Some(Some(batch)) = check.read(file, next)? else { break };
+                let columns = KeyColumns::of(&batch)?;
+                let raw = Texts::of(&batch, "raw");
+                let variant = integers(&batch, "variant");
+                for row in 0..batch.num_rows() {
+                    let key = columns.key(row);
+                    if again.contains(&self.hasher.key(&key)) {
+                        let text = raw.map_or("", |raw| raw.value(row));
+                        let content = (self.canonical)(text);
+                        let content = self.hasher.hash(content.as_deref().unwrap_or(text));
+                        let variant = variant.map_or(0, |variant| variant.value(row));
+                        let met = Met { variant, content, file: number, row: at + row as u64 };
+                        groups.entry(OwnKey::of(&key)).or_default().push(met);
+                    }
+                }
+                at += batch.num_rows() as u64;
+            }
+        }
+        let mut tallies: BTreeMap<(usize, Wrong), Tally> = BTreeMap::new();
+        for (key, mut rows) in groups {
+            rows.sort_unstable();
+            compare_rows(&key, &rows, |met, wrong, what| {
+                tallies.entry((met.file, wrong)).or_default().add(met.row, || what);
+            });
+        }
+        for ((file, _), tally) in tallies {
+            tally.report(check, &self.files[file].path);
+        }
+        Ok(())
+    }
+}
+
+/// What may be wrong among the rows of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wrong {
+    Twice,
+    Variant,
+}
+
+/// The rows of one key, sorted by variant.
+fn compare_rows(key: &OwnKey, rows: &[Met], mut wrong: impl FnMut(&Met, Wrong, String)) {
+    let mut contents = HashSet::new();
+    let mut next_variant = 0;
+    for met in rows {
+        if !contents.insert(met.content) {
+            wrong(met, Wrong::Twice, format!("the record {key} is there twice"));
+        } else if key.0.is_some() && met.variant != next_variant {
+            let what = format!("the record {key} is variant {}, not {next_variant}", met.variant);
+            wrong(met, Wrong::Variant, what);
+        }
+        next_variant = met.variant + 1;
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Met {
+    variant: i64,
+    file: usize,
+    row: u64,
+    content: u128,
+}
+
+/// A key of its own memory; the id in lower case.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OwnKey(Option<String>, Option<(Option<i64>, Option<String>)>, i64);
+
+impl OwnKey {
+    fn of(key: &Key<'_>) -> Self {
+        let (record_type, operation, creation_time) = key.rest();
+        let rest = || (record_type, operation.map(str::to_owned));
+        Self(key.id.map(str::to_ascii_lowercase), key.id.map(|_| rest()), creation_time)
+    }
+}
+
+impl std::fmt::Display for OwnKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(id) => write!(f, "`{id}`"),
+            None => f.write_str("without id"),
+        }
+    }
+}
+
+/// The checks of a file that need one row at a time.
+struct Rows<'a> {
+    file: &'a DataFile,
+    tenant: String,
+    version: i64,
+    /// Bounds of `creation_time` by the partition.
+    day: Option<(i64, i64)>,
+    rows: u64,
+    last_time: i64,
+    order: Tally,
+    partition: Tally,
+    time_bounds: Tally,
+    sequence: Tally,
+    tenant_id: Tally,
+    raw: Tally,
+    variant: Tally,
+}
+
+impl<'a> Rows<'a> {
+    fn new(check: &Check<'_>, file: &'a DataFile, day: Option<i32>) -> Self {
+        Self {
+            file,
+            tenant: check.snapshot.tenant().to_string(),
+            version: check.snapshot.version() as i64,
+            day: day.map(|day| {
+                let begin = i64::from(day) * MICROS_PER_DAY;
+                (begin, begin + MICROS_PER_DAY - 1)
+            }),
+            rows: 0,
+            last_time: i64::MIN,
+            order: Tally::default(),
+            partition: Tally::default(),
+            time_bounds: Tally::default(),
+            sequence: Tally::default(),
+            tenant_id: Tally::default(),
+            raw: Tally::default(),
+            variant: Tally::default(),
+        }
+    }
+
+    fn check(&mut self, batch: &RecordBatch, columns: &KeyColumns<'_>) {
+        let times = batch
+            .column_by_name("creation_time")
+            .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+        let tenants = Texts::of(batch, "tenant_id");
+        let raw = Texts::of(batch, "raw");
+        let sequences = integers(batch, "ingest_sequence");
+        let variants = integers(batch, "variant");
+        let value = |array: Option<&Int64Array>, row: usize| {
+            array.filter(|array| array.is_valid(row)).map(|array| array.value(row))
+        };
+        let within = |value: i64, bounds: Option<(i64, i64)>| {
+            bounds.is_none_or(|(min, max)| (min..=max).contains(&value))
+        };
+        for row in 0..batch.num_rows() {
+            let at = self.rows;
+            self.rows += 1;
+            let time = columns.key(row).creation_time;
+            if times.is_none_or(|times| times.is_null(row)) {
+                self.partition.add(at, || "has no creation_time".to_owned());
+            } else {
+                if time < self.last_time {
+                    self.order.add(at, || "is older than the row before it".to_owned());
+                }
+                self.last_time = time;
+                if !within(time, self.day) {
+                    self.partition.add(at, || "its creation_time is not of the partition's day".to_owned());
+                } else if !within(time, self.file.creation_time) {
+                    self.time_bounds.add(at, || "its creation_time is outside of the log's bounds".to_owned());
+                }
+            }
+            match value(sequences, row) {
+                Some(sequence)
+                    if (1..=self.version).contains(&sequence)
+                        && within(sequence, self.file.ingest_sequence) => {}
+                sequence => self.sequence.add(at, || match sequence {
+                    Some(sequence) => format!("its ingest_sequence {sequence} is outside of the log's bounds"),
+                    None => "has no ingest_sequence".to_owned(),
+                }),
+            }
+            if tenants.is_none_or(|tenants| tenants.value(row) != self.tenant) {
+                self.tenant_id.add(at, || "its tenant_id is not the tenant's".to_owned());
+            }
+            if raw.is_none_or(|raw| raw.value(row).is_empty()) {
+                self.raw.add(at, || "has no raw text".to_owned());
+            }
+            let key = columns.key(row);
+            match value(variants, row) {
+                Some(variant) if variant >= 0 && (variant == 0 || key.id.is_some()) => {}
+                _ => self.variant.add(at, || "its variant is none".to_owned()),
+            }
+        }
+    }
+
+    fn report(self, check: &mut Check<'_>) {
+        let path: &Path = &self.file.path;
+        if self.rows != self.file.rows {
+            check.broken(path, format!("has {} rows, by the log {}", self.rows, self.file.rows));
+        }
+        let tallies = [
+            self.order,
+            self.partition,
+            self.time_bounds,
+            self.sequence,
+            self.tenant_id,
+            self.raw,
+            self.variant,
+        ];
+        for tally in tallies {
+            tally.report(check, path);
+        }
+    }
+}
+
+fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Array> {
+    batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()
+}

@@ -1,0 +1,12 @@
+//! The binary as a user runs it: exit codes, what goes where, and what is said.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not exempt by themselves"
+)]
+
+mod demo;
+mod ingest;
+mod query;
+mod run;
+mod usage;
