@@ -5,7 +5,7 @@ use std::path::Path;
 
 use audit_ingest::pipeline::{IngestOptions, Input, find_inputs, ingest};
 use audit_lake::{Lake, LakeOptions};
-use audit_testkit::generator::{Generator, GeneratorOptions};
+use audit_testkit::{Generator, GeneratorOptions};
 
 /// Whatever went wrong while a benchmark was set up.
 pub type SetupError = Box<dyn std::error::Error + Send + Sync>;

@@ -51,7 +51,7 @@ fn time_text(value: &LazyValue<'_>) -> Option<String> {
     let raw = value.as_raw_str();
     let text = raw.strip_prefix('"')?.strip_suffix('"')?;
     // Digits below the microsecond are content: such a time stays as it is.
-    time::parse(text).filter(|(_, finer)| !finer).map(|(micros, _)| micros.to_string())
+    time::parse(&unescape(text)).filter(|(_, finer)| !finer).map(|(micros, _)| micros.to_string())
 }
 
 /// Recursion is bounded by `MAX_DEPTH`, which every record has passed.
@@ -113,6 +113,7 @@ mod tests {
             (r#"{"s":"a/b\u0041"}"#, r#"{"s":"a\/bA"}"#),
             (r#"{"Id":"AB"}"#, r#"{"Id":"ab"}"#),
             (r#"{"CreationTime":"2026-07-16T10:00:00Z"}"#, r#"{"CreationTime":"2026-07-16T10:00:00"}"#),
+            (r#"{"CreationTime":"2026-07-16T10:00:00\u002B00:00"}"#, r#"{"CreationTime":"2026-07-16T10:00:00"}"#),
             (r##"{"@odata.type":"#x","a":[],"a@odata.type":"#Collection(X)"}"##, r#"{"a":[]}"#),
             (r#"{"dynamicProperties":{"b":2},"a":1}"#, r#"{"a":1,"b":2}"#),
         ] {

@@ -27,7 +27,13 @@ Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled."
 )]
 pub(crate) struct Cli {
     /// Where the lake is: a folder or a URL
-    #[arg(long, value_name = "URL", env = "LIVE_DISCOVER_LAKE", global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LIVE_DISCOVER_LAKE",
+        hide_env_values = true,
+        global = true
+    )]
     pub(crate) lake: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -106,7 +106,7 @@ impl Valid {
 
     fn truncate(&mut self, rows: usize) {
         self.0.truncate(rows.div_ceil(8));
-        if rows % 8 != 0
+        if !rows.is_multiple_of(8)
             && let Some(last) = self.0.get_mut(rows / 8)
         {
             *last &= (1 << (rows % 8)) - 1;

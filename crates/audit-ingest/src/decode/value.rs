@@ -71,7 +71,7 @@ pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, sla
             numbers.append(row, value);
             fit
         }
-        Column::Time(numbers) => match (first == b'"').then(|| time::parse(string(raw))).flatten() {
+        Column::Time(numbers) => match (first == b'"').then(|| time::parse(&unescape(string(raw)))).flatten() {
             Some((micros, finer)) => {
                 numbers.append(row, micros);
                 if finer { Fit::Part } else { Fit::Whole }

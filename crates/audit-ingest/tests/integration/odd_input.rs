@@ -129,6 +129,28 @@ fn odd_records_are_rows() {
     }
 }
 
+/// .NET escapes the plus sign of an offset.
+#[test]
+fn escapes_in_a_time_are_read() {
+    let read = read(br#"[{"CreationTime":"2026-01-02T05:04:05\u002B02:00"}]"#);
+    assert_eq!(read.column("creation_time"), [json!(1_767_323_045_000_000i64)]);
+}
+
+/// White space behind a number or word is none of its text.
+#[test]
+fn white_space_around_values_does_not_matter() {
+    let spaced = format!("{{ {TIME} , \"UserId\" : 7 , \"RecordType\" : 20 \n, \"ExternalAccess\": true\r\n, \"New\": 1 \n}}");
+    let plain = format!("{{{TIME},\"UserId\":7,\"RecordType\":20,\"ExternalAccess\":true,\"New\":1}}");
+    let (spaced, plain) = (read(spaced.as_bytes()), read(plain.as_bytes()));
+    let (mut spaced, mut plain) = (spaced.rows[0].1.clone(), plain.rows[0].1.clone());
+    for row in [&mut spaced, &mut plain] {
+        row.remove("raw");
+        let extra: serde_json::Value = serde_json::from_str(row["extra"].as_str().unwrap()).unwrap();
+        row.insert("extra".to_owned(), extra);
+    }
+    assert_eq!(spaced, plain);
+}
+
 #[test]
 fn tenants_are_told_apart() {
     let a = "0f1d5a2e-0000-4000-8000-00000000000a";

@@ -50,7 +50,7 @@ impl Hashes {
     }
 
     /// The keys whose rows have to be compared.
-    fn to_compare(mut self) -> HashSet<u128> {
+    fn into_candidates(mut self) -> HashSet<u128> {
         self.all.sort_unstable();
         let twice = self.all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
         twice.chain(self.variants).collect()
@@ -100,7 +100,7 @@ impl Partition<'_> {
                     self.read_hashes(check, file, (share, shares), &mut hashes).await?;
                 }
             }
-            let again = hashes.to_compare();
+            let again = hashes.into_candidates();
             if !again.is_empty() {
                 self.compare(check, &again).await?;
             }

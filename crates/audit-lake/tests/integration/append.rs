@@ -65,7 +65,7 @@ async fn what_is_the_same_record_and_what_is_not() {
     ];
     for (case, first, second, new, variant) in cases {
         for place in places().await {
-            let (added, all) = in_turn(&place, &[first.clone()], &[second.clone()]).await;
+            let (added, all) = in_turn(&place, std::slice::from_ref(&first), std::slice::from_ref(&second)).await;
             assert_eq!((added, all.len() as u64), (new, 1 + new), "{case}");
             let highest = all.iter().map(|(_, variant)| *variant).max();
             assert_eq!(highest, Some(variant), "{case}");
@@ -148,7 +148,10 @@ async fn late_records_find_their_old_partitions() {
 
 /// A plain model of what the lake has to hold: contents by key.
 #[derive(Default)]
-struct Model(BTreeMap<(Option<String>, Option<i64>, Option<String>, i64), BTreeSet<String>>);
+struct Model(BTreeMap<ModelKey, BTreeSet<String>>);
+
+/// Id in lower case, record type, operation and time.
+type ModelKey = (Option<String>, Option<i64>, Option<String>, i64);
 
 impl Model {
     /// Whether the record is new.
@@ -303,7 +306,7 @@ async fn appends_under_chance(seed: u64) {
     for kind in [FaultKind::Before, FaultKind::After] {
         let only = operations[dice.below(5) as usize];
         store.add(Fault {
-            operation: (seed % 3 != 0).then_some(only),
+            operation: (!seed.is_multiple_of(3)).then_some(only),
             trigger: FaultTrigger::PerMille(120),
             kind,
             ..Fault::new(Operation::Put)

@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
     let width = stdout_width();
     print(&if is_repeated {
         format!(
-            "{} is here from before: its records are in the lake already, so none will be added.\n\n",
+            "{} is here from before: what its lake has already is not added again.\n\n",
             arguments.dir.display()
         )
     } else {
