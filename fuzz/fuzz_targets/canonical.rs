@@ -6,9 +6,14 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 
 fuzz_target!(|text: &str| {
-    let Ok(Value::Object(members)) = serde_json::from_str(text) else { return };
+    let Ok(Value::Object(members)) = serde_json::from_str(text) else {
+        return;
+    };
     // Graph's envelope is flattened, where members of one name keep their order.
-    if members.keys().any(|name| name == "dynamicProperties" || name.contains("@odata.")) {
+    if members
+        .keys()
+        .any(|name| name == "dynamicProperties" || name.contains("@odata."))
+    {
         return;
     }
     let plain = Value::Object(members.clone()).to_string();

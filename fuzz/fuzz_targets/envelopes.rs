@@ -56,20 +56,28 @@ impl Leaf {
             Self::Float(value) => json!(value),
             Self::Text(value) => json!(value),
             Self::List(values) => values.iter().map(Self::value).collect(),
-            Self::Object(members) => {
-                Value::Object(members.iter().map(|(name, value)| (name.clone(), value.value())).collect())
-            }
-            Self::Bag(entries) => {
-                entries.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect()
-            }
+            Self::Object(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.value()))
+                    .collect(),
+            ),
+            Self::Bag(entries) => entries
+                .iter()
+                .map(|(name, value)| json!({"Name": name, "Value": value}))
+                .collect(),
         }
     }
 }
 
 impl Record {
     fn members(&self) -> Map<String, Value> {
-        let fields: Vec<&str> =
-            audit_schema::M365_AUDIT.columns.iter().flat_map(|column| column.fields).copied().collect();
+        let fields: Vec<&str> = audit_schema::M365_AUDIT
+            .columns
+            .iter()
+            .flat_map(|column| column.fields)
+            .copied()
+            .collect();
         let mut members = Map::new();
         for (name, value) in &self.0 {
             let name = match name {
@@ -101,7 +109,11 @@ fn cell(text: &str) -> String {
 
 fuzz_target!(|input: Input| {
     let records: Vec<Map<String, Value>> = input.records.iter().map(Record::members).collect();
-    if records.is_empty() || records.iter().any(|record| depth(&Value::Object(record.clone())) > 100) {
+    if records.is_empty()
+        || records
+            .iter()
+            .any(|record| depth(&Value::Object(record.clone())) > 100)
+    {
         return;
     }
     let spell = |record: &Map<String, Value>| match input.form {
@@ -116,7 +128,10 @@ fuzz_target!(|input: Input| {
         Form::Lines => texts.join("\n"),
         Form::SearchCsv => {
             let rows = each(&|text| format!("x,ExchangeAdmin,{},1", cell(text)));
-            format!("#TYPE X\r\nPSComputerName,RecordType,AuditData,Identity\r\n{}\r\n", rows.join("\r\n"))
+            format!(
+                "#TYPE X\r\nPSComputerName,RecordType,AuditData,Identity\r\n{}\r\n",
+                rows.join("\r\n")
+            )
         }
         Form::PurviewCsv { separator } => {
             let separator = [",", ";", "\t"][usize::from(separator) % 3];
@@ -124,19 +139,26 @@ fuzz_target!(|input: Input| {
             format!("CreationDate{separator}AuditData\n{}", rows.join("\n"))
         }
         Form::SearchJson => {
-            let wrapped = each(&|text| format!("{{\"Identity\":\"1\",\"AuditData\":{}}}", json!(text)));
+            let wrapped =
+                each(&|text| format!("{{\"Identity\":\"1\",\"AuditData\":{}}}", json!(text)));
             format!("[{}]", wrapped.join(",\n"))
         }
         Form::GraphPage | Form::GraphLines => {
             let wrapped = each(&|text| format!("{{\"id\":\"1\",\"auditData\":{text}}}"));
             match input.form {
                 Form::GraphLines => wrapped.join("\n"),
-                _ => format!("{{\"@odata.context\":\"x\",\"value\":[{}]}}", wrapped.join(",")),
+                _ => format!(
+                    "{{\"@odata.context\":\"x\",\"value\":[{}]}}",
+                    wrapped.join(",")
+                ),
             }
         }
     };
     let bytes: Vec<u8> = if input.utf16 {
-        [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+        [0xFF, 0xFE]
+            .into_iter()
+            .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+            .collect()
     } else {
         text.into_bytes()
     };
@@ -146,8 +168,9 @@ fuzz_target!(|input: Input| {
     let want: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
     assert_eq!(raw, want);
     for (row, (record, extra)) in records.iter().zip(read.texts("extra")).enumerate() {
-        let extra: Map<String, Value> =
-            extra.map(|extra| serde_json::from_str(extra).expect("extra is JSON")).unwrap_or_default();
+        let extra: Map<String, Value> = extra
+            .map(|extra| serde_json::from_str(extra).expect("extra is JSON"))
+            .unwrap_or_default();
         for (name, value) in record.iter().filter(|(_, value)| !value.is_null()) {
             let column = audit_schema::M365_AUDIT
                 .columns
@@ -155,7 +178,9 @@ fuzz_target!(|input: Input| {
                 .find(|column| column.fields.contains(&name.as_str()));
             match column {
                 Some(column) if read.has(column.name, row) || extra.contains_key(name) => {}
-                None if extra.get(name).is_some_and(|held| held == value || value.is_f64()) => {}
+                None if extra
+                    .get(name)
+                    .is_some_and(|held| held == value || value.is_f64()) => {}
                 None if !value.is_null() && extra.contains_key(name) && has_float(value) => {}
                 _ => panic!("{name} is lost: {extra:?}"),
             }

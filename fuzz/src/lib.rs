@@ -20,18 +20,29 @@ pub fn read(bytes: &[u8], sizes: &[u8]) -> Read {
     let mut rest = bytes;
     let mut sizes = sizes.iter().cycle();
     while !rest.is_empty() {
-        let size = sizes.next().map_or(rest.len(), |size| usize::from(*size).clamp(1, rest.len()));
+        let size = sizes
+            .next()
+            .map_or(rest.len(), |size| usize::from(*size).clamp(1, rest.len()));
         let (piece, tail) = rest.split_at(size);
         reader.push(piece, &mut |slab| slabs.push(slab));
         rest = tail;
     }
     reader.finish(&mut |slab| slabs.push(slab));
-    let mut read = Read { batches: Vec::new(), rejects: Vec::new(), entries: 0 };
+    let mut read = Read {
+        batches: Vec::new(),
+        rejects: Vec::new(),
+        entries: 0,
+    };
     for slab in slabs {
         read.entries += slab.entries().len();
         let decoded = decode(slab, None).expect("columns make a batch");
         read.rejects.extend(decoded.rejects);
-        read.batches.extend(decoded.batches.into_iter().map(|batch| (batch.tenant, batch.batch)));
+        read.batches.extend(
+            decoded
+                .batches
+                .into_iter()
+                .map(|batch| (batch.tenant, batch.batch)),
+        );
     }
     read
 }
@@ -57,7 +68,9 @@ impl Read {
     pub fn has(&self, name: &str, mut row: usize) -> bool {
         for (_, batch) in &self.batches {
             if row < batch.num_rows() {
-                return batch.column_by_name(name).is_some_and(|array| array.is_valid(row));
+                return batch
+                    .column_by_name(name)
+                    .is_some_and(|array| array.is_valid(row));
             }
             row -= batch.num_rows();
         }

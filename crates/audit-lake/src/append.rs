@@ -180,7 +180,8 @@ impl Lake {
         let days = by_day(new_rows);
         let root = crate::paths::table_root(tenant, TableName::Audit);
         futures::stream::iter(days.into_iter().map(|(day, order)| {
-            let (columns, batches, root) = (Arc::clone(&columns), Arc::clone(&batches), root.clone());
+            let (columns, batches, root) =
+                (Arc::clone(&columns), Arc::clone(&batches), root.clone());
             async move {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
@@ -244,11 +245,8 @@ impl Lake {
             }
             let batches = [rows.clone()];
             let columns = Columns::of(file_columns(name), &batches);
-            let encoded =
-                data_file::encode(&columns, &order, None, key, NonZeroUsize::MIN)
-                    .map_err(|e| {
-                        Error::internal(format!("could not encode rows of {name}: {e}"))
-                    })?;
+            let encoded = data_file::encode(&columns, &order, None, key, NonZeroUsize::MIN)
+                .map_err(|e| Error::internal(format!("could not encode rows of {name}: {e}")))?;
             let path = format!("{}.parquet", self.ids().next_id());
             let place = object_store::path::Path::from(format!("{}/{path}", table.root()));
             let file = NewFile {
@@ -306,7 +304,11 @@ impl Times {
 /// The table's columns that stand in its files: all but the one it is partitioned by.
 fn file_columns(table: TableName) -> impl Iterator<Item = &'static str> {
     let schema = table.schema();
-    schema.columns.iter().map(|column| column.name).filter(|name| Some(*name) != schema.partition_by)
+    schema
+        .columns
+        .iter()
+        .map(|column| column.name)
+        .filter(|name| Some(*name) != schema.partition_by)
 }
 
 /// The rows of each day in the order of their time.

@@ -15,7 +15,9 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves,
+};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -33,7 +35,13 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.001;
 /// The text columns that have statistics: few values, so that a page may lack the one that is asked
 /// for. Of the others the minima and maxima would say nothing, and finding them costs a twentieth of
 /// ingest.
-const TEXTS_WITH_STATISTICS: [&str; 5] = ["tenant_id", "operation", "workload", "content_type", "content_id"];
+const TEXTS_WITH_STATISTICS: [&str; 5] = [
+    "tenant_id",
+    "operation",
+    "workload",
+    "content_type",
+    "content_id",
+];
 
 /// Entry in the footer of a file whose ids are each in one letter case: the filter then answers for any
 /// spelling by the lower and the upper one.
@@ -73,14 +81,19 @@ impl Columns {
             let places = by_name.get(name)?;
             let &(first_batch, first_at) = places.first()?;
             let field = Arc::clone(&schemas[first_batch].fields()[first_at]);
-            let nulls = (places.len() < batches.len()).then(|| new_null_array(field.data_type(), rows_max));
+            let nulls =
+                (places.len() < batches.len()).then(|| new_null_array(field.data_type(), rows_max));
             let mut present = vec![false; batches.len()];
             let mut arrays: Vec<Option<ArrayRef>> = vec![nulls; batches.len()];
             for &(batch, at) in places {
                 present[batch] = true;
                 arrays[batch] = Some(Arc::clone(batches[batch].column(at)));
             }
-            Some(Column { field, arrays: arrays.into_iter().flatten().collect(), present })
+            Some(Column {
+                field,
+                arrays: arrays.into_iter().flatten().collect(),
+                present,
+            })
         });
         Self(columns.collect())
     }
@@ -96,15 +109,30 @@ pub(crate) fn encode(
     bloom: &str,
     threads: NonZeroUsize,
 ) -> Result<Bytes, ParquetError> {
-    let columns: Vec<&Column> = columns.0.iter().filter(|column| column.has_value(order)).collect();
-    let file_schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
+    let columns: Vec<&Column> = columns
+        .0
+        .iter()
+        .filter(|column| column.has_value(order))
+        .collect();
+    let file_schema = Arc::new(Schema::new(
+        columns
+            .iter()
+            .map(|column| Arc::clone(&column.field))
+            .collect::<Vec<_>>(),
+    ));
     let one_case = columns
         .iter()
         .all(|column| column.field.name() != bloom || column.is_one_case(order));
     // Parquet's own types say all there is to say; Arrow's copy of the schema would be a good part of
     // a small file.
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(&file_schema, sorted_by, bloom, order.len(), one_case))
+        .with_properties(properties(
+            &file_schema,
+            sorted_by,
+            bloom,
+            order.len(),
+            one_case,
+        ))
         .with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&file_schema), options)?;
     let (mut file, factory) = writer.into_serialized_writer()?;
@@ -113,15 +141,26 @@ pub(crate) fn encode(
         let tasks = columns
             .iter()
             .map(|column| {
-                let writers = writers.by_ref().take(leaves(column.field.data_type())).collect();
-                Mutex::new(Task { column, writers, done: None })
+                let writers = writers
+                    .by_ref()
+                    .take(leaves(column.field.data_type()))
+                    .collect();
+                Mutex::new(Task {
+                    column,
+                    writers,
+                    done: None,
+                })
             })
             .collect::<Vec<_>>();
         run(&tasks, rows, threads);
         let mut group = file.next_row_group()?;
         for task in tasks {
-            let task = task.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let chunks = task.done.ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
+            let task = task
+                .into_inner()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let chunks = task
+                .done
+                .ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
             for chunk in chunks {
                 chunk.append_to_row_group(&mut group)?;
             }
@@ -133,7 +172,9 @@ pub(crate) fn encode(
 
 impl Column {
     fn has_value(&self, order: &[RowIndex]) -> bool {
-        order.iter().any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
+        order
+            .iter()
+            .any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
     }
 
     /// Whether each text has letters of one case only.

@@ -188,7 +188,10 @@ impl<'a> Keys<'a> {
             .collect::<Result<_, _>>()?;
         let raw = batches
             .iter()
-            .map(|batch| Texts::of(batch, "raw").ok_or_else(|| Error::internal("a batch of records without raw")))
+            .map(|batch| {
+                Texts::of(batch, "raw")
+                    .ok_or_else(|| Error::internal("a batch of records without raw"))
+            })
             .collect::<Result<_, _>>()?;
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let mut keys = Self {

@@ -136,7 +136,13 @@ impl<'a> Check<'a> {
         findings: &'a mut Vec<Finding>,
         progress: &'a mut (dyn FnMut(Verified) + Send),
     ) -> Self {
-        Self { lake, snapshot, findings, progress, files: 0 }
+        Self {
+            lake,
+            snapshot,
+            findings,
+            progress,
+            files: 0,
+        }
     }
 
     fn find(&mut self, severity: Severity, path: &Path, message: impl Into<String>) {
@@ -175,7 +181,7 @@ impl<'a> Check<'a> {
             Severity::Note,
             &self.root(),
             format!(
-                "the ledger accounts for {accounted} rows and the table has {lacking} more, from an ingest that was interrupted or ran beside another: ingest its inputs again and each gets its entry, the records counted as duplicates"
+                "the ledger accounts for {accounted} rows and the table has {lacking} more, from an ingest that was interrupted or ran beside another; once its inputs were ingested again, each has its entry and nothing is missing"
             ),
         );
     }
@@ -192,7 +198,10 @@ impl<'a> Check<'a> {
             Ok(head) => {
                 self.broken(
                     &file.path,
-                    format!("is {} bytes long, by the log {}", head.size, file.size_bytes),
+                    format!(
+                        "is {} bytes long, by the log {}",
+                        head.size, file.size_bytes
+                    ),
                 );
                 Ok(false)
             }
@@ -207,14 +216,19 @@ impl<'a> Check<'a> {
     /// The file's rows, all columns or those of `names`; `None` and a finding when it can't be opened.
     async fn open(&mut self, file: &DataFile, names: Option<&[&str]>) -> Result<Option<Stream>> {
         let reader = FileReader::new(&self.lake.store(), file);
-        let stream = ParquetRecordBatchStreamBuilder::new(reader).await.and_then(|builder| {
-            let schema = builder.parquet_schema();
-            let mask = match names {
-                Some(names) => ProjectionMask::columns(schema, names.iter().copied()),
-                None => ProjectionMask::all(),
-            };
-            builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()
-        });
+        let stream = ParquetRecordBatchStreamBuilder::new(reader)
+            .await
+            .and_then(|builder| {
+                let schema = builder.parquet_schema();
+                let mask = match names {
+                    Some(names) => ProjectionMask::columns(schema, names.iter().copied()),
+                    None => ProjectionMask::all(),
+                };
+                builder
+                    .with_projection(mask)
+                    .with_batch_size(BATCH_ROWS)
+                    .build()
+            });
         self.read(file, stream)
     }
 

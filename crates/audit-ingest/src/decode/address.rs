@@ -28,10 +28,14 @@ pub(crate) fn parse(text: &str) -> Option<(IpAddr, Option<u16>)> {
 }
 
 fn bare(text: &str) -> Option<IpAddr> {
-    let text = text.split_once('%').map_or(text, |(address, _zone)| address);
-    text.parse()
-        .ok()
-        .or_else(|| text.strip_prefix("ffff:").and_then(|v4| v4.parse::<Ipv4Addr>().ok()).map(IpAddr::V4))
+    let text = text
+        .split_once('%')
+        .map_or(text, |(address, _zone)| address);
+    text.parse().ok().or_else(|| {
+        text.strip_prefix("ffff:")
+            .and_then(|v4| v4.parse::<Ipv4Addr>().ok())
+            .map(IpAddr::V4)
+    })
 }
 
 /// An IPv4 address that is written as IPv6 is the IPv4 address.
@@ -59,12 +63,21 @@ mod tests {
         for (text, want) in [
             ("52.159.112.221", Some(("52.159.112.221", None))),
             (" 52.159.112.221", Some(("52.159.112.221", None))),
-            ("52.159.112.221:49817", Some(("52.159.112.221", Some(49817)))),
-            ("[52.159.112.221]:49817", Some(("52.159.112.221", Some(49817)))),
+            (
+                "52.159.112.221:49817",
+                Some(("52.159.112.221", Some(49817))),
+            ),
+            (
+                "[52.159.112.221]:49817",
+                Some(("52.159.112.221", Some(49817))),
+            ),
             ("[52.159.112.221]", Some(("52.159.112.221", None))),
             ("2603:10A6:20b::1", Some(("2603:10a6:20b::1", None))),
             ("[2603:10a6:20b::1]", Some(("2603:10a6:20b::1", None))),
-            ("[2603:10a6:20b::1]:443", Some(("2603:10a6:20b::1", Some(443)))),
+            (
+                "[2603:10a6:20b::1]:443",
+                Some(("2603:10a6:20b::1", Some(443))),
+            ),
             ("::ffff:10.11.0.229", Some(("10.11.0.229", None))),
             ("[::ffff:10.11.0.229]:25", Some(("10.11.0.229", Some(25)))),
             ("ffff:10.11.0.229", Some(("10.11.0.229", None))),
@@ -82,7 +95,11 @@ mod tests {
             ("10.0.0.1:", None),
         ] {
             let want = want.map(|(ip, port)| (ip.to_owned(), port));
-            assert_eq!(parse(text).map(|(ip, port)| (ip.to_string(), port)), want, "{text}");
+            assert_eq!(
+                parse(text).map(|(ip, port)| (ip.to_string(), port)),
+                want,
+                "{text}"
+            );
         }
     }
 }

@@ -42,7 +42,9 @@ impl Column {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Text(texts) => texts.len(),
-            Self::Integer(numbers) | Self::Time(numbers) | Self::Boolean(numbers) => numbers.values.len(),
+            Self::Integer(numbers) | Self::Time(numbers) | Self::Boolean(numbers) => {
+                numbers.values.len()
+            }
             Self::Bag(bags) | Self::Changes(bags) => bags.offsets.len() - 1,
         }
     }
@@ -54,7 +56,9 @@ impl Column {
         }
         match self {
             Self::Text(texts) => texts.truncate(rows),
-            Self::Integer(numbers) | Self::Time(numbers) | Self::Boolean(numbers) => numbers.truncate(rows),
+            Self::Integer(numbers) | Self::Time(numbers) | Self::Boolean(numbers) => {
+                numbers.truncate(rows)
+            }
             Self::Bag(bags) | Self::Changes(bags) => bags.truncate(rows),
         }
     }
@@ -75,16 +79,26 @@ impl Column {
             Self::Text(texts) => Arc::new(texts.finish(rows, slab)?),
             Self::Integer(mut numbers) => {
                 numbers.values.resize(rows, 0);
-                Arc::new(Int64Array::try_new(numbers.values.into(), numbers.valid.finish(rows))?)
+                Arc::new(Int64Array::try_new(
+                    numbers.values.into(),
+                    numbers.valid.finish(rows),
+                )?)
             }
             Self::Time(mut numbers) => {
                 numbers.values.resize(rows, 0);
-                let array = TimestampMicrosecondArray::try_new(numbers.values.into(), numbers.valid.finish(rows))?;
+                let array = TimestampMicrosecondArray::try_new(
+                    numbers.values.into(),
+                    numbers.valid.finish(rows),
+                )?;
                 Arc::new(array.with_data_type(data_type.clone()))
             }
             Self::Boolean(mut numbers) => {
                 numbers.values.resize(rows, 0);
-                let values = numbers.values.iter().map(|&v| v != 0).collect::<BooleanBuffer>();
+                let values = numbers
+                    .values
+                    .iter()
+                    .map(|&v| v != 0)
+                    .collect::<BooleanBuffer>();
                 Arc::new(BooleanArray::new(values, numbers.valid.finish(rows)))
             }
             Self::Bag(bags) | Self::Changes(bags) => Arc::new(bags.finish(rows, data_type)?),
@@ -153,13 +167,19 @@ impl Texts {
         let place = match position(text, slab) {
             Some(at) => {
                 self.views.push(make_view(text.as_bytes(), SLAB, at as u32));
-                Place::Slab { at, len: text.len() }
+                Place::Slab {
+                    at,
+                    len: text.len(),
+                }
             }
             None => {
                 let at = self.own.len();
                 self.own.extend_from_slice(text.as_bytes());
                 self.views.push(make_view(text.as_bytes(), OWN, at as u32));
-                Place::Own { at, len: text.len() }
+                Place::Own {
+                    at,
+                    len: text.len(),
+                }
             }
         };
         self.last = Some(place);
@@ -173,7 +193,9 @@ impl Texts {
             Some(Place::Own { at, len }) => self.own.get(at..at + len),
             None => None,
         };
-        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        bytes
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -205,7 +227,11 @@ struct Parts {
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { offsets: vec![0], bytes: Vec::new(), valid: Valid::default() }
+        Self {
+            offsets: vec![0],
+            bytes: Vec::new(),
+            valid: Valid::default(),
+        }
     }
 }
 
@@ -341,10 +367,21 @@ impl Bags {
         let keys: ArrayRef = Arc::new(self.keys.finish(entries)?);
         let entries = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
-        MapArray::try_new(Arc::<Field>::clone(entry), offsets, entries, self.valid.finish(rows), *sorted)
+        MapArray::try_new(
+            Arc::<Field>::clone(entry),
+            offsets,
+            entries,
+            self.valid.finish(rows),
+            *sorted,
+        )
     }
 }
 
 fn struct_of(fields: &Fields, values: Vec<ArrayRef>, len: usize) -> Result<ArrayRef, ArrowError> {
-    Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), values, None, len)?))
+    Ok(Arc::new(StructArray::try_new_with_length(
+        fields.clone(),
+        values,
+        None,
+        len,
+    )?))
 }

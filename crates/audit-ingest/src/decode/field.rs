@@ -24,12 +24,20 @@ pub(super) enum Role {
     RecordType,
     UserType,
     /// A client address; the lower the rank, the better it names the source.
-    Address { rank: u8 },
+    Address {
+        rank: u8,
+    },
 }
 
 /// Fields that hold the client's address, best first.
-const ADDRESSES: [&str; 6] =
-    ["ClientIP", "ClientIPAddress", "ActorIpAddress", "ClientIp", "SenderIp", "IPAddress"];
+const ADDRESSES: [&str; 6] = [
+    "ClientIP",
+    "ClientIPAddress",
+    "ActorIpAddress",
+    "ClientIp",
+    "SenderIp",
+    "IPAddress",
+];
 
 /// Index of the entry that stands for "before the first member".
 pub(super) const START: usize = 0;
@@ -45,8 +53,12 @@ pub(super) static FIELDS: LazyLock<FieldTable> = LazyLock::new(FieldTable::new);
 
 impl FieldTable {
     fn new() -> Self {
-        let placeholder =
-            Field { wire_name: "", column: usize::MAX, column_type: ColumnType::Text, role: Role::None };
+        let placeholder = Field {
+            wire_name: "",
+            column: usize::MAX,
+            column_type: ColumnType::Text,
+            role: Role::None,
+        };
         let mut fields = vec![placeholder];
         for (index, column) in M365_AUDIT.columns.iter().enumerate() {
             for wire_name in column.fields {
@@ -58,7 +70,12 @@ impl FieldTable {
                 });
             }
         }
-        let by_name = fields.iter().enumerate().skip(1).map(|(at, field)| (field.wire_name, at)).collect();
+        let by_name = fields
+            .iter()
+            .enumerate()
+            .skip(1)
+            .map(|(at, field)| (field.wire_name, at))
+            .collect();
         Self { fields, by_name }
     }
 

@@ -89,7 +89,12 @@ pub fn decode(slab: Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
     let tenants = decoder.tenants;
     let window = Buffer::from(slab.into_window());
     let filled = tenants.into_iter().filter(|rows| rows.rows > 0);
-    Ok(Decoded { batches: filled.map(|rows| rows.finish(&window)).collect::<Result<_, _>>()?, rejects })
+    Ok(Decoded {
+        batches: filled
+            .map(|rows| rows.finish(&window))
+            .collect::<Result<_, _>>()?,
+        rejects,
+    })
 }
 
 /// Why a record can't be a row.
@@ -101,7 +106,10 @@ struct Bad {
 
 impl Bad {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -131,7 +139,13 @@ struct Derived {
 }
 
 static DERIVED: LazyLock<Derived> = LazyLock::new(|| {
-    let at = |name| M365_AUDIT.columns.iter().position(|column| column.name == name).unwrap_or(usize::MAX);
+    let at = |name| {
+        M365_AUDIT
+            .columns
+            .iter()
+            .position(|column| column.name == name)
+            .unwrap_or(usize::MAX)
+    };
     Derived {
         record_type_name: at("record_type_name"),
         user_type_name: at("user_type_name"),
@@ -175,7 +189,13 @@ struct Seen {
 impl<'t> Decoder<'t> {
     fn new(fixed_tenant: Option<&'t str>, slab: &'t [u8]) -> Self {
         let first = Rows::new(fixed_tenant.unwrap_or(UNKNOWN_TENANT).to_owned());
-        Self { fixed_tenant, slab, tenants: vec![first], current: 0, next: vec![START; FIELDS.len()] }
+        Self {
+            fixed_tenant,
+            slab,
+            tenants: vec![first],
+            current: 0,
+            next: vec![START; FIELDS.len()],
+        }
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Bad> {
@@ -183,10 +203,18 @@ impl<'t> Decoder<'t> {
             Text::Object(text) => (text, true),
             Text::Cell(text) => (text, false),
         };
-        let text = std::str::from_utf8(text)
-            .map_err(|e| Bad::new(Reason::InvalidUtf8, format!("byte {} of the record", e.valid_up_to())))?;
+        let text = std::str::from_utf8(text).map_err(|e| {
+            Bad::new(
+                Reason::InvalidUtf8,
+                format!("byte {} of the record", e.valid_up_to()),
+            )
+        })?;
         if !checked {
             wrapped::check_object(text)?;
+        }
+        if let Some(at) = text::broken_unicode_escape(text) {
+            let detail = format!("the escape at byte {at} of the record has no four digits");
+            return Err(Bad::new(Reason::InvalidJson, detail));
         }
         self.record(text)
     }
@@ -216,7 +244,10 @@ impl<'t> Decoder<'t> {
             }
             Err(Stop::Tenant(_) | Stop::Careful) => {
                 self.take_back();
-                Err(Bad::new(Reason::InvalidJson, "more than one OrganizationId"))
+                Err(Bad::new(
+                    Reason::InvalidJson,
+                    "more than one OrganizationId",
+                ))
             }
         }
     }
@@ -292,7 +323,11 @@ impl<'t> Decoder<'t> {
     fn close(&mut self, raw: &str, seen: Seen) -> Result<(), Stop> {
         let rows = &mut self.tenants[self.current];
         if !seen.time {
-            return Err(Bad::new(Reason::NoTime, "an object without a CreationTime that can be read").into());
+            return Err(Bad::new(
+                Reason::NoTime,
+                "an object without a CreationTime that can be read",
+            )
+            .into());
         }
         if !seen.tenant && self.fixed_tenant.is_none() && rows.tenant != UNKNOWN_TENANT {
             return Err(Stop::Tenant(UNKNOWN_TENANT.to_owned()));
@@ -315,29 +350,50 @@ impl<'t> Decoder<'t> {
     fn take_back(&mut self) {
         let rows = &mut self.tenants[self.current];
         rows.extra.clear();
-        rows.columns.iter_mut().for_each(|column| column.truncate(rows.rows));
+        rows.columns
+            .iter_mut()
+            .for_each(|column| column.truncate(rows.rows));
     }
-
 }
 
 impl Rows {
     fn new(tenant: String) -> Self {
-        let columns = M365_AUDIT.columns.iter().map(|column| Column::new(column.column_type)).collect();
-        Self { tenant, columns, rows: 0, extra: String::new() }
+        let columns = M365_AUDIT
+            .columns
+            .iter()
+            .map(|column| Column::new(column.column_type))
+            .collect();
+        Self {
+            tenant,
+            columns,
+            rows: 0,
+            extra: String::new(),
+        }
     }
 
     fn field(&mut self, field: &field::Field, key: &str, raw: &str, seen: &mut Seen, slab: &[u8]) {
         let column = &mut self.columns[field.column];
-        let fit = value::append(column, field.column_type == ColumnType::Json, self.rows, raw, slab);
+        let fit = value::append(
+            column,
+            field.column_type == ColumnType::Json,
+            self.rows,
+            raw,
+            slab,
+        );
         match (field.role, &*column) {
             _ if !matches!(fit, Fit::Whole | Fit::Part) => {}
             (Role::CreationTime, _) => seen.time = true,
-            (Role::OrganizationId, Column::Text(texts)) => seen.tenant = guid(texts.last(slab)).is_some(),
+            (Role::OrganizationId, Column::Text(texts)) => {
+                seen.tenant = guid(texts.last(slab)).is_some()
+            }
             (Role::RecordType, Column::Integer(numbers)) => seen.record_type = numbers.last(),
             (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
             (Role::Address { rank }, Column::Text(texts)) => {
                 let better = seen.address.is_none_or(|(best, _)| rank < best);
-                if better && !texts.last(slab).trim().is_empty() && address::parse(texts.last(slab)).is_some() {
+                if better
+                    && !texts.last(slab).trim().is_empty()
+                    && address::parse(texts.last(slab)).is_some()
+                {
                     seen.address = Some((rank, field.column));
                 }
             }
@@ -349,7 +405,8 @@ impl Rows {
     }
 
     fn extra(&mut self, key: &str, raw: &str) {
-        self.extra.push(if self.extra.is_empty() { '{' } else { ',' });
+        self.extra
+            .push(if self.extra.is_empty() { '{' } else { ',' });
         push_json_string(&mut self.extra, key);
         self.extra.push(':');
         self.extra.push_str(raw);
@@ -357,7 +414,10 @@ impl Rows {
 
     fn derive(&mut self, raw: &str, seen: &Seen, slab: &[u8]) {
         let derived = &*DERIVED;
-        if let Some(name) = seen.record_type.and_then(audit_schema::codes::record_type_name) {
+        if let Some(name) = seen
+            .record_type
+            .and_then(audit_schema::codes::record_type_name)
+        {
             self.text(derived.record_type_name, name, slab);
         }
         if let Some(name) = seen.user_type.and_then(audit_schema::codes::user_type_name) {
@@ -390,7 +450,9 @@ impl Rows {
             }
         };
         self.text(DERIVED.source_ip, &ip, slab);
-        if let (Some(port), Column::Integer(numbers)) = (port, &mut self.columns[DERIVED.source_port]) {
+        if let (Some(port), Column::Integer(numbers)) =
+            (port, &mut self.columns[DERIVED.source_port])
+        {
             numbers.append(self.rows, i64::from(port));
         }
     }
@@ -411,13 +473,19 @@ impl Rows {
             }
         }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-        Ok(TenantBatch { tenant: self.tenant, batch })
+        Ok(TenantBatch {
+            tenant: self.tenant,
+            batch,
+        })
     }
 }
 
 #[cold]
 fn invalid_json(error: &sonic_rs::Error) -> Bad {
-    Bad::new(Reason::InvalidJson, format!("at byte {} of the record", error.offset()))
+    Bad::new(
+        Reason::InvalidJson,
+        format!("at byte {} of the record", error.offset()),
+    )
 }
 
 /// The tenant this `OrganizationId` names, if it is not the current one.

@@ -51,14 +51,30 @@ fn one_escape(escape: &str) -> (char, usize) {
 }
 
 fn unicode_escape(escape: &str) -> (char, usize) {
-    let unit = |at: usize| escape.get(at..at + 4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
-    let Some(high) = unit(1) else { return (char::REPLACEMENT_CHARACTER, 1) };
+    let unit = |at: usize| {
+        escape
+            .get(at..at + 4)
+            .and_then(|hex| u16::from_str_radix(hex, 16).ok())
+    };
+    let Some(high) = unit(1) else {
+        return (char::REPLACEMENT_CHARACTER, 1);
+    };
     let pair = escape.get(5..7) == Some("\\u");
     let units = [high, if pair { unit(7).unwrap_or(0) } else { 0 }];
     match char::decode_utf16(units).next() {
         Some(Ok(character)) => (character, if character.len_utf16() == 2 { 11 } else { 5 }),
         _ => (char::REPLACEMENT_CHARACTER, 5),
     }
+}
+
+/// Where in a JSON text a `\u` is not followed by four hexadecimal digits. The lazy walk doesn't look.
+pub(super) fn broken_unicode_escape(json: &str) -> Option<usize> {
+    let json = json.as_bytes();
+    memchr::memmem::find_iter(json, b"\\u").find(|&at| {
+        let escaped = json[..at].iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 1;
+        let digits = json.get(at + 2..at + 6);
+        !escaped && !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 /// Appends a text as a JSON string, quotes included.

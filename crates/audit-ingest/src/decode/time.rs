@@ -7,12 +7,19 @@
 /// The flag says that the text has digits below the microsecond, which the value lacks.
 pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
     let b = text.as_bytes();
-    if b.len() < 19 || b[4] != b'-' || b[7] != b'-' || !matches!(b[10], b'T' | b't' | b' ') || b[13] != b':' || b[16] != b':'
+    if b.len() < 19
+        || b[4] != b'-'
+        || b[7] != b'-'
+        || !matches!(b[10], b'T' | b't' | b' ')
+        || b[13] != b':'
+        || b[16] != b':'
     {
         return None;
     }
     let number = |from: usize, len: usize| {
-        b[from..from + len].iter().try_fold(0i64, |n, &d| d.is_ascii_digit().then(|| n * 10 + i64::from(d - b'0')))
+        b[from..from + len].iter().try_fold(0i64, |n, &d| {
+            d.is_ascii_digit().then(|| n * 10 + i64::from(d - b'0'))
+        })
     };
     let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
     let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
@@ -48,7 +55,10 @@ pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
         }
         _ => return None,
     };
-    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + (minute - offset_minutes) * 60 + second;
+    let seconds = days_from_civil(year, month, day) * 86_400
+        + hour * 3_600
+        + (minute - offset_minutes) * 60
+        + second;
     Some((seconds * 1_000_000 + micros, finer))
 }
 
@@ -102,7 +112,10 @@ mod tests {
         ] {
             assert_eq!(parse(text).map(|(t, _)| t), want, "{text}");
         }
-        assert_eq!(parse("2021-07-14T10:02:03.1234560Z"), Some((1_626_256_923_123_456, false)));
+        assert_eq!(
+            parse("2021-07-14T10:02:03.1234560Z"),
+            Some((1_626_256_923_123_456, false))
+        );
         assert!(parse("2021-07-14T10:02:03.1234567Z").unwrap().1);
     }
 }

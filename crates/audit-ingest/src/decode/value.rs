@@ -22,7 +22,9 @@ pub(super) enum Fit {
 
 /// Appends the value with this JSON text, which may stand in `slab`, to the column, for this row.
 pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, slab: &[u8]) -> Fit {
-    let Some(&first) = raw.as_bytes().first() else { return Fit::No };
+    let Some(&first) = raw.as_bytes().first() else {
+        return Fit::No;
+    };
     if first == b'n' {
         return Fit::Null;
     }
@@ -56,7 +58,11 @@ pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, sla
             }
             (_, Some(value)) => {
                 numbers.append(row, value);
-                if raw.bytes().all(|b| b == b'-' || b.is_ascii_digit()) { Fit::Whole } else { Fit::Part }
+                if raw.bytes().all(|b| b == b'-' || b.is_ascii_digit()) {
+                    Fit::Whole
+                } else {
+                    Fit::Part
+                }
             }
             (_, None) => Fit::No,
         },
@@ -71,7 +77,10 @@ pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, sla
             numbers.append(row, value);
             fit
         }
-        Column::Time(numbers) => match (first == b'"').then(|| time::parse(&unescape(string(raw)))).flatten() {
+        Column::Time(numbers) => match (first == b'"')
+            .then(|| time::parse(&unescape(string(raw))))
+            .flatten()
+        {
             Some((micros, finer)) => {
                 numbers.append(row, micros);
                 if finer { Fit::Part } else { Fit::Whole }
@@ -93,8 +102,12 @@ fn inner_json(inner: &str) -> Option<String> {
     let text = unescape(inner);
     let trimmed = text.trim();
     match trimmed.as_bytes().first()? {
-        b'{' => to_object_iter(trimmed).all(|member| member.is_ok()).then(|| trimmed.to_owned()),
-        b'[' => to_array_iter(trimmed).all(|element| element.is_ok()).then(|| trimmed.to_owned()),
+        b'{' => to_object_iter(trimmed)
+            .all(|member| member.is_ok())
+            .then(|| trimmed.to_owned()),
+        b'[' => to_array_iter(trimmed)
+            .all(|element| element.is_ok())
+            .then(|| trimmed.to_owned()),
         _ => None,
     }
 }
@@ -104,7 +117,10 @@ fn integer(raw: &str) -> Option<i64> {
     let text = raw.trim_matches('"').trim();
     text.parse().ok().or_else(|| {
         // `1e9` and `20.0`: exact as long as every integer up to there is a double.
-        let value: f64 = text.parse().ok().filter(|_| text.bytes().any(|b| b.is_ascii_digit()))?;
+        let value: f64 = text
+            .parse()
+            .ok()
+            .filter(|_| text.bytes().any(|b| b.is_ascii_digit()))?;
         (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as i64)
     })
 }
@@ -150,7 +166,9 @@ fn plain_entries(bags: &mut Bags, raw: &str, names: [&str; 3]) -> Option<()> {
         loop {
             let (key, after) = plain_string(rest)?;
             let (value, after) = plain_string(after.strip_prefix(':')?)?;
-            let at = names.iter().position(|name| *name == key && !key.is_empty())?;
+            let at = names
+                .iter()
+                .position(|name| *name == key && !key.is_empty())?;
             if values[at].replace(value).is_some() {
                 return None;
             }
@@ -181,7 +199,10 @@ fn entry(bags: &mut Bags, element: LazyValue<'_>, names: [&str; 3]) -> Option<bo
     let mut members = Members::default();
     members.read(element, names)?;
     let name = members.text(0)?;
-    bags.entry(&name, &[members.text(1).as_deref(), members.text(2).as_deref()]);
+    bags.entry(
+        &name,
+        &[members.text(1).as_deref(), members.text(2).as_deref()],
+    );
     Some(members.exact)
 }
 
@@ -193,7 +214,10 @@ struct Members<'a> {
 
 impl Default for Members<'_> {
     fn default() -> Self {
-        Self { values: [None, None, None], exact: true }
+        Self {
+            values: [None, None, None],
+            exact: true,
+        }
     }
 }
 
@@ -201,7 +225,10 @@ impl<'a> Members<'a> {
     fn read(&mut self, element: LazyValue<'a>, names: [&str; 3]) -> Option<()> {
         for member in element.into_object_iter()? {
             let (key, value) = member.ok()?;
-            match names.iter().position(|name| !name.is_empty() && *name == key) {
+            match names
+                .iter()
+                .position(|name| !name.is_empty() && *name == key)
+            {
                 Some(at) if self.values[at].is_none() => {
                     self.exact &= value.is_str() || value.is_null();
                     self.values[at] = Some(value.as_raw_cow());

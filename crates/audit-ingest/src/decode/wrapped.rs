@@ -10,9 +10,9 @@ use std::borrow::Cow;
 use audit_schema::codes;
 use sonic_rs::to_object_iter;
 
+use super::text::{push_json_string, unescape};
 use super::value::string;
 use super::{Bad, invalid_json};
-use super::text::{push_json_string, unescape};
 use crate::envelope::single_object;
 use crate::reject::Reason;
 
@@ -64,15 +64,26 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
     let members = read(text)?;
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
     let (payload, names): (_, &[(&str, &str)]) = if has("CreationTime") {
-        return Ok(Wrapped { text: Cow::Borrowed(text), outer: Vec::new() });
+        return Ok(Wrapped {
+            text: Cow::Borrowed(text),
+            outer: Vec::new(),
+        });
     } else if has("auditData") {
         ("auditData", &GRAPH)
     } else if has("AuditData") {
         ("AuditData", &SEARCH)
     } else {
-        return Ok(Wrapped { text: Cow::Borrowed(text), outer: Vec::new() });
+        return Ok(Wrapped {
+            text: Cow::Borrowed(text),
+            outer: Vec::new(),
+        });
     };
-    let raw = members.iter().rev().find(|(key, _)| key == payload).map(|(_, raw)| raw.clone()).unwrap_or_default();
+    let raw = members
+        .iter()
+        .rev()
+        .find(|(key, _)| key == payload)
+        .map(|(_, raw)| raw.clone())
+        .unwrap_or_default();
     let text = match raw.as_bytes().first() {
         Some(b'{') => raw,
         Some(b'"') => {
@@ -84,13 +95,21 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
             Cow::Owned(text)
         }
         Some(b'n') => return Err(Bad::new(Reason::Empty, format!("{payload} is null"))),
-        _ => return Err(Bad::new(Reason::NotAnObject, format!("{payload} holds no object"))),
+        _ => {
+            return Err(Bad::new(
+                Reason::NotAnObject,
+                format!("{payload} holds no object"),
+            ));
+        }
     };
     let outer = names.iter().filter_map(|(outer, inner)| {
         let (_, raw) = members.iter().find(|(key, _)| key == outer)?;
         Some((Cow::Borrowed(*inner), by_number(inner, raw.clone())))
     });
-    Ok(Wrapped { text, outer: outer.collect() })
+    Ok(Wrapped {
+        text,
+        outer: outer.collect(),
+    })
 }
 
 impl Wrapped<'_> {
@@ -107,7 +126,10 @@ impl Wrapped<'_> {
                 for member in to_object_iter(&*raw) {
                     let (key, value) = member.map_err(|e| invalid_json(&e))?;
                     if !is_annotation(&key) {
-                        members.push((Cow::Owned(key.into_owned()), Cow::Owned(value.as_raw_cow().into_owned())));
+                        members.push((
+                            Cow::Owned(key.into_owned()),
+                            Cow::Owned(value.as_raw_cow().into_owned()),
+                        ));
                     }
                 }
             } else if !is_annotation(&key) {
@@ -126,7 +148,11 @@ impl Wrapped<'_> {
 
 fn read(text: &str) -> Result<Vec<Member<'_>>, Bad> {
     to_object_iter(text)
-        .map(|member| member.map(|(key, value)| (key, value.as_raw_cow())).map_err(|e| invalid_json(&e)))
+        .map(|member| {
+            member
+                .map(|(key, value)| (key, value.as_raw_cow()))
+                .map_err(|e| invalid_json(&e))
+        })
         .collect()
 }
 

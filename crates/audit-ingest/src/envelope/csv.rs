@@ -21,7 +21,11 @@ pub(super) struct Header {
 impl Header {
     /// The table's form by its columns.
     pub(super) fn form(&self) -> Form {
-        let has = |name: &str| self.fields.iter().any(|field| field.eq_ignore_ascii_case(name.as_bytes()));
+        let has = |name: &str| {
+            self.fields
+                .iter()
+                .any(|field| field.eq_ignore_ascii_case(name.as_bytes()))
+        };
         if !has("AuditData") {
             Form::Csv
         } else if has("RecordId") || !(has("Identity") || has("ResultIndex") || has("RecordType")) {
@@ -32,26 +36,39 @@ impl Header {
     }
 
     fn audit_data(&self) -> Option<usize> {
-        self.fields.iter().position(|field| field.eq_ignore_ascii_case(AUDIT_DATA))
+        self.fields
+            .iter()
+            .position(|field| field.eq_ignore_ascii_case(AUDIT_DATA))
     }
 }
 
 /// The header of a table, if the text begins with one. `None`: no table of several columns.
 pub(super) fn header(text: &[u8]) -> Option<Header> {
-    let line = text.split(|&b| b == b'\n').find(|line| !is_type_line(line))?.trim_ascii_end();
+    let line = text
+        .split(|&b| b == b'\n')
+        .find(|line| !is_type_line(line))?
+        .trim_ascii_end();
     [b',', b';', b'\t']
         .into_iter()
-        .map(|separator| Header { separator, fields: split(line, separator) })
+        .map(|separator| Header {
+            separator,
+            fields: split(line, separator),
+        })
         .max_by_key(|header| (header.audit_data().is_some(), header.fields.len()))
         .filter(|header| {
-            header.audit_data().is_some() || header.fields.len() > 1 && header.fields.iter().all(|f| is_name(f))
+            header.audit_data().is_some()
+                || header.fields.len() > 1 && header.fields.iter().all(|f| is_name(f))
         })
 }
 
 /// Whether a field can be a column's name rather than a part of a sentence.
 fn is_name(field: &[u8]) -> bool {
     let words = field.split(|b| *b == b' ').count();
-    (1..64).contains(&field.len()) && words <= 3 && field.iter().all(|b| b.is_ascii_alphanumeric() || b" _-()[]/:@".contains(b))
+    (1..64).contains(&field.len())
+        && words <= 3
+        && field
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b" _-()[]/:@".contains(b))
 }
 
 /// Windows PowerShell's `Export-Csv` begins with the type of what it exports.
@@ -60,7 +77,9 @@ fn is_type_line(line: &[u8]) -> bool {
 }
 
 fn split(line: &[u8], separator: u8) -> Vec<Vec<u8>> {
-    line.split(|&b| b == separator).map(|field| field.trim_ascii().trim_quotes().to_vec()).collect()
+    line.split(|&b| b == separator)
+        .map(|field| field.trim_ascii().trim_quotes().to_vec())
+        .collect()
 }
 
 trait TrimQuotes {
@@ -69,7 +88,9 @@ trait TrimQuotes {
 
 impl TrimQuotes for [u8] {
     fn trim_quotes(&self) -> &[u8] {
-        self.strip_prefix(b"\"").and_then(|s| s.strip_suffix(b"\"")).unwrap_or(self)
+        self.strip_prefix(b"\"")
+            .and_then(|s| s.strip_suffix(b"\""))
+            .unwrap_or(self)
     }
 }
 
@@ -113,7 +134,8 @@ impl CsvReader {
         self.scan(true);
         let end = self.slab.window.len();
         if self.table.is_none() && self.start < end {
-            self.slab.push(self.start..end, Content::Reject(Reason::Truncated));
+            self.slab
+                .push(self.start..end, Content::Reject(Reason::Truncated));
         } else if !self.seen && self.slab.is_empty() && self.table.is_none() {
             self.slab.push(end..end, Content::Reject(Reason::Empty));
         }
@@ -164,13 +186,18 @@ impl CsvReader {
 
     /// Reads on in the current row. `false`: the window is used up.
     fn row(&mut self, last: bool) -> bool {
-        let Some(table) = &mut self.table else { return false };
+        let Some(table) = &mut self.table else {
+            return false;
+        };
         let input = &self.slab.window[self.at..];
         if input.is_empty() && !last {
             return false;
         }
-        let (result, read, written, ended) =
-            table.core.read_record(input, &mut table.fields[table.fields_len..], &mut table.ends[table.ends_len..]);
+        let (result, read, written, ended) = table.core.read_record(
+            input,
+            &mut table.fields[table.fields_len..],
+            &mut table.ends[table.ends_len..],
+        );
         self.at += read;
         table.fields_len += written;
         table.ends_len += ended;
@@ -209,7 +236,8 @@ impl CsvReader {
         {
             table.too_large = true;
             let end = self.start + MAX_RECORD_BYTES;
-            self.slab.push(self.start..end, Content::Reject(Reason::TooLarge));
+            self.slab
+                .push(self.start..end, Content::Reject(Reason::TooLarge));
             self.start = end;
         }
     }
@@ -222,7 +250,11 @@ impl CsvReader {
         let Some(table) = &mut self.table else { return };
         let ends = &table.ends[..table.ends_len];
         let cell = ends.get(table.audit_data).map(|&end| {
-            let begin = if table.audit_data == 0 { 0 } else { ends[table.audit_data - 1] };
+            let begin = if table.audit_data == 0 {
+                0
+            } else {
+                ends[table.audit_data - 1]
+            };
             &table.fields[begin..end]
         });
         let content = match cell {

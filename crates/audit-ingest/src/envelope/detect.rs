@@ -92,16 +92,18 @@ impl Form {
 impl ApiForm {
     fn refusal(self) -> Option<&'static str> {
         match self {
-            Self::ContentListing => {
-                Some("a listing of available content blobs, not records: retrieve each contentUri and ingest the blobs")
+            Self::ContentListing => Some(
+                "a listing of available content blobs, not records: retrieve each contentUri and ingest the blobs",
+            ),
+            Self::SubscriptionListing => {
+                Some("a listing of the tenant's subscriptions, not records")
             }
-            Self::SubscriptionListing => Some("a listing of the tenant's subscriptions, not records"),
-            Self::NotificationListing => {
-                Some("a listing of notifications, not records: retrieve each contentUri and ingest the blobs")
-            }
-            Self::WebhookNotification => {
-                Some("a webhook notification, not records: retrieve each contentUri and ingest the blobs")
-            }
+            Self::NotificationListing => Some(
+                "a listing of notifications, not records: retrieve each contentUri and ingest the blobs",
+            ),
+            Self::WebhookNotification => Some(
+                "a webhook notification, not records: retrieve each contentUri and ingest the blobs",
+            ),
             Self::WebhookValidation => Some("a webhook validation request, not records"),
             // A failed download stands where records were expected: a reject, not a skip.
             Self::Error => None,
@@ -126,13 +128,20 @@ impl Detected {
     pub(super) fn transcoder(&self) -> Transcoder {
         self.encoding.transcoder()
     }
+
+    pub(super) fn bom_bytes(&self) -> u64 {
+        self.encoding.bom_bytes()
+    }
 }
 
 /// Tells the form from the first bytes of the (decompressed) input; 64 KiB are plenty.
 pub fn detect(prefix: &[u8]) -> Detected {
     let encoding = Encoding::detect(prefix);
     let text = encoding.decode_prefix(prefix);
-    Detected { form: form(&text), encoding }
+    Detected {
+        form: form(&text),
+        encoding,
+    }
 }
 
 fn form(text: &[u8]) -> Form {
@@ -151,11 +160,17 @@ fn form(text: &[u8]) -> Form {
 
 fn json_array(elements: &[u8]) -> Form {
     let value_begins = |&first: &u8| b"{[]\"-0123456789".contains(&first);
-    let word_begins = || ["null", "true", "false"].iter().any(|word| elements.starts_with(word.as_bytes()));
+    let word_begins = || {
+        ["null", "true", "false"]
+            .iter()
+            .any(|word| elements.starts_with(word.as_bytes()))
+    };
     match elements.first() {
         Some(b'{') => json_object(elements, Form::ContentBlob),
         // A text that begins with a link in brackets, say, unless objects follow.
-        Some(first) if !value_begins(first) && !word_begins() && !elements.contains(&b'{') => Form::Unknown,
+        Some(first) if !value_begins(first) && !word_begins() && !elements.contains(&b'{') => {
+            Form::Unknown
+        }
         _ => Form::ContentBlob,
     }
 }
@@ -217,7 +232,8 @@ impl Keys {
     fn cut_off(&mut self, text: &str) {
         self.audit_data_text |= !self.record && text.contains("\"AuditData\"");
         self.audit_data_graph |= !self.record && text.contains("\"auditData\"");
-        self.odata_page |= text.starts_with("{\"@odata.context\"") || text.starts_with("{\"value\"");
+        self.odata_page |=
+            text.starts_with("{\"@odata.context\"") || text.starts_with("{\"value\"");
     }
 
     fn form(&self, plain: Form) -> Form {
@@ -258,28 +274,82 @@ mod tests {
             (" \r\n", Form::Empty),
             ("[]", Form::ContentBlob),
             ("[null]", Form::ContentBlob),
-            ("[{\"CreationTime\":\"2026-01-01T00:00:00\",\"Id\":\"", Form::ContentBlob),
-            ("{\"Id\":1,\"CreationTime\":\"2026-01-01T00:00:00\"}\n", Form::Ndjson),
+            (
+                "[{\"CreationTime\":\"2026-01-01T00:00:00\",\"Id\":\"",
+                Form::ContentBlob,
+            ),
+            (
+                "{\"Id\":1,\"CreationTime\":\"2026-01-01T00:00:00\"}\n",
+                Form::Ndjson,
+            ),
             ("<!DOCTYPE html><html>", Form::Html),
-            ("PSComputerName,RunspaceId,RecordType,AuditData,Identity\r\n", Form::SearchUnifiedAuditLogCsv),
-            ("#TYPE Deserialized.X\r\n\"RecordType\",\"AuditData\",\"Identity\"\r\n", Form::SearchUnifiedAuditLogCsv),
-            ("RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits\n", Form::PurviewCsv),
-            ("CreationDate,UserIds,Operations,AuditData\n", Form::PurviewCsv),
-            ("CreationDate;UserIds;Operations;AuditData\n", Form::PurviewCsv),
+            (
+                "PSComputerName,RunspaceId,RecordType,AuditData,Identity\r\n",
+                Form::SearchUnifiedAuditLogCsv,
+            ),
+            (
+                "#TYPE Deserialized.X\r\n\"RecordType\",\"AuditData\",\"Identity\"\r\n",
+                Form::SearchUnifiedAuditLogCsv,
+            ),
+            (
+                "RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits\n",
+                Form::PurviewCsv,
+            ),
+            (
+                "CreationDate,UserIds,Operations,AuditData\n",
+                Form::PurviewCsv,
+            ),
+            (
+                "CreationDate;UserIds;Operations;AuditData\n",
+                Form::PurviewCsv,
+            ),
             ("name,records\n", Form::Csv),
             ("# A title\n\nSome words.\n", Form::Unknown),
-            ("Words, of which there are several, and a stop.\n", Form::Unknown),
-            ("[![build](https://example.com)]\n\n# A title\n", Form::Unknown),
-            ("[tru, {\"CreationTime\":\"2026-01-01T00:00:00\"}]", Form::ContentBlob),
-            ("[{\"RecordType\":\"X\",\"AuditData\":\"{}\"}]", Form::ContentBlob),
-            ("[{\"Identity\":\"X\",\"AuditData\":\"{\\\"Id\\\":", Form::SearchUnifiedAuditLogJson),
+            (
+                "Words, of which there are several, and a stop.\n",
+                Form::Unknown,
+            ),
+            (
+                "[![build](https://example.com)]\n\n# A title\n",
+                Form::Unknown,
+            ),
+            (
+                "[tru, {\"CreationTime\":\"2026-01-01T00:00:00\"}]",
+                Form::ContentBlob,
+            ),
+            (
+                "[{\"RecordType\":\"X\",\"AuditData\":\"{}\"}]",
+                Form::ContentBlob,
+            ),
+            (
+                "[{\"Identity\":\"X\",\"AuditData\":\"{\\\"Id\\\":",
+                Form::SearchUnifiedAuditLogJson,
+            ),
             ("{\"id\":\"1\",\"auditData\":{\"Id\":", Form::GraphJson),
-            ("{\"@odata.context\":\"x\",\"value\":[{\"id\":", Form::GraphJson),
-            ("[{\"contentUri\":\"x\",\"contentId\":\"y\",\"contentType\":\"z\"}]", Form::Api(ApiForm::ContentListing)),
-            ("[{\"contentType\":\"Audit.Exchange\",\"status\":\"enabled\"}]", Form::Api(ApiForm::SubscriptionListing)),
-            ("{\"error\":{\"code\":\"AF50000\"}}", Form::Api(ApiForm::Error)),
-            ("{'error':{'code':'AF429','message':'Too many requests.'}}", Form::Api(ApiForm::Error)),
-            ("{\"validationCode\":\"x\"}", Form::Api(ApiForm::WebhookValidation)),
+            (
+                "{\"@odata.context\":\"x\",\"value\":[{\"id\":",
+                Form::GraphJson,
+            ),
+            (
+                "[{\"contentUri\":\"x\",\"contentId\":\"y\",\"contentType\":\"z\"}]",
+                Form::Api(ApiForm::ContentListing),
+            ),
+            (
+                "[{\"contentType\":\"Audit.Exchange\",\"status\":\"enabled\"}]",
+                Form::Api(ApiForm::SubscriptionListing),
+            ),
+            (
+                "{\"error\":{\"code\":\"AF50000\"}}",
+                Form::Api(ApiForm::Error),
+            ),
+            (
+                "{'error':{'code':'AF429','message':'Too many requests.'}}",
+                Form::Api(ApiForm::Error),
+            ),
+            (
+                "{\"validationCode\":\"x\"}",
+                Form::Api(ApiForm::WebhookValidation),
+            ),
         ];
         for (text, want) in cases {
             assert_eq!(detect(text.as_bytes()).form, *want, "{text}");

@@ -116,14 +116,20 @@ impl JsonReader {
         self.scan(true);
         let end = self.slab.window.len();
         match self.place {
-            Place::Between if !self.seen => self.slab.push(end..end, Content::Reject(Reason::Empty)),
+            Place::Between if !self.seen => {
+                self.slab.push(end..end, Content::Reject(Reason::Empty))
+            }
             Place::Between if self.wrapped != Wrapper::None => {
                 self.slab.push(end..end, Content::Reject(Reason::Truncated));
             }
             Place::Between => {}
             Place::Garbage => self.end_garbage(end),
             Place::Head | Place::Object => {
-                let reason = if self.value.too_large { Reason::TooLarge } else { Reason::Truncated };
+                let reason = if self.value.too_large {
+                    Reason::TooLarge
+                } else {
+                    Reason::Truncated
+                };
                 self.slab.push(self.start..end, Content::Reject(reason));
             }
         }
@@ -137,7 +143,11 @@ impl JsonReader {
         if matches!(self.place, Place::Object | Place::Garbage) {
             self.cut_large(self.at);
         }
-        let keep_from = if self.place == Place::Between { self.at } else { self.start };
+        let keep_from = if self.place == Place::Between {
+            self.at
+        } else {
+            self.start
+        };
         if self.slab.is_full() {
             sink(self.slab.take(keep_from));
             self.at -= keep_from;
@@ -155,7 +165,8 @@ impl JsonReader {
         while end - self.start > MAX_RECORD_BYTES {
             self.value.too_large = true;
             let cut = self.start + MAX_RECORD_BYTES;
-            self.slab.push(self.start..cut, Content::Reject(Reason::TooLarge));
+            self.slab
+                .push(self.start..cut, Content::Reject(Reason::TooLarge));
             self.start = cut;
         }
     }
@@ -235,7 +246,10 @@ impl JsonReader {
     }
 
     fn object(&mut self) -> bool {
-        match self.value.scan(&self.slab.window, self.at, self.wrapped == Wrapper::None) {
+        match self
+            .value
+            .scan(&self.slab.window, self.at, self.wrapped == Wrapper::None)
+        {
             Scan::More => {
                 self.at = self.slab.window.len();
                 false
@@ -260,7 +274,11 @@ impl JsonReader {
             }
             Scan::Broken(end) => {
                 self.cut_large(end);
-                let reason = if self.value.too_large { Reason::TooLarge } else { Reason::Truncated };
+                let reason = if self.value.too_large {
+                    Reason::TooLarge
+                } else {
+                    Reason::Truncated
+                };
                 self.slab.push(self.start..end, Content::Reject(reason));
                 self.at = end;
                 self.place = Place::Between;
@@ -291,7 +309,9 @@ impl JsonReader {
             match byte {
                 b'\n' if lines => return self.end_garbage_here(),
                 b',' if depth == 0 && !lines => return self.end_garbage_here(),
-                b']' | b'}' if depth == 0 && !lines && self.at > self.start => return self.end_garbage_here(),
+                b']' | b'}' if depth == 0 && !lines && self.at > self.start => {
+                    return self.end_garbage_here();
+                }
                 b'"' => value.in_string = true,
                 b'[' | b'{' => value.opened(byte == b'{'),
                 b']' | b'}' => value.closed(),
@@ -439,7 +459,9 @@ fn page_head(text: &[u8]) -> Head {
             Some(_) => return Head::Record,
             None => return Head::Unknown,
         }
-        let Some(key_len) = memchr::memchr(b'"', &text[at + 1..]) else { return Head::Unknown };
+        let Some(key_len) = memchr::memchr(b'"', &text[at + 1..]) else {
+            return Head::Unknown;
+        };
         let key = &text[at + 1..at + 1 + key_len];
         at += key_len + 2;
         match skip_space(&mut at) {
@@ -452,7 +474,11 @@ fn page_head(text: &[u8]) -> Head {
             return Head::Unknown;
         }
         if key == b"value" || key == b"records" {
-            return if first == Some(b'[') { Head::Page(at + 1) } else { Head::Record };
+            return if first == Some(b'[') {
+                Head::Page(at + 1)
+            } else {
+                Head::Record
+            };
         }
         // Only annotations may stand before it, each a plain string or number.
         if !key.starts_with(b"@") {

@@ -11,8 +11,8 @@ mod text;
 
 use std::ops::Range;
 
-pub(crate) use json::single_object;
 pub use detect::{Detected, Form, detect};
+pub(crate) use json::single_object;
 
 use crate::reject::Reason;
 
@@ -112,6 +112,12 @@ impl Slab {
         self.window
     }
 
+    /// The slab where so many bytes stand before the input.
+    fn behind(mut self, bytes: u64) -> Self {
+        self.base += bytes;
+        self
+    }
+
     fn push(&mut self, source: Range<usize>, content: Content) {
         self.items.push(Item { source, content });
     }
@@ -139,6 +145,8 @@ impl Slab {
 pub struct Reader {
     text: text::Transcoder,
     inner: Inner,
+    /// Bytes of a byte order mark, which stand before all that `inner` sees.
+    bom_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -158,24 +166,36 @@ impl Reader {
             Form::Unknown => Inner::Refused(Reason::InvalidJson, Slab::default()),
             _ => Inner::Json(json::JsonReader::default()),
         };
-        Self { text: detected.transcoder(), inner }
+        Self {
+            text: detected.transcoder(),
+            inner,
+            bom_bytes: detected.bom_bytes(),
+        }
     }
 
     /// Takes the next bytes of the input.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(Slab)) {
-        let inner = &mut self.inner;
-        self.text.push(bytes, &mut |utf8| inner.push(utf8, sink));
+        let (inner, bom_bytes) = (&mut self.inner, self.bom_bytes);
+        let mut sink = |slab: Slab| sink(slab.behind(bom_bytes));
+        self.text
+            .push(bytes, &mut |utf8| inner.push(utf8, &mut sink));
     }
 
     /// Says that the input has ended.
     pub fn finish(mut self, sink: &mut impl FnMut(Slab)) {
+        let bom_bytes = self.bom_bytes;
+        let sink = &mut |slab: Slab| sink(slab.behind(bom_bytes));
         let inner = &mut self.inner;
         self.text.finish(&mut |utf8| inner.push(utf8, sink));
         match self.inner {
             Inner::Json(reader) => reader.finish(sink),
             Inner::Csv(reader) => reader.finish(sink),
             Inner::Refused(reason, mut slab) => {
-                let reason = if slab.base == 0 && slab.window.is_empty() { Reason::Empty } else { reason };
+                let reason = if slab.base == 0 && slab.window.is_empty() {
+                    Reason::Empty
+                } else {
+                    reason
+                };
                 if !slab.window.is_empty() || slab.base == 0 {
                     slab.push(0..slab.window.len(), Content::Reject(reason));
                     sink(slab);

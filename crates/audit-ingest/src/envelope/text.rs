@@ -17,7 +17,9 @@ pub(super) struct Transcoder {
 
 impl std::fmt::Debug for Transcoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transcoder").field("utf16", &self.decoder.is_some()).finish_non_exhaustive()
+        f.debug_struct("Transcoder")
+            .field("utf16", &self.decoder.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,19 +44,32 @@ impl Encoding {
         }
     }
 
+    /// Length of the byte order mark in UTF-8. (Positions in UTF-16 are those of its UTF-8 text.)
+    pub(super) fn bom_bytes(self) -> u64 {
+        if self == (Self::Utf8 { bom: true }) {
+            3
+        } else {
+            0
+        }
+    }
+
     pub(super) fn transcoder(self) -> Transcoder {
         let (skip, decoder) = match self {
             Self::Utf8 { bom } => (if bom { 3 } else { 0 }, None),
             Self::Utf16Le { bom } => (if bom { 2 } else { 0 }, Some(UTF_16LE)),
             Self::Utf16Be { bom } => (if bom { 2 } else { 0 }, Some(UTF_16BE)),
         };
-        Transcoder { skip, decoder: decoder.map(|e| e.new_decoder_without_bom_handling()) }
+        Transcoder {
+            skip,
+            decoder: decoder.map(|e| e.new_decoder_without_bom_handling()),
+        }
     }
 
     /// The prefix as UTF-8, as far as it goes.
     pub(super) fn decode_prefix(self, prefix: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(prefix.len());
-        self.transcoder().push(prefix, &mut |utf8| out.extend_from_slice(utf8));
+        self.transcoder()
+            .push(prefix, &mut |utf8| out.extend_from_slice(utf8));
         out
     }
 }

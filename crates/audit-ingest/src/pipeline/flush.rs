@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, AsArray,
+    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::TimestampMicrosecondType;
 use audit_lake::{AppendOptions, Arrival, Lake, Origin, TableName, TenantId};
@@ -96,9 +96,24 @@ impl Flusher {
         threads: NonZeroUsize,
         progress: Arc<Progress>,
     ) -> Self {
-        let origins = inputs.iter().map(|input| Arc::new(origin(&input.name))).collect();
-        let context = Arc::new(Context { lake, inputs, origins, default_tenant, threads, progress });
-        Self { context, gathering: Batch::default(), tallies: Tallies::default(), running: None }
+        let origins = inputs
+            .iter()
+            .map(|input| Arc::new(origin(&input.name)))
+            .collect();
+        let context = Arc::new(Context {
+            lake,
+            inputs,
+            origins,
+            default_tenant,
+            threads,
+            progress,
+        });
+        Self {
+            context,
+            gathering: Batch::default(),
+            tallies: Tallies::default(),
+            running: None,
+        }
     }
 
     pub(super) fn add(&mut self, input: usize, text_bytes: usize, decoded: Decoded) {
@@ -107,7 +122,10 @@ impl Flusher {
             self.context.progress.found(batch.batch.num_rows() as u64);
             let origin = Arc::clone(&self.context.origins[input]);
             let part = self.gathering.tenants.entry(batch.tenant).or_default();
-            part.arrivals.push(Arrival { batch: batch.batch, origin });
+            part.arrivals.push(Arrival {
+                batch: batch.batch,
+                origin,
+            });
             part.inputs.push(input);
         }
         for reject in decoded.rejects {
@@ -118,17 +136,34 @@ impl Flusher {
     /// The compressed stream can't be read on behind `offset`.
     pub(super) fn damaged(&mut self, input: usize, offset: u64, detail: String) {
         let tenant = self.context.default_tenant.clone();
-        self.reject(input, Reject { tenant, offset, bytes: Vec::new(), reason: Reason::Damaged, detail });
+        self.reject(
+            input,
+            Reject {
+                tenant,
+                offset,
+                bytes: Vec::new(),
+                reason: Reason::Damaged,
+                detail,
+            },
+        );
     }
 
     fn reject(&mut self, input: usize, reject: Reject) {
         self.context.progress.found(1);
-        let part = self.gathering.tenants.entry(reject.tenant.clone()).or_default();
+        let part = self
+            .gathering
+            .tenants
+            .entry(reject.tenant.clone())
+            .or_default();
         part.rejects.push((input, reject));
     }
 
     pub(super) fn ended(&mut self, input: usize, form: Option<Form>, digest: InputDigest) {
-        self.gathering.ended.push(Ended { input, form, digest });
+        self.gathering.ended.push(Ended {
+            input,
+            form,
+            digest,
+        });
     }
 
     pub(super) fn gathered_bytes(&self) -> usize {
@@ -148,14 +183,20 @@ impl Flusher {
         }
         let tallies = std::mem::take(&mut self.tallies);
         let context = Arc::clone(&self.context);
-        self.running = Some(tokio::spawn(async move { context.commit(batch, tallies).await }));
+        self.running = Some(tokio::spawn(
+            async move { context.commit(batch, tallies).await },
+        ));
         Ok(())
     }
 
     /// Waits for the commit under way.
     pub(super) async fn wait(&mut self, report: &mut Report) -> Result<(), IngestError> {
-        let Some(running) = self.running.take() else { return Ok(()) };
-        let flushed = running.await.map_err(|panic| IngestError::Internal(panic.to_string()))??;
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
+        let flushed = running
+            .await
+            .map_err(|panic| IngestError::Internal(panic.to_string()))??;
         self.tallies = flushed.tallies;
         report.files += flushed.files;
         report.size_bytes += flushed.size_bytes;
@@ -176,15 +217,26 @@ impl Drop for Flusher {
 
 impl Context {
     async fn commit(&self, batch: Batch, mut tallies: Tallies) -> Result<Flushed, IngestError> {
-        let mut flushed =
-            Flushed { tallies: Tallies::default(), outcomes: Vec::new(), files: 0, size_bytes: 0 };
+        let mut flushed = Flushed {
+            tallies: Tallies::default(),
+            outcomes: Vec::new(),
+            files: 0,
+            size_bytes: 0,
+        };
         for (tenant, part) in batch.tenants {
             let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
             if !part.arrivals.is_empty() {
-                let options = AppendOptions { canonical, threads: self.threads };
+                let options = AppendOptions {
+                    canonical,
+                    threads: self.threads,
+                };
                 let appended = self.lake.append(id, &part.arrivals, options).await?;
-                for ((arrival, &input), &rows) in part.arrivals.iter().zip(&part.inputs).zip(&appended.rows) {
-                    tallies.of(input, &tenant).appended(&arrival.batch, rows, appended.version);
+                for ((arrival, &input), &rows) in
+                    part.arrivals.iter().zip(&part.inputs).zip(&appended.rows)
+                {
+                    tallies
+                        .of(input, &tenant)
+                        .appended(&arrival.batch, rows, appended.version);
                 }
                 self.progress.committed(appended.rows.iter().sum());
                 flushed.files += appended.files;
@@ -192,7 +244,9 @@ impl Context {
             }
             if !part.rejects.is_empty() {
                 let rows = self.reject_rows(&tenant, &part.rejects)?;
-                self.lake.append_keyed(id, TableName::Rejects, &rows, "reject_id").await?;
+                self.lake
+                    .append_keyed(id, TableName::Rejects, &rows, "reject_id")
+                    .await?;
                 for (input, _) in &part.rejects {
                     let tally = tallies.of(*input, &tenant);
                     tally.held += 1;
@@ -206,7 +260,11 @@ impl Context {
     }
 
     /// Writes the ledger rows of the inputs that have ended.
-    async fn close(&self, ended: &[Ended], tallies: &mut Tallies) -> Result<Vec<(usize, Outcome)>, IngestError> {
+    async fn close(
+        &self,
+        ended: &[Ended],
+        tallies: &mut Tallies,
+    ) -> Result<Vec<(usize, Outcome)>, IngestError> {
         let mut by_tenant: BTreeMap<String, Vec<(&Ended, Tally)>> = BTreeMap::new();
         let mut outcomes = Vec::new();
         for end in ended {
@@ -232,63 +290,179 @@ impl Context {
         for (tenant, entries) in by_tenant {
             let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
             let rows = self.ledger_rows(&tenant, &entries)?;
-            self.lake.append_keyed(id, TableName::Content, &rows, "entry_id").await?;
+            self.lake
+                .append_keyed(id, TableName::Content, &rows, "entry_id")
+                .await?;
         }
         Ok(outcomes)
     }
 
-    fn reject_rows(&self, tenant: &str, rejects: &[(usize, Reject)]) -> Result<RecordBatch, IngestError> {
-        let names = || rejects.iter().map(|(input, _)| self.inputs[*input].name.as_str());
+    fn reject_rows(
+        &self,
+        tenant: &str,
+        rejects: &[(usize, Reject)],
+    ) -> Result<RecordBatch, IngestError> {
+        let names = || {
+            rejects
+                .iter()
+                .map(|(input, _)| self.inputs[*input].name.as_str())
+        };
         let ids = rejects.iter().zip(names()).map(|((_, reject), name)| {
             // The reason too: a cut text and a cut stream may end at one place, both without bytes.
             let reason = reject.reason.code().as_bytes();
-            digest(&[tenant.as_bytes(), name.as_bytes(), &reject.offset.to_be_bytes(), reason, &reject.bytes])
+            digest(&[
+                tenant.as_bytes(),
+                name.as_bytes(),
+                &reject.offset.to_be_bytes(),
+                reason,
+                &reject.bytes,
+            ])
         });
         let now = self.lake.clock().now_micros();
         rows(vec![
             ("tenant_id", texts(rejects.iter().map(|_| Some(tenant)))),
             ("reject_id", Arc::new(StringArray::from_iter_values(ids))),
             ("source", texts(names().map(Some))),
-            ("content_type", texts(rejects.iter().map(|(input, _)| self.origins[*input].content_type.as_deref()))),
-            ("content_id", texts(rejects.iter().map(|(input, _)| self.origins[*input].content_id.as_deref()))),
-            ("byte_offset", integers(rejects.iter().map(|(_, reject)| reject.offset))),
-            ("byte_length", integers(rejects.iter().map(|(_, reject)| reject.bytes.len() as u64))),
-            ("reason", texts(rejects.iter().map(|(_, reject)| Some(reject.reason.code())))),
-            ("detail", texts(rejects.iter().map(|(_, reject)| Some(reject.detail.as_str()).filter(|d| !d.is_empty())))),
-            ("bytes", Arc::new(BinaryArray::from_iter_values(rejects.iter().map(|(_, reject)| &reject.bytes)))),
+            (
+                "content_type",
+                texts(
+                    rejects
+                        .iter()
+                        .map(|(input, _)| self.origins[*input].content_type.as_deref()),
+                ),
+            ),
+            (
+                "content_id",
+                texts(
+                    rejects
+                        .iter()
+                        .map(|(input, _)| self.origins[*input].content_id.as_deref()),
+                ),
+            ),
+            (
+                "byte_offset",
+                integers(rejects.iter().map(|(_, reject)| reject.offset)),
+            ),
+            (
+                "byte_length",
+                integers(rejects.iter().map(|(_, reject)| reject.bytes.len() as u64)),
+            ),
+            (
+                "reason",
+                texts(rejects.iter().map(|(_, reject)| Some(reject.reason.code()))),
+            ),
+            (
+                "detail",
+                texts(
+                    rejects
+                        .iter()
+                        .map(|(_, reject)| Some(reject.detail.as_str()).filter(|d| !d.is_empty())),
+                ),
+            ),
+            (
+                "bytes",
+                Arc::new(BinaryArray::from_iter_values(
+                    rejects.iter().map(|(_, reject)| &reject.bytes),
+                )),
+            ),
             ("ingested_at", times(rejects.iter().map(|_| Some(now)))),
         ])
     }
 
-    fn ledger_rows(&self, tenant: &str, entries: &[(&Ended, Tally)]) -> Result<RecordBatch, IngestError> {
+    fn ledger_rows(
+        &self,
+        tenant: &str,
+        entries: &[(&Ended, Tally)],
+    ) -> Result<RecordBatch, IngestError> {
         let name = |end: &Ended| self.inputs[end.input].name.as_str();
         let origin = |end: &Ended| &self.origins[end.input];
         let ids = entries.iter().map(|(end, _)| {
-            digest(&[tenant.as_bytes(), name(end).as_bytes(), end.digest.sha256.as_bytes(), b"stored"])
+            digest(&[
+                tenant.as_bytes(),
+                name(end).as_bytes(),
+                end.digest.sha256.as_bytes(),
+                b"stored",
+            ])
         });
         let now = self.lake.clock().now_micros();
         rows(vec![
             ("tenant_id", texts(entries.iter().map(|_| Some(tenant)))),
             ("entry_id", Arc::new(StringArray::from_iter_values(ids))),
-            ("source", texts(entries.iter().map(|(end, _)| Some(name(end))))),
-            ("form", texts(entries.iter().map(|(end, _)| end.form.map(Form::name)))),
-            ("content_type", texts(entries.iter().map(|(end, _)| origin(end).content_type.as_deref()))),
-            ("content_id", texts(entries.iter().map(|(end, _)| origin(end).content_id.as_deref()))),
+            (
+                "source",
+                texts(entries.iter().map(|(end, _)| Some(name(end)))),
+            ),
+            (
+                "form",
+                texts(entries.iter().map(|(end, _)| end.form.map(Form::name))),
+            ),
+            (
+                "content_type",
+                texts(
+                    entries
+                        .iter()
+                        .map(|(end, _)| origin(end).content_type.as_deref()),
+                ),
+            ),
+            (
+                "content_id",
+                texts(
+                    entries
+                        .iter()
+                        .map(|(end, _)| origin(end).content_id.as_deref()),
+                ),
+            ),
             ("state", texts(entries.iter().map(|_| Some("stored")))),
             ("state_at", times(entries.iter().map(|_| Some(now)))),
-            ("size_bytes", integers(entries.iter().map(|(end, _)| end.digest.size_bytes))),
-            ("sha256", texts(entries.iter().map(|(end, _)| Some(end.digest.sha256.as_str())))),
-            ("held", integers(entries.iter().map(|(_, tally)| tally.held))),
-            ("records", integers(entries.iter().map(|(_, tally)| tally.records))),
-            ("duplicates", integers(entries.iter().map(|(_, tally)| tally.duplicates))),
-            ("rejects", integers(entries.iter().map(|(_, tally)| tally.rejects))),
-            ("first_creation_time", times(entries.iter().map(|(_, tally)| tally.times.map(|(first, _)| first)))),
-            ("last_creation_time", times(entries.iter().map(|(_, tally)| tally.times.map(|(_, last)| last)))),
+            (
+                "size_bytes",
+                integers(entries.iter().map(|(end, _)| end.digest.size_bytes)),
+            ),
+            (
+                "sha256",
+                texts(
+                    entries
+                        .iter()
+                        .map(|(end, _)| Some(end.digest.sha256.as_str())),
+                ),
+            ),
+            (
+                "held",
+                integers(entries.iter().map(|(_, tally)| tally.held)),
+            ),
+            (
+                "records",
+                integers(entries.iter().map(|(_, tally)| tally.records)),
+            ),
+            (
+                "duplicates",
+                integers(entries.iter().map(|(_, tally)| tally.duplicates)),
+            ),
+            (
+                "rejects",
+                integers(entries.iter().map(|(_, tally)| tally.rejects)),
+            ),
+            (
+                "first_creation_time",
+                times(
+                    entries
+                        .iter()
+                        .map(|(_, tally)| tally.times.map(|(first, _)| first)),
+                ),
+            ),
+            (
+                "last_creation_time",
+                times(
+                    entries
+                        .iter()
+                        .map(|(_, tally)| tally.times.map(|(_, last)| last)),
+                ),
+            ),
             (
                 "audit_version",
-                Arc::new(Int64Array::from_iter(
-                    entries.iter().map(|(_, tally)| tally.audit_version.map(|version| version as i64)),
-                )),
+                Arc::new(Int64Array::from_iter(entries.iter().map(|(_, tally)| {
+                    tally.audit_version.map(|version| version as i64)
+                }))),
             ),
         ])
     }
@@ -300,7 +474,9 @@ impl Tallies {
     }
 
     fn take(&mut self, input: usize) -> Vec<(String, Tally)> {
-        let of_input = self.0.range((input, String::new())..(input + 1, String::new()));
+        let of_input = self
+            .0
+            .range((input, String::new())..(input + 1, String::new()));
         let tenants: Vec<String> = of_input.map(|((_, tenant), _)| tenant.clone()).collect();
         tenants
             .into_iter()
@@ -319,8 +495,9 @@ impl Tally {
         self.records += rows;
         self.duplicates += all - rows;
         self.audit_version = Some(version);
-        let creation_times =
-            batch.column_by_name("creation_time").and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+        let creation_times = batch
+            .column_by_name("creation_time")
+            .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
         for time in creation_times.into_iter().flat_map(|array| array.values()) {
             let (first, last) = self.times.unwrap_or((*time, *time));
             self.times = Some((first.min(*time), last.max(*time)));
@@ -331,7 +508,10 @@ impl Tally {
 /// What an input's name says of it: a folder of the API's content types is named by them.
 fn origin(name: &str) -> Origin {
     let content_type = name.split('/').rev().find_map(ContentType::parse);
-    Origin { content_type: content_type.map(|content_type| content_type.as_str().to_owned()), ..Origin::default() }
+    Origin {
+        content_type: content_type.map(|content_type| content_type.as_str().to_owned()),
+        ..Origin::default()
+    }
 }
 
 /// SHA-256 of the parts, each with its length, so that no two lists of parts are alike.
@@ -345,8 +525,10 @@ fn digest(parts: &[&[u8]]) -> String {
 }
 
 fn rows(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, IngestError> {
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
-        .map_err(|e| IngestError::Internal(e.to_string()))
+    RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )
+    .map_err(|e| IngestError::Internal(e.to_string()))
 }
 
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
@@ -354,7 +536,9 @@ fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
 }
 
 fn integers(values: impl Iterator<Item = u64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values.map(|value| value as i64)))
+    Arc::new(Int64Array::from_iter_values(
+        values.map(|value| value as i64),
+    ))
 }
 
 fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {

@@ -43,35 +43,63 @@ pub enum InputError {
 /// # Errors
 /// If nothing is there or it can't be listed.
 pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
-    let unavailable = |message: String| InputError::Unavailable { name: location.to_owned(), message };
+    let unavailable = |message: String| InputError::Unavailable {
+        name: location.to_owned(),
+        message,
+    };
     let (store, root): (Arc<dyn ObjectStore>, Path) = match file_path(location) {
         Some(path) => {
             let absolute = path.canonicalize().map_err(|e| match e.kind() {
                 std::io::ErrorKind::NotFound => InputError::NotFound(location.to_owned()),
                 _ => unavailable(e.to_string()),
             })?;
-            let root = Path::from_absolute_path(absolute).map_err(|e| unavailable(e.to_string()))?;
+            let root =
+                Path::from_absolute_path(absolute).map_err(|e| unavailable(e.to_string()))?;
             (Arc::new(LocalFileSystem::new()), root)
         }
         None => {
             let url = url::Url::parse(location).map_err(|e| unavailable(e.to_string()))?;
-            let (store, root) = object_store::parse_url(&url).map_err(|e| unavailable(e.to_string()))?;
+            let (store, root) =
+                object_store::parse_url(&url).map_err(|e| unavailable(e.to_string()))?;
             (store.into(), root)
         }
     };
     if let Ok(meta) = store.head(&root).await {
-        return Ok(vec![Input { name: location.to_owned(), size_bytes: meta.size, named: true, store, path: meta.location }]);
+        return Ok(vec![Input {
+            name: location.to_owned(),
+            size_bytes: meta.size,
+            named: true,
+            store,
+            path: meta.location,
+        }]);
     }
-    let mut found: Vec<ObjectMeta> =
-        store.list(Some(&root)).try_collect().await.map_err(|e| unavailable(e.to_string()))?;
+    let mut found: Vec<ObjectMeta> = store
+        .list(Some(&root))
+        .try_collect()
+        .await
+        .map_err(|e| unavailable(e.to_string()))?;
     if found.is_empty() && file_path(location).is_none_or(|path| !path.is_dir()) {
         return Err(InputError::NotFound(location.to_owned()));
     }
     found.sort_by(|a, b| a.location.cmp(&b.location));
     let inputs = found.into_iter().map(|meta| {
-        let below = meta.location.as_ref().strip_prefix(root.as_ref()).unwrap_or(meta.location.as_ref());
-        let name = format!("{}/{}", location.trim_end_matches('/'), below.trim_start_matches('/'));
-        Input { name, size_bytes: meta.size, named: false, store: Arc::clone(&store), path: meta.location }
+        let below = meta
+            .location
+            .as_ref()
+            .strip_prefix(root.as_ref())
+            .unwrap_or(meta.location.as_ref());
+        let name = format!(
+            "{}/{}",
+            location.trim_end_matches('/'),
+            below.trim_start_matches('/')
+        );
+        Input {
+            name,
+            size_bytes: meta.size,
+            named: false,
+            store: Arc::clone(&store),
+            path: meta.location,
+        }
     });
     Ok(inputs.collect())
 }

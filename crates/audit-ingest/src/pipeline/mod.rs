@@ -50,7 +50,12 @@ pub struct IngestOptions {
 impl Default for IngestOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { tenant: None, form: None, threads, progress: Arc::default() }
+        Self {
+            tenant: None,
+            form: None,
+            threads,
+            progress: Arc::default(),
+        }
     }
 }
 
@@ -71,25 +76,49 @@ pub enum IngestError {
 ///
 /// # Errors
 /// [`IngestError::Lake`] if the lake can't take the records.
-pub async fn ingest(lake: &Lake, inputs: Vec<Input>, options: IngestOptions) -> Result<Report, IngestError> {
+pub async fn ingest(
+    lake: &Lake,
+    inputs: Vec<Input>,
+    options: IngestOptions,
+) -> Result<Report, IngestError> {
     let fixed_tenant = options.tenant.map(|tenant| tenant.to_string());
     let mut report = Report::new(&inputs);
     let inputs = Arc::new(inputs);
-    let events = read::start(Arc::clone(&inputs), options.form, Arc::clone(&options.progress));
-    let default_tenant = fixed_tenant.clone().unwrap_or_else(|| UNKNOWN_TENANT.to_owned());
+    let events = read::start(
+        Arc::clone(&inputs),
+        options.form,
+        Arc::clone(&options.progress),
+    );
+    let default_tenant = fixed_tenant
+        .clone()
+        .unwrap_or_else(|| UNKNOWN_TENANT.to_owned());
     let mut events = decoded(events, fixed_tenant, options.threads);
 
     let progress = Arc::clone(&options.progress);
-    let mut flusher = Flusher::new(lake.clone(), inputs, default_tenant, options.threads, progress);
+    let mut flusher = Flusher::new(
+        lake.clone(),
+        inputs,
+        default_tenant,
+        options.threads,
+        progress,
+    );
     while let Some(event) = events.next().await {
         match event {
-            Decoding::Slab { input, text_bytes, decoded } => flusher.add(input, text_bytes, decoded?),
+            Decoding::Slab {
+                input,
+                text_bytes,
+                decoded,
+            } => flusher.add(input, text_bytes, decoded?),
             Decoding::Other(event) => match event {
                 Event::Started { input, form } => report.started(input, form),
                 Event::Ended { input, digest } => flusher.ended(input, report.form(input), digest),
                 Event::Skipped { input, why } => report.skipped(input, why),
                 Event::Failed { input, error } => report.failed(input, error),
-                Event::Damaged { input, offset, detail } => flusher.damaged(input, offset, detail),
+                Event::Damaged {
+                    input,
+                    offset,
+                    detail,
+                } => flusher.damaged(input, offset, detail),
                 Event::Slab { .. } => {}
             },
         }
@@ -103,7 +132,11 @@ pub async fn ingest(lake: &Lake, inputs: Vec<Input>, options: IngestOptions) -> 
 }
 
 enum Decoding {
-    Slab { input: usize, text_bytes: usize, decoded: Result<Decoded, IngestError> },
+    Slab {
+        input: usize,
+        text_bytes: usize,
+        decoded: Result<Decoded, IngestError>,
+    },
     Other(Event),
 }
 
@@ -113,18 +146,27 @@ fn decoded(
     tenant: Option<String>,
     threads: NonZeroUsize,
 ) -> impl futures::Stream<Item = Decoding> + Unpin {
-    let events = stream::unfold(events, |mut events| async move { events.recv().await.map(|event| (event, events)) });
+    let events = stream::unfold(events, |mut events| async move {
+        events.recv().await.map(|event| (event, events))
+    });
     let decoded = events.map(move |event| {
         let tenant = tenant.clone();
         async move {
-            let Event::Slab { input, slab } = event else { return Decoding::Other(event) };
+            let Event::Slab { input, slab } = event else {
+                return Decoding::Other(event);
+            };
             let text_bytes = slab.len_bytes();
-            let decoded = tokio::task::spawn_blocking(move || decode(slab, tenant.as_deref())).await;
+            let decoded =
+                tokio::task::spawn_blocking(move || decode(slab, tenant.as_deref())).await;
             let decoded = match decoded {
                 Ok(decoded) => decoded.map_err(|e| IngestError::Internal(e.to_string())),
                 Err(panic) => Err(IngestError::Internal(panic.to_string())),
             };
-            Decoding::Slab { input, text_bytes, decoded }
+            Decoding::Slab {
+                input,
+                text_bytes,
+                decoded,
+            }
         }
     });
     Box::pin(decoded.buffered(threads.get()))

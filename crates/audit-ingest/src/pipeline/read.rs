@@ -22,13 +22,32 @@ const OPENED_AHEAD: usize = 8;
 
 /// What happens to the inputs, one after the other.
 pub(super) enum Event {
-    Started { input: usize, form: Form },
-    Slab { input: usize, slab: Slab },
+    Started {
+        input: usize,
+        form: Form,
+    },
+    Slab {
+        input: usize,
+        slab: Slab,
+    },
     /// The compressed stream ended badly; what it gave until then came before.
-    Damaged { input: usize, offset: u64, detail: String },
-    Ended { input: usize, digest: InputDigest },
-    Skipped { input: usize, why: String },
-    Failed { input: usize, error: String },
+    Damaged {
+        input: usize,
+        offset: u64,
+        detail: String,
+    },
+    Ended {
+        input: usize,
+        digest: InputDigest,
+    },
+    Skipped {
+        input: usize,
+        why: String,
+    },
+    Failed {
+        input: usize,
+        error: String,
+    },
 }
 
 /// The bytes as they lay in storage.
@@ -40,7 +59,11 @@ pub(super) struct InputDigest {
 }
 
 /// Reads the inputs in order on a thread of its own.
-pub(super) fn start(inputs: Arc<Vec<Input>>, form: Option<Form>, progress: Arc<Progress>) -> mpsc::Receiver<Event> {
+pub(super) fn start(
+    inputs: Arc<Vec<Input>>,
+    form: Option<Form>,
+    progress: Arc<Progress>,
+) -> mpsc::Receiver<Event> {
     let (events, receiver) = mpsc::channel(SLABS_AHEAD);
     let (opened, to_read) = mpsc::channel::<(usize, object_store::Result<GetResult>)>(OPENED_AHEAD);
     let handle = tokio::runtime::Handle::current();
@@ -60,10 +83,19 @@ pub(super) fn start(inputs: Arc<Vec<Input>>, form: Option<Form>, progress: Arc<P
     tokio::task::spawn_blocking(move || {
         let mut to_read = to_read;
         while let Some((at, get)) = to_read.blocking_recv() {
-            let input = OneInput { at, input: &inputs[at], form, events: &events, progress: &progress };
+            let input = OneInput {
+                at,
+                input: &inputs[at],
+                form,
+                events: &events,
+                progress: &progress,
+            };
             let done = match get {
                 Ok(get) => input.read(get, &handle),
-                Err(error) => input.send(Event::Failed { input: at, error: error.to_string() }),
+                Err(error) => input.send(Event::Failed {
+                    input: at,
+                    error: error.to_string(),
+                }),
             };
             if done.is_err() {
                 return;
@@ -93,13 +125,19 @@ impl OneInput<'_> {
         let mut stored = Stored::new(get, handle, self.progress);
         match self.read_stored(&mut stored) {
             Ok(done) => done,
-            Err(error) => self.send(Event::Failed { input: self.at, error: error.to_string() }),
+            Err(error) => self.send(Event::Failed {
+                input: self.at,
+                error: error.to_string(),
+            }),
         }
     }
 
     fn read_stored(&self, stored: &mut Stored<'_>) -> std::io::Result<Result<(), Closed>> {
         let magic = read_up_to(stored, 4)?;
-        let compressed = matches!(magic.as_slice(), [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]);
+        let compressed = matches!(
+            magic.as_slice(),
+            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]
+        );
         let input = self.at;
         let mut damage = None;
         {
@@ -111,7 +149,10 @@ impl OneInput<'_> {
             };
             let mut buffer = Vec::with_capacity(PREFIX_BYTES);
             // What comes before an error is in the buffer all the same.
-            match (&mut plain).take(PREFIX_BYTES as u64).read_to_end(&mut buffer) {
+            match (&mut plain)
+                .take(PREFIX_BYTES as u64)
+                .read_to_end(&mut buffer)
+            {
                 Err(error) if compressed => damage = Some((buffer.len() as u64, error)),
                 read => {
                     read?;
@@ -123,7 +164,13 @@ impl OneInput<'_> {
             } else if let Some(why) = skip(detected.form, self.input).filter(|_| damage.is_none()) {
                 return Ok(self.send(Event::Skipped { input, why }));
             }
-            if self.send(Event::Started { input, form: detected.form }).is_err() {
+            if self
+                .send(Event::Started {
+                    input,
+                    form: detected.form,
+                })
+                .is_err()
+            {
                 return Ok(Err(Closed));
             }
             let mut reader = Reader::new(&detected);
@@ -157,13 +204,23 @@ impl OneInput<'_> {
         }
         if let Some((offset, error)) = damage {
             let detail = format!("the compressed stream is damaged: {error}");
-            if self.send(Event::Damaged { input, offset, detail }).is_err() {
+            if self
+                .send(Event::Damaged {
+                    input,
+                    offset,
+                    detail,
+                })
+                .is_err()
+            {
                 return Ok(Err(Closed));
             }
         }
         // What the decompressor left unread is part of the input too.
         std::io::copy(stored, &mut std::io::sink())?;
-        Ok(self.send(Event::Ended { input, digest: stored.digest() }))
+        Ok(self.send(Event::Ended {
+            input,
+            digest: stored.digest(),
+        }))
     }
 }
 
@@ -178,7 +235,10 @@ fn read_up_to(from: &mut (impl Read + ?Sized), len: usize) -> std::io::Result<Ve
 fn skip(form: Form, input: &Input) -> Option<String> {
     let name = input.name.to_ascii_lowercase();
     let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-    let expected = input.named || [".json", ".ndjson", ".jsonl", ".csv"].iter().any(|end| name.ends_with(end));
+    let expected = input.named
+        || [".json", ".ndjson", ".jsonl", ".csv"]
+            .iter()
+            .any(|end| name.ends_with(end));
     match form {
         Form::Html | Form::Empty | Form::Unknown if expected => None,
         Form::Html => Some("a page, not audit records".to_owned()),
@@ -198,30 +258,47 @@ struct Stored<'a> {
 
 enum Source {
     File(std::fs::File),
-    Stream { chunks: stream::BoxStream<'static, object_store::Result<bytes::Bytes>>, chunk: bytes::Bytes },
+    Stream {
+        chunks: stream::BoxStream<'static, object_store::Result<bytes::Bytes>>,
+        chunk: bytes::Bytes,
+    },
 }
 
 impl<'a> Stored<'a> {
     fn new(get: GetResult, handle: &tokio::runtime::Handle, progress: &'a Progress) -> Self {
         let source = match get.payload {
             GetResultPayload::File(file, _) => Source::File(file),
-            GetResultPayload::Stream(chunks) => Source::Stream { chunks, chunk: bytes::Bytes::new() },
+            GetResultPayload::Stream(chunks) => Source::Stream {
+                chunks,
+                chunk: bytes::Bytes::new(),
+            },
         };
-        Self { source, handle: handle.clone(), sha256: Sha256::new(), size_bytes: 0, progress }
+        Self {
+            source,
+            handle: handle.clone(),
+            sha256: Sha256::new(),
+            size_bytes: 0,
+            progress,
+        }
     }
 
     fn digest(&self) -> InputDigest {
         let digest = self.sha256.clone().finalize();
-        InputDigest { size_bytes: self.size_bytes, sha256: hex(&digest) }
+        InputDigest {
+            size_bytes: self.size_bytes,
+            sha256: hex(&digest),
+        }
     }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 impl Read for Stored<'_> {

@@ -97,7 +97,11 @@ impl Report {
             form: None,
             outcome: Outcome::Pending,
         });
-        Self { inputs: inputs.collect(), files: 0, size_bytes: 0 }
+        Self {
+            inputs: inputs.collect(),
+            files: 0,
+            size_bytes: 0,
+        }
     }
 
     pub(super) fn started(&mut self, input: usize, form: Form) {
@@ -118,22 +122,42 @@ impl Report {
 
     /// Rows added by all inputs.
     pub fn records(&self) -> u64 {
-        self.sum(|outcome| if let Outcome::Stored { records, .. } = outcome { *records } else { 0 })
+        self.sum(|outcome| {
+            if let Outcome::Stored { records, .. } = outcome {
+                *records
+            } else {
+                0
+            }
+        })
     }
 
     /// Duplicates in all inputs.
     pub fn duplicates(&self) -> u64 {
-        self.sum(|outcome| if let Outcome::Stored { duplicates, .. } = outcome { *duplicates } else { 0 })
+        self.sum(|outcome| {
+            if let Outcome::Stored { duplicates, .. } = outcome {
+                *duplicates
+            } else {
+                0
+            }
+        })
     }
 
     /// Rejects in all inputs.
     pub fn rejects(&self) -> u64 {
-        self.sum(|outcome| if let Outcome::Stored { rejects, .. } = outcome { *rejects } else { 0 })
+        self.sum(|outcome| {
+            if let Outcome::Stored { rejects, .. } = outcome {
+                *rejects
+            } else {
+                0
+            }
+        })
     }
 
     /// Inputs that could not be read.
     pub fn failed_inputs(&self) -> impl Iterator<Item = &InputReport> {
-        self.inputs.iter().filter(|input| matches!(input.outcome, Outcome::Failed(_)))
+        self.inputs
+            .iter()
+            .filter(|input| matches!(input.outcome, Outcome::Failed(_)))
     }
 
     fn sum(&self, of: impl Fn(&Outcome) -> u64) -> u64 {

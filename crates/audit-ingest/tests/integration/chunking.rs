@@ -17,8 +17,13 @@ fn piece() -> impl Strategy<Value = String> {
         Just("null".to_owned()),
         Just("}".to_owned()),
         Just("[".to_owned()),
-        Just(format!("{{\"@odata.context\":\"x\",\"value\":[{good}],\"@odata.nextLink\":\"y\"}}")),
-        Just(format!("CreationDate,AuditData\r\n1,\"{}\"\r\n2,\r\n", good.replace('"', "\"\""))),
+        Just(format!(
+            "{{\"@odata.context\":\"x\",\"value\":[{good}],\"@odata.nextLink\":\"y\"}}"
+        )),
+        Just(format!(
+            "CreationDate,AuditData\r\n1,\"{}\"\r\n2,\r\n",
+            good.replace('"', "\"\"")
+        )),
         "[ -~\\n\"{}\\[\\]:,\\\\]{0,40}",
     ]
 }

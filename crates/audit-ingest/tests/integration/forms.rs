@@ -16,13 +16,22 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
     let cell = csv_cell(RECORD);
     let graph = format!(
         r##"{{"id":"ab12","createdDateTime":"2026-07-16T10:00:00Z","auditLogRecordType":"ExchangeAdmin","operation":"Set-Mailbox","userId":"key","userPrincipalName":"a@b.c","clientIp":null,"auditData":{{"@odata.type":"#microsoft.graph.security.defaultAuditData",{},"RecordType@odata.type":"#Int64"}}}}"##,
-        RECORD.trim_matches(['{', '}']).replace("10:00:00\"", "10:00:00Z\""),
+        RECORD
+            .trim_matches(['{', '}'])
+            .replace("10:00:00\"", "10:00:00Z\""),
     );
-    let search = format!(r#"{{"RecordType":"ExchangeAdmin","CreationDate":"x","UserIds":"a@b.c","AuditData":{text},"Identity":"ab12"}}"#);
+    let search = format!(
+        r#"{{"RecordType":"ExchangeAdmin","CreationDate":"x","UserIds":"a@b.c","AuditData":{text},"Identity":"ab12"}}"#
+    );
     let utf16 = |text: &str| -> Vec<u8> {
-        [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+        [0xFF, 0xFE]
+            .into_iter()
+            .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+            .collect()
     };
-    let table = format!("#TYPE Selected.Object\r\nPSComputerName,RecordType,AuditData,Identity\r\nx,ExchangeAdmin,{cell},ab12\r\n");
+    let table = format!(
+        "#TYPE Selected.Object\r\nPSComputerName,RecordType,AuditData,Identity\r\nx,ExchangeAdmin,{cell},ab12\r\n"
+    );
     vec![
         ("content blob", format!("[{RECORD}]").into()),
         ("content blob, pretty", format!("\u{feff}[\r\n  {RECORD}\r\n]\r\n").into()),
@@ -88,10 +97,21 @@ fn cells_that_hold_no_record_are_rejects() {
     let cell = csv_cell(RECORD);
     let cut = csv_cell(&RECORD[..100]);
     let two = csv_cell(&format!("{RECORD} {RECORD}"));
-    let text = format!("Identity,AuditData\r\n1,{cell}\r\n2,\r\n3\r\n4,{cut}\r\n5,plain words\r\n6,{two}\r\n7,{cell}");
+    let text = format!(
+        "Identity,AuditData\r\n1,{cell}\r\n2,\r\n3\r\n4,{cut}\r\n5,plain words\r\n6,{two}\r\n7,{cell}"
+    );
     let read = read(text.as_bytes());
     assert_eq!(read.rows.len(), 2);
-    assert_eq!(read.reasons(), ["empty", "truncated", "truncated", "invalid_json", "invalid_json"]);
+    assert_eq!(
+        read.reasons(),
+        [
+            "empty",
+            "truncated",
+            "truncated",
+            "invalid_json",
+            "invalid_json"
+        ]
+    );
     assert_eq!(read.rejects[0].bytes, b"\n2,\r");
 }
 

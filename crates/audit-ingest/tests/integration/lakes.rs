@@ -16,7 +16,9 @@ use serde_json::{Map, Value, json};
 pub(crate) type Row = Map<String, Value>;
 
 pub(crate) async fn memory() -> Lake {
-    Lake::create_or_open("memory://test", LakeOptions::default()).await.unwrap()
+    Lake::create_or_open("memory://test", LakeOptions::default())
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn take_in(lake: &Lake, folder: &Path) -> Report {
@@ -33,8 +35,19 @@ pub(crate) async fn table(lake: &Lake, tenant: TenantId, name: TableName) -> Vec
     let mut rows = Vec::new();
     if let Some(snapshot) = lake.snapshot(&tenant, name).await.unwrap() {
         for file in snapshot.files() {
-            let bytes = lake.store().get(&file.path).await.unwrap().bytes().await.unwrap();
-            for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
+            let bytes = lake
+                .store()
+                .get(&file.path)
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap();
+            for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)
+                .unwrap()
+                .build()
+                .unwrap()
+            {
                 push_rows(&batch.unwrap(), &mut rows);
             }
         }
@@ -59,7 +72,9 @@ fn push_rows(batch: &RecordBatch, rows: &mut Vec<Row>) {
             let value = match array.data_type() {
                 DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
                 DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
-                DataType::Timestamp(_, _) => json!(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+                DataType::Timestamp(_, _) => {
+                    json!(array.as_primitive::<TimestampMicrosecondType>().value(row))
+                }
                 DataType::Binary => json!(array.as_binary::<i32>().value(row)),
                 // Not looked at here.
                 _ => continue,
@@ -77,10 +92,17 @@ pub(crate) fn counts(entry: &Row) -> [u64; 4] {
 /// Fails unless the lake has each of these records once, and nothing wrong with it.
 pub(crate) async fn check_each_once(lake: &Lake, want: &BTreeSet<String>) {
     let rows = all(lake, TableName::Audit).await;
-    let found: BTreeSet<String> =
-        rows.iter().map(|row| canonical(row["raw"].as_str().unwrap()).unwrap()).collect();
+    let found: BTreeSet<String> = rows
+        .iter()
+        .map(|row| canonical(row["raw"].as_str().unwrap()).unwrap())
+        .collect();
     assert_eq!(rows.len(), found.len(), "a record is there twice");
-    assert!(found == *want, "{} records, not {}", found.len(), want.len());
+    assert!(
+        found == *want,
+        "{} records, not {}",
+        found.len(),
+        want.len()
+    );
     check_whole(lake).await;
 }
 
@@ -98,13 +120,22 @@ pub(crate) async fn check_whole(lake: &Lake) {
 
 /// Writes generated content blobs below the folder; the contents of their records, and how many
 /// each file holds.
-pub(crate) fn generate(folder: &Path, options: GeneratorOptions) -> (BTreeSet<String>, BTreeMap<String, u64>) {
+pub(crate) fn generate(
+    folder: &Path,
+    options: GeneratorOptions,
+) -> (BTreeSet<String>, BTreeMap<String, u64>) {
     let mut contents = BTreeSet::new();
     let mut held = BTreeMap::new();
     for blob in Generator::new(options) {
         let path = blob.write_to(folder).unwrap();
-        held.insert(path.to_str().unwrap().to_owned(), blob.records().len() as u64);
-        contents.extend(blob.records().map(|record| canonical(std::str::from_utf8(record).unwrap()).unwrap()));
+        held.insert(
+            path.to_str().unwrap().to_owned(),
+            blob.records().len() as u64,
+        );
+        contents.extend(
+            blob.records()
+                .map(|record| canonical(std::str::from_utf8(record).unwrap()).unwrap()),
+        );
     }
     (contents, held)
 }

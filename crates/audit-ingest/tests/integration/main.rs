@@ -10,5 +10,7 @@ mod odd_input;
 mod pipeline;
 #[cfg(feature = "pipeline")]
 mod processes;
+#[cfg(feature = "pipeline")]
+mod published;
 mod real_data;
 mod support;

@@ -8,7 +8,11 @@ const TIME: &str = r#""CreationTime":"2026-01-02T03:04:05""#;
 
 #[test]
 fn rejects_by_reason() {
-    let deep = format!("[{{{TIME},\"a\":{}{}}}]", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(
+        "[{{{TIME},\"a\":{}{}}}]",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     let deep_garbage = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
     let cases: &[(&str, &[&str])] = &[
         ("", &["empty"]),
@@ -19,15 +23,36 @@ fn rejects_by_reason() {
         ("[1,\"a,]\",[1,2],true]", &["not_an_object"; 4]),
         ("[tru]", &["invalid_json"]),
         ("{}", &["no_time"]),
-        ("{\"error\":{\"code\":\"AF50000\",\"message\":\"x\"}}", &["no_time"]),
-        ("<!DOCTYPE html><html><body>Sign in</body></html>", &["html"]),
-        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":\"b", &["truncated"]),
+        (
+            "{\"error\":{\"code\":\"AF50000\",\"message\":\"x\"}}",
+            &["no_time"],
+        ),
+        (
+            "<!DOCTYPE html><html><body>Sign in</body></html>",
+            &["html"],
+        ),
+        (
+            "[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":\"b",
+            &["truncated"],
+        ),
         ("[", &["truncated"]),
         ("[{\"CreationTime\":\"not a time\"}]", &["no_time"]),
-        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":NaN}]", &["invalid_json"]),
-        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":{\"b\":01}}]", &["invalid_json"]),
-        ("[{\"CreationTime\":\"2026-01-02T03:04:05\",}]", &["invalid_json"]),
-        ("[{\"CreationTime\":\"2026-01-02T03:04:05\" \"a\":1}]", &["invalid_json"]),
+        (
+            "[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":NaN}]",
+            &["invalid_json"],
+        ),
+        (
+            "[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":{\"b\":01}}]",
+            &["invalid_json"],
+        ),
+        (
+            "[{\"CreationTime\":\"2026-01-02T03:04:05\",}]",
+            &["invalid_json"],
+        ),
+        (
+            "[{\"CreationTime\":\"2026-01-02T03:04:05\" \"a\":1}]",
+            &["invalid_json"],
+        ),
         (&deep, &["too_deep"]),
         (&deep_garbage, &["too_deep"]),
     ];
@@ -42,12 +67,32 @@ fn rejects_by_reason() {
 fn a_bad_record_does_not_cost_its_neighbours() {
     let good = format!("{{{TIME},\"Id\":\"1\"}}");
     for (text, rows, reasons) in [
-        (format!("[{good},{{\"a\":tru}},{good}]"), 2, vec!["invalid_json"]),
-        (format!("{good}\n{{\"cut\":\"off\n{good}\n"), 2, vec!["truncated"]),
-        (format!("{good}\n{{\"cut\":1,\n{good}\n"), 2, vec!["truncated"]),
+        (
+            format!("[{good},{{\"a\":tru}},{good}]"),
+            2,
+            vec!["invalid_json"],
+        ),
+        (
+            format!("{good}\n{{\"cut\":\"off\n{good}\n"),
+            2,
+            vec!["truncated"],
+        ),
+        (
+            format!("{good}\n{{\"cut\":1,\n{good}\n"),
+            2,
+            vec!["truncated"],
+        ),
         // What follows may be the value: the line goes with the record that was cut off.
-        (format!("{good}\n{{\"cut\":\n{good}\n{good}\n"), 2, vec!["truncated"]),
-        (format!("{good}\nnonsense, \"and\" more\n{good}\n"), 2, vec!["invalid_json"]),
+        (
+            format!("{good}\n{{\"cut\":\n{good}\n{good}\n"),
+            2,
+            vec!["truncated"],
+        ),
+        (
+            format!("{good}\nnonsense, \"and\" more\n{good}\n"),
+            2,
+            vec!["invalid_json"],
+        ),
         (format!("[{good},{good}"), 2, vec!["truncated"]),
     ] {
         let read = read(text.as_bytes());
@@ -63,6 +108,25 @@ fn a_reject_keeps_its_bytes_place_and_tenant() {
     assert_eq!(reject.bytes, bad.as_bytes());
     assert_eq!(reject.offset, 2);
     assert_eq!(reject.tenant, "0f1d5a2e-0000-4000-8000-00000000000a");
+}
+
+#[test]
+fn a_byte_order_mark_counts_in_positions() {
+    for (text, offset) in [
+        ("\u{feff}[null]", 4),
+        ("\u{feff}[5,\n  nonsense]", 4),
+        ("\u{feff}words", 3),
+    ] {
+        let read = read(text.as_bytes());
+        assert_eq!(read.rejects[0].offset, offset, "{text}");
+        let begin = offset as usize;
+        let bytes = &read.rejects[0].bytes;
+        assert_eq!(
+            &text.as_bytes()[begin..begin + bytes.len()],
+            bytes,
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -85,16 +149,31 @@ fn odd_records_are_rows() {
             format!("{{{TIME},\"RecordType\":\"20\"}}"),
             json!({"record_type": 20, "record_type_name": "PowerBIAudit", "extra": "{\"RecordType\":\"20\"}"}),
         ),
-        (format!("{{{TIME},\"RecordType\":1e2}}"), json!({"record_type": 100, "record_type_name": "OnPremisesSharePointScannerDlp", "extra": "{\"RecordType\":1e2}"})),
-        (format!("{{{TIME},\"RecordType\":\"x\"}}"), json!({"extra": "{\"RecordType\":\"x\"}"})),
+        (
+            format!("{{{TIME},\"RecordType\":1e2}}"),
+            json!({"record_type": 100, "record_type_name": "OnPremisesSharePointScannerDlp", "extra": "{\"RecordType\":1e2}"}),
+        ),
+        (
+            format!("{{{TIME},\"RecordType\":\"x\"}}"),
+            json!({"extra": "{\"RecordType\":\"x\"}"}),
+        ),
         (
             format!("{{{TIME},\"RecordType\":99999999999999999999}}"),
             json!({"extra": "{\"RecordType\":99999999999999999999}"}),
         ),
-        (format!("{{{TIME},\"UserId\":7}}"), json!({"user_id": "7", "extra": "{\"UserId\":7}"})),
-        (format!("{{{TIME},\"UserId\":{{\"a\":1}}}}"), json!({"extra": "{\"UserId\":{\"a\":1}}"})),
+        (
+            format!("{{{TIME},\"UserId\":7}}"),
+            json!({"user_id": "7", "extra": "{\"UserId\":7}"}),
+        ),
+        (
+            format!("{{{TIME},\"UserId\":{{\"a\":1}}}}"),
+            json!({"extra": "{\"UserId\":{\"a\":1}}"}),
+        ),
         (format!("{{{TIME},\"UserId\":null}}"), json!({})),
-        (format!("{{{TIME},\"Parameters\":\"-Name x\"}}"), json!({"extra": "{\"Parameters\":\"-Name x\"}"})),
+        (
+            format!("{{{TIME},\"Parameters\":\"-Name x\"}}"),
+            json!({"extra": "{\"Parameters\":\"-Name x\"}"}),
+        ),
         (
             format!("{{{TIME},\"Parameters\":[{{\"Name\":\"ForwardTo\",\"Value\":\"a@b\"}}]}}"),
             json!({"parameters": [["ForwardTo", "a@b"]]}),
@@ -110,10 +189,19 @@ fn odd_records_are_rows() {
             json!({"modified_properties": [["N", [null, "new"]]]}),
         ),
         // Half a surrogate pair becomes U+FFFD.
-        (format!("{{{TIME},\"UserId\":\"a\\ud83d\"}}"), json!({"user_id": "a\u{fffd}"})),
+        (
+            format!("{{{TIME},\"UserId\":\"a\\ud83d\"}}"),
+            json!({"user_id": "a\u{fffd}"}),
+        ),
         // Escapes in names.
-        (format!("{{{TIME},\"\\u0055serId\":\"a\"}}"), json!({"user_id": "a"})),
-        (format!("{{{TIME},\"New \\\"field\\\"\":1}}"), json!({"extra": "{\"New \\\"field\\\"\":1}"})),
+        (
+            format!("{{{TIME},\"\\u0055serId\":\"a\"}}"),
+            json!({"user_id": "a"}),
+        ),
+        (
+            format!("{{{TIME},\"New \\\"field\\\"\":1}}"),
+            json!({"extra": "{\"New \\\"field\\\"\":1}"}),
+        ),
         (
             format!("{{{TIME},\"ClientIP\":\"[::ffff:10.1.2.3]:443\"}}"),
             json!({"client_ip": "[::ffff:10.1.2.3]:443", "source_ip": "10.1.2.3", "source_port": 443}),
@@ -124,8 +212,27 @@ fn odd_records_are_rows() {
         assert_eq!(read.reasons(), Vec::<&str>::new(), "{text}");
         let mut row = read.rows[0].1.clone();
         assert_eq!(row.remove("raw"), Some(json!(text)));
-        assert_eq!(row.remove("creation_time"), Some(json!(1_767_323_045_000_000i64)));
+        assert_eq!(
+            row.remove("creation_time"),
+            Some(json!(1_767_323_045_000_000i64))
+        );
         assert_eq!(serde_json::Value::Object(row), want, "{text}");
+    }
+}
+
+/// Found by fuzzing: an escape without digits hid the quote behind it.
+#[test]
+fn an_escape_without_digits_is_no_json() {
+    for (value, rows) in [
+        (r#"["a\u"rn:b\"c"]"#, 0),
+        (r#""\u12g4""#, 0),
+        (r#""\u12"#, 0),
+        (r#""C:\\users\\u""#, 1),
+        (r#""\u00e9\\\u00E9""#, 1),
+    ] {
+        let read = read(format!("[{{{TIME},\"X\":{value}}}]").as_bytes());
+        assert_eq!(read.rows.len(), rows, "{value}");
+        assert_eq!(read.rejects.len(), 1 - rows, "{value}");
     }
 }
 
@@ -133,19 +240,26 @@ fn odd_records_are_rows() {
 #[test]
 fn escapes_in_a_time_are_read() {
     let read = read(br#"[{"CreationTime":"2026-01-02T05:04:05\u002B02:00"}]"#);
-    assert_eq!(read.column("creation_time"), [json!(1_767_323_045_000_000i64)]);
+    assert_eq!(
+        read.column("creation_time"),
+        [json!(1_767_323_045_000_000i64)]
+    );
 }
 
 /// White space behind a number or word is none of its text.
 #[test]
 fn white_space_around_values_does_not_matter() {
-    let spaced = format!("{{ {TIME} , \"UserId\" : 7 , \"RecordType\" : 20 \n, \"ExternalAccess\": true\r\n, \"New\": 1 \n}}");
-    let plain = format!("{{{TIME},\"UserId\":7,\"RecordType\":20,\"ExternalAccess\":true,\"New\":1}}");
+    let spaced = format!(
+        "{{ {TIME} , \"UserId\" : 7 , \"RecordType\" : 20 \n, \"ExternalAccess\": true\r\n, \"New\": 1 \n}}"
+    );
+    let plain =
+        format!("{{{TIME},\"UserId\":7,\"RecordType\":20,\"ExternalAccess\":true,\"New\":1}}");
     let (spaced, plain) = (read(spaced.as_bytes()), read(plain.as_bytes()));
     let (mut spaced, mut plain) = (spaced.rows[0].1.clone(), plain.rows[0].1.clone());
     for row in [&mut spaced, &mut plain] {
         row.remove("raw");
-        let extra: serde_json::Value = serde_json::from_str(row["extra"].as_str().unwrap()).unwrap();
+        let extra: serde_json::Value =
+            serde_json::from_str(row["extra"].as_str().unwrap()).unwrap();
         row.insert("extra".to_owned(), extra);
     }
     assert_eq!(spaced, plain);
@@ -155,10 +269,22 @@ fn white_space_around_values_does_not_matter() {
 fn tenants_are_told_apart() {
     let a = "0f1d5a2e-0000-4000-8000-00000000000a";
     let b = "0F1D5A2E-0000-4000-8000-00000000000B";
-    let record = |tenant: &str| format!("{{\"Id\":\"1\",{TIME},\"OrganizationId\":\"{tenant}\",\"UserId\":\"u\"}}");
-    let text = format!("[{},{},{},{}]", record(a), record(b), record("example.com"), record(a));
+    let record = |tenant: &str| {
+        format!("{{\"Id\":\"1\",{TIME},\"OrganizationId\":\"{tenant}\",\"UserId\":\"u\"}}")
+    };
+    let text = format!(
+        "[{},{},{},{}]",
+        record(a),
+        record(b),
+        record("example.com"),
+        record(a)
+    );
     let read = read(text.as_bytes());
-    let tenants: Vec<&str> = read.rows.iter().map(|(tenant, _)| tenant.as_str()).collect();
+    let tenants: Vec<&str> = read
+        .rows
+        .iter()
+        .map(|(tenant, _)| tenant.as_str())
+        .collect();
     assert_eq!(tenants, [a, a, &b.to_lowercase(), "unknown"]);
     assert!(read.column("user_id").iter().all(|user| user == "u"));
 }
@@ -174,6 +300,10 @@ fn records_larger_than_any_window_pass_and_larger_than_allowed_are_kept_in_piece
     let read = read(text.as_bytes());
     assert_eq!(read.reasons(), ["too_large"; 3]);
     assert_eq!(read.rows.len(), 1);
-    let kept: Vec<u8> = read.rejects.iter().flat_map(|reject| reject.bytes.iter().copied()).collect();
+    let kept: Vec<u8> = read
+        .rejects
+        .iter()
+        .flat_map(|reject| reject.bytes.iter().copied())
+        .collect();
     assert!(kept == large.as_bytes());
 }

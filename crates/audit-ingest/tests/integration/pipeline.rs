@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use audit_ingest::pipeline::{IngestError, IngestOptions, Outcome, Report, find_inputs, ingest};
@@ -11,7 +11,7 @@ use audit_lake::{Lake, LakeOptions, TableName, TenantId};
 use audit_testkit::{Fault, FaultKind, FaultTrigger, FaultyStore, GeneratorOptions, Operation};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::lakes::{
     Row, all, check_each_once, check_whole, counts, generate, memory, table, take_in, take_in_with,
@@ -21,7 +21,9 @@ const A: &str = "0f1d5a2e-0000-4000-8000-00000000000a";
 const B: &str = "0f1d5a2e-0000-4000-8000-00000000000b";
 
 fn record(tenant: &str, id: u32) -> String {
-    format!(r#"{{"CreationTime":"2026-01-02T03:04:05","Id":"{id}","Operation":"Op","OrganizationId":"{tenant}"}}"#)
+    format!(
+        r#"{{"CreationTime":"2026-01-02T03:04:05","Id":"{id}","Operation":"Op","OrganizationId":"{tenant}"}}"#
+    )
 }
 
 fn blob(records: &[String]) -> String {
@@ -46,11 +48,21 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 fn outcome<'r>(report: &'r Report, name: &str) -> &'r Outcome {
-    &report.inputs.iter().find(|input| input.name.ends_with(name)).unwrap().outcome
+    &report
+        .inputs
+        .iter()
+        .find(|input| input.name.ends_with(name))
+        .unwrap()
+        .outcome
 }
 
 fn stored(held: u64, records: u64, duplicates: u64, rejects: u64) -> Outcome {
-    Outcome::Stored { held, records, duplicates, rejects }
+    Outcome::Stored {
+        held,
+        records,
+        duplicates,
+        rejects,
+    }
 }
 
 /// The ledger by file name, what an input held for several tenants added up.
@@ -58,8 +70,17 @@ async fn ledger(lake: &Lake) -> BTreeMap<String, [u64; 4]> {
     let mut by_name: BTreeMap<String, [u64; 4]> = BTreeMap::new();
     for entry in all(lake, TableName::Content).await {
         let of_entry = counts(&entry);
-        assert_eq!(of_entry[0], of_entry[1] + of_entry[2] + of_entry[3], "{entry:?}");
-        let name = entry["source"].as_str().unwrap().rsplit('/').next().unwrap();
+        assert_eq!(
+            of_entry[0],
+            of_entry[1] + of_entry[2] + of_entry[3],
+            "{entry:?}"
+        );
+        let name = entry["source"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap();
         let sums = by_name.entry(name.to_owned()).or_default();
         for (sum, count) in sums.iter_mut().zip(of_entry) {
             *sum += count;
@@ -81,11 +102,16 @@ async fn the_same_input_twice_adds_nothing() {
     };
     let (contents, held) = generate(inputs.path(), options);
     let place = tempfile::tempdir().unwrap();
-    let on_disk = Lake::create_or_open(place.path().to_str().unwrap(), LakeOptions::default()).await.unwrap();
+    let on_disk = Lake::create_or_open(place.path().to_str().unwrap(), LakeOptions::default())
+        .await
+        .unwrap();
     for lake in [memory().await, on_disk] {
         let first = take_in(&lake, inputs.path()).await;
         assert_eq!(first.records(), contents.len() as u64);
-        assert_eq!(first.records() + first.duplicates(), held.values().sum::<u64>());
+        assert_eq!(
+            first.records() + first.duplicates(),
+            held.values().sum::<u64>()
+        );
         check_each_once(&lake, &contents).await;
         let entries = all(&lake, TableName::Content).await;
         assert_eq!(entries.len(), held.len());
@@ -113,12 +139,17 @@ async fn compressed_inputs_are_the_same_inputs() {
     let lines = records.join("\n");
     let (left, right) = lines.split_at(lines.find("\"Id\":\"500\"").unwrap());
     let members = [gz(left.as_bytes()), gz(right.as_bytes())].concat();
-    let zstd_twice = [left, right].map(|part| zstd::encode_all(part.as_bytes(), 1).unwrap()).concat();
+    let zstd_twice = [left, right]
+        .map(|part| zstd::encode_all(part.as_bytes(), 1).unwrap())
+        .concat();
     let array = blob(&records);
     let files: [(&str, Vec<u8>); 6] = [
         ("a.json", array.clone().into()),
         ("b.ndjson.gz", gz(lines.as_bytes())),
-        ("c.ndjson.zst", zstd::encode_all(lines.as_bytes(), 1).unwrap()),
+        (
+            "c.ndjson.zst",
+            zstd::encode_all(lines.as_bytes(), 1).unwrap(),
+        ),
         ("d-several-members.ndjson.gz", members),
         ("e-several-frames.ndjson.zst", zstd_twice),
         ("f-no-telling-name", gz(array.as_bytes())),
@@ -128,7 +159,11 @@ async fn compressed_inputs_are_the_same_inputs() {
     let report = take_in(&lake, inputs.path()).await;
     assert_eq!(outcome(&report, "a.json"), &stored(1_000, 1_000, 0, 0));
     for (name, _) in &files[1..] {
-        assert_eq!(outcome(&report, name), &stored(1_000, 0, 1_000, 0), "{name}");
+        assert_eq!(
+            outcome(&report, name),
+            &stored(1_000, 0, 1_000, 0),
+            "{name}"
+        );
     }
     check_whole(&lake).await;
 }
@@ -140,17 +175,29 @@ async fn a_damaged_stream_costs_no_record_before_the_damage() {
         let lines: String = (0..records).map(|id| record(A, id) + "\n").collect();
         for (name, whole) in [
             ("a.ndjson.gz", gz(lines.as_bytes())),
-            ("a.ndjson.zst", zstd::encode_all(lines.as_bytes(), 3).unwrap()),
+            (
+                "a.ndjson.zst",
+                zstd::encode_all(lines.as_bytes(), 3).unwrap(),
+            ),
         ] {
             let inputs = folder(&[(name, &whole[..whole.len() - 9])]);
             let lake = memory().await;
             let report = take_in(&lake, inputs.path()).await;
-            let Outcome::Stored { held, records: rows, rejects, .. } = *outcome(&report, name) else {
+            let Outcome::Stored {
+                held,
+                records: rows,
+                rejects,
+                ..
+            } = *outcome(&report, name)
+            else {
                 panic!("{report:?}");
             };
             // A zstd frame of one block gives nothing before it is whole.
             if name.ends_with("gz") {
-                assert!(rows >= records as u64 * 9 / 10, "{name}: {rows} of {records}");
+                assert!(
+                    rows >= records as u64 * 9 / 10,
+                    "{name}: {rows} of {records}"
+                );
             }
             assert!(rejects >= 1 && held == rows + rejects, "{name}: {report:?}");
             let reasons: BTreeSet<String> = all(&lake, TableName::Rejects)
@@ -159,7 +206,11 @@ async fn a_damaged_stream_costs_no_record_before_the_damage() {
                 .map(|reject| reject["reason"].as_str().unwrap().to_owned())
                 .collect();
             assert!(reasons.contains("damaged"), "{name}: {reasons:?}");
-            assert_eq!(all(&lake, TableName::Rejects).await.len() as u64, rejects, "{name}");
+            assert_eq!(
+                all(&lake, TableName::Rejects).await.len() as u64,
+                rejects,
+                "{name}"
+            );
             check_whole(&lake).await;
         }
     }
@@ -228,7 +279,11 @@ async fn what_is_no_input_is_skipped_with_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rejects_are_kept_once_with_their_tenant() {
     let bad = format!(r#"{{"OrganizationId":"{B}","a":tru}}"#);
-    let text = format!("[{},{bad},null,{},{bad}", record(A, 1), record("example.com", 2));
+    let text = format!(
+        "[{},{bad},null,{},{bad}",
+        record(A, 1),
+        record("example.com", 2)
+    );
     let inputs = folder(&[("Audit.Exchange/x.json", text.as_bytes())]);
     let lake = memory().await;
     for _ in 0..2 {
@@ -237,12 +292,22 @@ async fn rejects_are_kept_once_with_their_tenant() {
         let rejects = all(&lake, TableName::Rejects).await;
         let mut kinds: Vec<(&str, &str)> = rejects
             .iter()
-            .map(|reject| (reject["tenant_id"].as_str().unwrap(), reject["reason"].as_str().unwrap()))
+            .map(|reject| {
+                (
+                    reject["tenant_id"].as_str().unwrap(),
+                    reject["reason"].as_str().unwrap(),
+                )
+            })
             .collect();
         kinds.sort_unstable();
         assert_eq!(
             kinds,
-            [(B, "invalid_json"), (B, "invalid_json"), ("unknown", "not_an_object"), ("unknown", "truncated")]
+            [
+                (B, "invalid_json"),
+                (B, "invalid_json"),
+                ("unknown", "not_an_object"),
+                ("unknown", "truncated")
+            ]
         );
         for reject in &rejects {
             let offset = reject["byte_offset"].as_u64().unwrap() as usize;
@@ -259,7 +324,16 @@ async fn rejects_are_kept_once_with_their_tenant() {
 async fn tenants_are_what_records_say_or_what_is_said() {
     let cut = gz(blob(&[record(B, 9)]).as_bytes());
     let inputs = folder(&[
-        ("DLP.All/mixed.json", blob(&[record(A, 1), record(B, 1), record("contoso", 1), record(A, 2)]).as_bytes()),
+        (
+            "DLP.All/mixed.json",
+            blob(&[
+                record(A, 1),
+                record(B, 1),
+                record("contoso", 1),
+                record(A, 2),
+            ])
+            .as_bytes(),
+        ),
         ("z-bad.json", b"[null]"),
         ("z-cut.json.gz", &cut[..12]),
         ("z-empty.json", b"[]"),
@@ -274,16 +348,26 @@ async fn tenants_are_what_records_say_or_what_is_said() {
     for (of, rows) in [(A, 2), (B, 1), ("unknown", 1)] {
         let audit = table(&by_record, tenant(of), TableName::Audit).await;
         assert_eq!(audit.len(), rows);
-        assert!(audit.iter().all(|row| row["tenant_id"] == of && row["content_type"] == "DLP.All"));
+        assert!(
+            audit
+                .iter()
+                .all(|row| row["tenant_id"] == of && row["content_type"] == "DLP.All")
+        );
         let entries = table(&by_record, tenant(of), TableName::Content).await;
-        let entry = entries.iter().find(|entry| entry["source"].as_str().unwrap().ends_with("mixed.json")).unwrap();
+        let entry = entries
+            .iter()
+            .find(|entry| entry["source"].as_str().unwrap().ends_with("mixed.json"))
+            .unwrap();
         assert_eq!(counts(entry), [rows as u64, rows as u64, 0, 0]);
         assert_eq!(entry["content_type"], "DLP.All");
     }
     check_whole(&by_record).await;
 
     let fixed = memory().await;
-    let options = IngestOptions { tenant: Some(tenant(B)), ..IngestOptions::default() };
+    let options = IngestOptions {
+        tenant: Some(tenant(B)),
+        ..IngestOptions::default()
+    };
     let report = take_in_with(&fixed, inputs.path(), options).await;
     assert_eq!(outcome(&report, "mixed.json"), &stored(4, 4, 0, 0));
     // Rejects and empty inputs too.
@@ -295,14 +379,27 @@ async fn tenants_are_what_records_say_or_what_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_any_kind_are_read() {
     let text = blob(&[record(A, 1)]);
-    let files: Vec<(&str, &[u8])> = ["a b.json", "ä€.json", "100%20.json", "q?*~{}.json", "x#1.json", "$a$b.json", "über/ö.json"]
-        .map(|name| (name, text.as_bytes()))
-        .to_vec();
+    let files: Vec<(&str, &[u8])> = [
+        "a b.json",
+        "ä€.json",
+        "100%20.json",
+        "q?*~{}.json",
+        "x#1.json",
+        "$a$b.json",
+        "über/ö.json",
+    ]
+    .map(|name| (name, text.as_bytes()))
+    .to_vec();
     let inputs = folder(&files);
     let lake = memory().await;
     let report = take_in(&lake, inputs.path()).await;
     assert_eq!(report.inputs.len(), files.len(), "{:?}", report.inputs);
-    assert_eq!(report.records() + report.duplicates(), files.len() as u64, "{:?}", report.inputs);
+    assert_eq!(
+        report.records() + report.duplicates(),
+        files.len() as u64,
+        "{:?}",
+        report.inputs
+    );
     for (name, _) in files {
         let named = take_in(&lake, &inputs.path().join(name)).await;
         assert_eq!(named.duplicates(), 1, "{name}");
@@ -313,98 +410,20 @@ async fn names_of_any_kind_are_read() {
 async fn what_is_not_there_is_said_so() {
     let empty = tempfile::tempdir().unwrap();
     let missing = find_inputs(empty.path().join("missing").to_str().unwrap()).await;
-    assert!(missing.unwrap_err().to_string().ends_with("missing` does not exist"));
-    assert_eq!(find_inputs(empty.path().to_str().unwrap()).await.unwrap().len(), 0);
+    assert!(
+        missing
+            .unwrap_err()
+            .to_string()
+            .ends_with("missing` does not exist")
+    );
+    assert_eq!(
+        find_inputs(empty.path().to_str().unwrap())
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
     assert_eq!(take_in(&memory().await, empty.path()).await.inputs.len(), 0);
-}
-
-/// An independent reading of `../shared/data`: the texts of its records by file.
-fn published(folder: &Path) -> BTreeMap<PathBuf, Vec<String>> {
-    let manifest = fs::read_to_string(folder.join("MANIFEST.csv")).unwrap();
-    let mut texts = BTreeMap::new();
-    for line in manifest.lines().skip(1) {
-        let mut fields = line.split(',');
-        let path = folder.join(fields.next().unwrap());
-        let Ok(records) = fields.next().unwrap().parse::<usize>() else { continue };
-        let mut bytes = fs::read(&path).unwrap();
-        if path.extension().is_some_and(|end| end == "gz") {
-            let mut plain = Vec::new();
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*bytes), &mut plain).unwrap();
-            bytes = plain;
-        }
-        let text = String::from_utf8(bytes).unwrap();
-        let values: Vec<Box<serde_json::value::RawValue>> = if text.starts_with('[') {
-            serde_json::from_str(&text).unwrap()
-        } else {
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-        };
-        assert_eq!(values.len(), records, "{}", path.display());
-        texts.insert(path, values.iter().map(|value| value.get().to_owned()).collect());
-    }
-    texts
-}
-
-/// A record's content by a plain parser, members in order, with its key.
-fn plain_content(text: &str) -> (Option<String>, String) {
-    fn sorted(value: &Value) -> String {
-        match value {
-            Value::Object(members) => {
-                let members: BTreeMap<&String, String> = members.iter().map(|(k, v)| (k, sorted(v))).collect();
-                format!("{members:?}")
-            }
-            Value::Array(elements) => format!("{:?}", elements.iter().map(sorted).collect::<Vec<_>>()),
-            plain => plain.to_string(),
-        }
-    }
-    let value: Value = serde_json::from_str(text).unwrap();
-    let key = value.get("Id").map(|id| {
-        let rest = ["RecordType", "Operation", "CreationTime"].map(|name| value[name].to_string());
-        format!("{} {rest:?}", id.to_string().to_lowercase())
-    });
-    (key, sorted(&value))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_published_records_are_rows_byte_for_byte() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    if !folder.is_dir() {
-        return;
-    }
-    let published = published(&folder);
-    let lake = memory().await;
-    let report = take_in(&lake, &folder).await;
-    assert_eq!(report.rejects(), 0);
-    assert_eq!(report.failed_inputs().count(), 0);
-    for input in &report.inputs {
-        let texts = published.get(Path::new(&input.name));
-        match (&input.outcome, texts) {
-            (Outcome::Stored { held, .. }, Some(texts)) => assert_eq!(*held, texts.len() as u64, "{}", input.name),
-            (Outcome::Skipped(_), None) => {}
-            // An export that the manifest doesn't count: it repeats records.
-            (Outcome::Stored { records: 0, .. }, None) => {}
-            other => panic!("{}: {other:?}", input.name),
-        }
-        if input.name.contains("api-forms") {
-            assert!(matches!(&input.outcome, Outcome::Skipped(why) if why.contains("not records")), "{input:?}");
-        }
-    }
-    let rows = all(&lake, TableName::Audit).await;
-    let texts: BTreeSet<&str> = published.values().flatten().map(String::as_str).collect();
-    let held: Vec<&str> = rows.iter().map(|row| row["raw"].as_str().unwrap()).collect();
-    assert!(held.iter().all(|text| texts.contains(text)), "a raw text is not as published");
-    let contents = |texts: &[&str]| -> BTreeSet<_> { texts.iter().map(|text| plain_content(text)).collect() };
-    let want = contents(&texts.into_iter().collect::<Vec<_>>());
-    let bodies: BTreeSet<&String> = want.iter().map(|(_, body)| body).collect();
-    let keys: BTreeSet<&String> = want.iter().filter_map(|(key, _)| key.as_ref()).collect();
-    println!("{} rows, {} bodies, {} keys", rows.len(), bodies.len(), keys.len());
-    assert_eq!((rows.len(), bodies.len()), (3_171, 3_171));
-    assert_eq!(contents(&held), want);
-    assert_eq!(rows.iter().filter(|row| row["variant"] == 0).count(), 3_169);
-    check_whole(&lake).await;
-
-    let again = take_in(&lake, &folder).await;
-    assert_eq!((again.records(), again.rejects(), again.files), (0, 0, 0));
-    assert_eq!(all(&lake, TableName::Audit).await.len(), 3_171);
 }
 
 async fn lake_on(store: Arc<dyn ObjectStore>) -> Result<Lake, audit_lake::Error> {
@@ -415,13 +434,27 @@ async fn lake_on(store: Arc<dyn ObjectStore>) -> Result<Lake, audit_lake::Error>
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_store_that_fails_ingest_started_over_comes_to_the_same_end() {
     let inputs = tempfile::tempdir().unwrap();
-    let options = GeneratorOptions { records: 400, tenants: 3, days: 4, records_per_blob: 60, ..Default::default() };
+    let options = GeneratorOptions {
+        records: 400,
+        tenants: 3,
+        days: 4,
+        records_per_blob: 60,
+        ..Default::default()
+    };
     let (contents, held) = generate(inputs.path(), options);
     fs::write(inputs.path().join("bad.json"), "[null,5]").unwrap();
-    futures::future::join_all((0..10).map(|seed| under_chance(seed, inputs.path(), &contents, &held))).await;
+    futures::future::join_all(
+        (0..10).map(|seed| under_chance(seed, inputs.path(), &contents, &held)),
+    )
+    .await;
 }
 
-async fn under_chance(seed: u64, inputs: &Path, contents: &BTreeSet<String>, held: &BTreeMap<String, u64>) {
+async fn under_chance(
+    seed: u64,
+    inputs: &Path,
+    contents: &BTreeSet<String>,
+    held: &BTreeMap<String, u64>,
+) {
     println!("seed {seed}");
     let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let store = FaultyStore::new(Arc::clone(&inner), seed);
@@ -443,7 +476,9 @@ async fn under_chance(seed: u64, inputs: &Path, contents: &BTreeSet<String>, hel
         } else if runs == 12 {
             store.heal();
         }
-        let Ok(lake) = lake_on(Arc::new(store.clone())).await else { continue };
+        let Ok(lake) = lake_on(Arc::new(store.clone())).await else {
+            continue;
+        };
         let found = find_inputs(inputs.to_str().unwrap()).await.unwrap();
         match ingest(&lake, found, IngestOptions::default()).await {
             Ok(_) => break,
@@ -456,7 +491,11 @@ async fn under_chance(seed: u64, inputs: &Path, contents: &BTreeSet<String>, hel
     let entries: Vec<Row> = all(&lake, TableName::Content).await;
     for entry in &entries {
         let source = entry["source"].as_str().unwrap();
-        assert_eq!(counts(entry)[0], held.get(source).copied().unwrap_or(2), "seed {seed}: {source}");
+        assert_eq!(
+            counts(entry)[0],
+            held.get(source).copied().unwrap_or(2),
+            "seed {seed}: {source}"
+        );
     }
     assert_eq!(entries.len(), held.len() + 1, "seed {seed}");
     assert_eq!(all(&lake, TableName::Rejects).await.len(), 2);

@@ -15,8 +15,12 @@ const INPUTS: &str = "AUDIT_INGEST_TEST_INPUTS";
 /// The other processes: this test binary, told to run this test alone. By itself it does nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
-    let (Ok(lake), Ok(inputs)) = (std::env::var(LAKE), std::env::var(INPUTS)) else { return };
-    let lake = Lake::create_or_open(&lake, LakeOptions::default()).await.unwrap();
+    let (Ok(lake), Ok(inputs)) = (std::env::var(LAKE), std::env::var(INPUTS)) else {
+        return;
+    };
+    let lake = Lake::create_or_open(&lake, LakeOptions::default())
+        .await
+        .unwrap();
     take_in(&lake, Path::new(&inputs)).await;
 }
 
@@ -52,12 +56,20 @@ impl Setup {
             ..GeneratorOptions::default()
         };
         let (contents, held) = generate(&inputs, options);
-        Self { _folder: folder, inputs, lakes, contents, held }
+        Self {
+            _folder: folder,
+            inputs,
+            lakes,
+            contents,
+            held,
+        }
     }
 
     /// Fails unless each record is there once and the ledger has each input once.
     async fn check(&self, lake: &Path) {
-        let lake = Lake::open(lake.to_str().unwrap(), LakeOptions::default()).await.unwrap();
+        let lake = Lake::open(lake.to_str().unwrap(), LakeOptions::default())
+            .await
+            .unwrap();
         check_each_once(&lake, &self.contents).await;
         let entries = all(&lake, TableName::Content).await;
         assert_eq!(entries.len(), self.held.len());
@@ -84,10 +96,18 @@ async fn at_the_same_time_they_leave_each_record_once() {
 
 /// Files below the folder.
 fn files(folder: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
     entries
         .flatten()
-        .map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 })
+        .map(|entry| {
+            if entry.path().is_dir() {
+                files(&entry.path())
+            } else {
+                1
+            }
+        })
         .sum()
 }
 
@@ -100,7 +120,10 @@ async fn killed_at_any_moment_the_next_one_makes_it_whole() {
     assert!(files_whole > 30, "{files_whole}");
     // A few moments by the number of files that are there, from the first to the last.
     let mut killed = 0;
-    for number in (0..files_whole).step_by(files_whole.div_ceil(14)).chain([files_whole - 1]) {
+    for number in (0..files_whole)
+        .step_by(files_whole.div_ceil(14))
+        .chain([files_whole - 1])
+    {
         let lake = setup.lakes.join(format!("killed-{number}"));
         let mut child = spawn(&lake, &setup.inputs);
         while files(&lake) < number && child.try_wait().unwrap().is_none() {

@@ -17,12 +17,18 @@ pub(crate) struct Read {
 
 impl Read {
     pub(crate) fn reasons(&self) -> Vec<&'static str> {
-        self.rejects.iter().map(|reject| reject.reason.code()).collect()
+        self.rejects
+            .iter()
+            .map(|reject| reject.reason.code())
+            .collect()
     }
 
     /// The values of a column, row by row.
     pub(crate) fn column(&self, name: &str) -> Vec<Value> {
-        self.rows.iter().map(|(_, row)| row.get(name).cloned().unwrap_or(Value::Null)).collect()
+        self.rows
+            .iter()
+            .map(|(_, row)| row.get(name).cloned().unwrap_or(Value::Null))
+            .collect()
     }
 }
 
@@ -54,7 +60,13 @@ pub(crate) fn read_in(bytes: &[u8], sizes: &[usize], tenant: Option<&str>) -> Re
             let rows = by_tenant.entry(batch.tenant).or_default();
             let begin = rows.len();
             rows.resize(begin + batch.batch.num_rows(), Map::new());
-            for (field, array) in batch.batch.schema().fields().iter().zip(batch.batch.columns()) {
+            for (field, array) in batch
+                .batch
+                .schema()
+                .fields()
+                .iter()
+                .zip(batch.batch.columns())
+            {
                 for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
                     rows[begin + row].insert(field.name().clone(), value(array, row));
                 }
@@ -62,7 +74,8 @@ pub(crate) fn read_in(bytes: &[u8], sizes: &[usize], tenant: Option<&str>) -> Re
         }
     }
     for (tenant, rows) in by_tenant {
-        read.rows.extend(rows.into_iter().map(|row| (tenant.clone(), row)));
+        read.rows
+            .extend(rows.into_iter().map(|row| (tenant.clone(), row)));
     }
     read
 }
@@ -76,14 +89,21 @@ fn value(array: &dyn Array, row: usize) -> Value {
         DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
         DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
         DataType::Boolean => json!(array.as_boolean().value(row)),
-        DataType::Timestamp(_, _) => json!(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::Timestamp(_, _) => {
+            json!(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
         DataType::Map(_, _) => {
             let entries = array.as_map().value(row);
             (0..entries.len())
                 .map(|at| json!([value(entries.column(0), at), value(entries.column(1), at)]))
                 .collect()
         }
-        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| value(column, row)).collect(),
+        DataType::Struct(_) => array
+            .as_struct()
+            .columns()
+            .iter()
+            .map(|column| value(column, row))
+            .collect(),
         other => panic!("no test value for {other}"),
     }
 }

@@ -54,7 +54,8 @@ pub(super) async fn read_entries(
     .await?;
     let rows = audit.map_or(0, Snapshot::rows);
     if records > rows {
-        let what = format!("its entries count {records} records added, but m365_audit has {rows} rows");
+        let what =
+            format!("its entries count {records} records added, but m365_audit has {rows} rows");
         check.broken(&check.root(), what);
     } else if let Some(audit) = audit.filter(|_| records < rows) {
         Check::new(check.lake, audit, check.findings, check.progress).unaccounted(records);
@@ -63,18 +64,27 @@ pub(super) async fn read_entries(
 }
 
 /// Checks the rejects, and that those which the ledger counts are there.
-pub(super) async fn check_rejects(check: &mut Check<'_>, mut expected: RejectsBySource) -> Result<()> {
+pub(super) async fn check_rejects(
+    check: &mut Check<'_>,
+    mut expected: RejectsBySource,
+) -> Result<()> {
     let mut ids = HashSet::new();
     each_batch(check, &mut ids, "reject_id", |batch, at, wrong| {
         let source = Texts::of(batch, "source");
-        let bytes = batch.column_by_name("bytes").and_then(|array| array.as_binary_opt::<i32>());
+        let bytes = batch
+            .column_by_name("bytes")
+            .and_then(|array| array.as_binary_opt::<i32>());
         for row in 0..batch.num_rows() {
             if let Some(lacking) = source.and_then(|source| expected.get_mut(source.value(row))) {
                 *lacking = lacking.saturating_sub(1);
             }
-            let len = bytes.filter(|bytes| bytes.is_valid(row)).map_or(0, |bytes| bytes.value(row).len());
+            let len = bytes
+                .filter(|bytes| bytes.is_valid(row))
+                .map_or(0, |bytes| bytes.value(row).len());
             if count(batch, "byte_length", row) != Some(len as u64) {
-                wrong.add(at + row as u64, || format!("its byte_length is not that of its {len} bytes"));
+                wrong.add(at + row as u64, || {
+                    format!("its byte_length is not that of its {len} bytes")
+                });
             }
         }
     })
@@ -86,7 +96,8 @@ pub(super) async fn check_rejects(check: &mut Check<'_>, mut expected: RejectsBy
 /// Reports the rejects that the ledger counts and that are not there.
 pub(super) fn report_missing(check: &mut Check<'_>, expected: RejectsBySource) {
     for (source, lacking) in expected.into_iter().filter(|(_, lacking)| *lacking > 0) {
-        let what = format!("the ledger counts {lacking} more rejects of `{source}` than m365_rejects has");
+        let what =
+            format!("the ledger counts {lacking} more rejects of `{source}` than m365_rejects has");
         check.broken(&check.root(), what);
     }
 }
@@ -111,13 +122,18 @@ async fn each_batch(
                 continue;
             }
             let names = exact.then_some([key]);
-            let Some(mut stream) = check.open(file, names.as_ref().map(|names| &names[..])).await? else {
+            let Some(mut stream) = check
+                .open(file, names.as_ref().map(|names| &names[..]))
+                .await?
+            else {
                 continue;
             };
             let (mut rows, mut wrong, mut twice) = (0, Tally::default(), Tally::default());
             loop {
                 let next = stream.try_next().await;
-                let Some(Some(batch)) = check.read(file, next)? else { break };
+                let Some(Some(batch)) = check.read(file, next)? else {
+                    break;
+                };
                 let keys = Texts::of(&batch, key);
                 for row in 0..batch.num_rows() {
                     let value = keys.map_or("", |keys| keys.value(row));
@@ -129,7 +145,9 @@ async fn each_batch(
                     } else if let Some(seen) = suspects.get_mut(&hash)
                         && !seen.insert(value.to_owned())
                     {
-                        twice.add(rows + row as u64, || format!("the {key} `{value}` is there twice"));
+                        twice.add(rows + row as u64, || {
+                            format!("the {key} `{value}` is there twice")
+                        });
                     }
                 }
                 if !exact {
@@ -140,7 +158,10 @@ async fn each_batch(
             twice.report(check, &file.path);
             if !exact {
                 if rows != file.rows {
-                    check.broken(&file.path, format!("has {rows} rows, by the log {}", file.rows));
+                    check.broken(
+                        &file.path,
+                        format!("has {rows} rows, by the log {}", file.rows),
+                    );
                 }
                 wrong.report(check, &file.path);
                 check.file_done();
@@ -151,6 +172,10 @@ async fn each_batch(
 }
 
 fn count(batch: &RecordBatch, name: &str, row: usize) -> Option<u64> {
-    let array = batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()?;
-    array.is_valid(row).then(|| u64::try_from(array.value(row)).ok())?
+    let array = batch
+        .column_by_name(name)?
+        .as_primitive_opt::<Int64Type>()?;
+    array
+        .is_valid(row)
+        .then(|| u64::try_from(array.value(row)).ok())?
 }

@@ -27,7 +27,11 @@ pub(super) async fn check(check: &mut Check<'_>, canonical: Canonical) -> Result
         partitions.entry(file.event_date).or_default().push(file);
     }
     for (day, files) in partitions {
-        let mut partition = Partition { files, hasher: Hasher::default(), canonical };
+        let mut partition = Partition {
+            files,
+            hasher: Hasher::default(),
+            canonical,
+        };
         partition.check(check, day).await?;
     }
     Ok(())
@@ -52,7 +56,11 @@ impl Hashes {
     /// The keys whose rows have to be compared.
     fn into_candidates(mut self) -> HashSet<u128> {
         self.all.sort_unstable();
-        let twice = self.all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        let twice = self
+            .all
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .map(|pair| pair[0]);
         twice.chain(self.variants).collect()
     }
 }
@@ -89,7 +97,10 @@ impl Partition<'_> {
             let mut hashes = Hashes::default();
             if share == 0 {
                 for file in std::mem::take(&mut self.files) {
-                    if self.check_file(check, file, day, shares, &mut hashes).await? {
+                    if self
+                        .check_file(check, file, day, shares, &mut hashes)
+                        .await?
+                    {
                         readable.push(file);
                     }
                     check.file_done();
@@ -97,7 +108,8 @@ impl Partition<'_> {
                 self.files = std::mem::take(&mut readable);
             } else {
                 for file in &self.files {
-                    self.read_hashes(check, file, (share, shares), &mut hashes).await?;
+                    self.read_hashes(check, file, (share, shares), &mut hashes)
+                        .await?;
                 }
             }
             let again = hashes.into_candidates();
@@ -120,11 +132,15 @@ impl Partition<'_> {
         if !check.is_there(file).await? {
             return Ok(false);
         }
-        let Some(mut stream) = check.open(file, None).await? else { return Ok(false) };
+        let Some(mut stream) = check.open(file, None).await? else {
+            return Ok(false);
+        };
         let mut rows = Rows::new(check, file, day);
         loop {
             let next = stream.try_next().await;
-            let Some(next) = check.read(file, next)? else { return Ok(false) };
+            let Some(next) = check.read(file, next)? else {
+                return Ok(false);
+            };
             let Some(batch) = next else { break };
             let columns = match KeyColumns::of(&batch) {
                 Ok(columns) => columns,
@@ -147,10 +163,14 @@ impl Partition<'_> {
         share: (u64, u64),
         hashes: &mut Hashes,
     ) -> Result<()> {
-        let Some(mut stream) = check.open(file, Some(&COMPARED)).await? else { return Ok(()) };
+        let Some(mut stream) = check.open(file, Some(&COMPARED)).await? else {
+            return Ok(());
+        };
         loop {
             let next = stream.try_next().await;
-            let Some(Some(batch)) = check.read(file, next)? else { return Ok(()) };
+            let Some(Some(batch)) = check.read(file, next)? else {
+                return Ok(());
+            };
             let columns = KeyColumns::of(&batch)?;
             self.add_hashes(&batch, &columns, share, hashes);
         }
@@ -177,11 +197,15 @@ impl Partition<'_> {
         let names = [&COMPARED[..], &["raw"]].concat();
         let mut groups: HashMap<OwnKey, Vec<Met>> = HashMap::new();
         for (number, file) in self.files.iter().enumerate() {
-            let Some(mut stream) = check.open(file, Some(&names)).await? else { continue };
+            let Some(mut stream) = check.open(file, Some(&names)).await? else {
+                continue;
+            };
             let mut at = 0;
             loop {
                 let next = stream.try_next().await;
-                let Some(Some(batch)) = check.read(file, next)? else { break };
+                let Some(Some(batch)) = check.read(file, next)? else {
+                    break;
+                };
                 let columns = KeyColumns::of(&batch)?;
                 let raw = Texts::of(&batch, "raw");
                 let variant = integers(&batch, "variant");
@@ -192,7 +216,12 @@ impl Partition<'_> {
                         let content = (self.canonical)(text);
                         let content = self.hasher.hash(content.as_deref().unwrap_or(text));
                         let variant = variant.map_or(0, |variant| variant.value(row));
-                        let met = Met { variant, content, file: number, row: at + row as u64 };
+                        let met = Met {
+                            variant,
+                            content,
+                            file: number,
+                            row: at + row as u64,
+                        };
                         groups.entry(OwnKey::of(&key)).or_default().push(met);
                     }
                 }
@@ -203,7 +232,10 @@ impl Partition<'_> {
         for (key, mut rows) in groups {
             rows.sort_unstable();
             compare_rows(&key, &rows, |met, wrong, what| {
-                tallies.entry((met.file, wrong)).or_default().add(met.row, || what);
+                tallies
+                    .entry((met.file, wrong))
+                    .or_default()
+                    .add(met.row, || what);
             });
         }
         for ((file, _), tally) in tallies {
@@ -226,9 +258,16 @@ fn compare_rows(key: &OwnKey, rows: &[Met], mut wrong: impl FnMut(&Met, Wrong, S
     let mut next_variant = 0;
     for met in rows {
         if !contents.insert(met.content) {
-            wrong(met, Wrong::Twice, format!("the record {key} is there twice"));
+            wrong(
+                met,
+                Wrong::Twice,
+                format!("the record {key} is there twice"),
+            );
         } else if key.0.is_some() && met.variant != next_variant {
-            let what = format!("the record {key} is variant {}, not {next_variant}", met.variant);
+            let what = format!(
+                "the record {key} is variant {}, not {next_variant}",
+                met.variant
+            );
             wrong(met, Wrong::Variant, what);
         }
         next_variant = met.variant + 1;
@@ -251,7 +290,11 @@ impl OwnKey {
     fn of(key: &Key<'_>) -> Self {
         let (record_type, operation, creation_time) = key.rest();
         let rest = || (record_type, operation.map(str::to_owned));
-        Self(key.id.map(str::to_ascii_lowercase), key.id.map(|_| rest()), creation_time)
+        Self(
+            key.id.map(str::to_ascii_lowercase),
+            key.id.map(|_| rest()),
+            creation_time,
+        )
     }
 }
 
@@ -313,7 +356,9 @@ impl<'a> Rows<'a> {
         let sequences = integers(batch, "ingest_sequence");
         let variants = integers(batch, "variant");
         let value = |array: Option<&Int64Array>, row: usize| {
-            array.filter(|array| array.is_valid(row)).map(|array| array.value(row))
+            array
+                .filter(|array| array.is_valid(row))
+                .map(|array| array.value(row))
         };
         let within = |value: i64, bounds: Option<(i64, i64)>| {
             bounds.is_none_or(|(min, max)| (min..=max).contains(&value))
@@ -326,13 +371,18 @@ impl<'a> Rows<'a> {
                 self.partition.add(at, || "has no creation_time".to_owned());
             } else {
                 if time < self.last_time {
-                    self.order.add(at, || "is older than the row before it".to_owned());
+                    self.order
+                        .add(at, || "is older than the row before it".to_owned());
                 }
                 self.last_time = time;
                 if !within(time, self.day) {
-                    self.partition.add(at, || "its creation_time is not of the partition's day".to_owned());
+                    self.partition.add(at, || {
+                        "its creation_time is not of the partition's day".to_owned()
+                    });
                 } else if !within(time, self.file.creation_time) {
-                    self.time_bounds.add(at, || "its creation_time is outside of the log's bounds".to_owned());
+                    self.time_bounds.add(at, || {
+                        "its creation_time is outside of the log's bounds".to_owned()
+                    });
                 }
             }
             match value(sequences, row) {
@@ -340,12 +390,15 @@ impl<'a> Rows<'a> {
                     if (1..=self.version).contains(&sequence)
                         && within(sequence, self.file.ingest_sequence) => {}
                 sequence => self.sequence.add(at, || match sequence {
-                    Some(sequence) => format!("its ingest_sequence {sequence} is outside of the log's bounds"),
+                    Some(sequence) => {
+                        format!("its ingest_sequence {sequence} is outside of the log's bounds")
+                    }
                     None => "has no ingest_sequence".to_owned(),
                 }),
             }
             if tenants.is_none_or(|tenants| tenants.value(row) != self.tenant) {
-                self.tenant_id.add(at, || "its tenant_id is not the tenant's".to_owned());
+                self.tenant_id
+                    .add(at, || "its tenant_id is not the tenant's".to_owned());
             }
             if raw.is_none_or(|raw| raw.value(row).is_empty()) {
                 self.raw.add(at, || "has no raw text".to_owned());
@@ -361,7 +414,10 @@ impl<'a> Rows<'a> {
     fn report(self, check: &mut Check<'_>) {
         let path: &Path = &self.file.path;
         if self.rows != self.file.rows {
-            check.broken(path, format!("has {} rows, by the log {}", self.rows, self.file.rows));
+            check.broken(
+                path,
+                format!("has {} rows, by the log {}", self.rows, self.file.rows),
+            );
         }
         let tallies = [
             self.order,

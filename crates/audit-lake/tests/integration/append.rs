@@ -1,24 +1,21 @@
-//! Each record once: duplicates, variants, conflicts, a store that fails.
+//! Each record once: duplicates, variants, conflicts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use audit_lake::{Appended, Error, Lake, LakeOptions, TableName, TenantId};
-use audit_testkit::{Fault, FaultKind, FaultTrigger, FaultyStore, Operation};
-use object_store::ObjectStore;
-use object_store::memory::InMemory;
-use url::Url;
+use audit_lake::{Appended, Error, Lake, TableName, TenantId};
 
+use crate::model::{Model, random_records};
 use crate::places::{Place, places, tenant};
-use crate::records::{
-    DAY, Dice, MICROS_PER_DAY, OPTIONS, Record, append, arrival, canonical, rows,
-};
-
-const SECOND: i64 = 1_000_000;
+use crate::records::{DAY, Dice, MICROS_PER_DAY, OPTIONS, Record, append, arrival, rows};
 
 /// Appends `first`, then `second` by the same and by a fresh handle; tells the second's rows and all.
-async fn in_turn(place: &Place, first: &[Record], second: &[Record]) -> (u64, Vec<(Option<String>, i64)>) {
+async fn in_turn(
+    place: &Place,
+    first: &[Record],
+    second: &[Record],
+) -> (u64, Vec<(Option<String>, i64)>) {
     append(&place.lake, tenant(), first).await;
     let fresh = place.reopened().await;
     let added = append(&fresh, tenant(), second).await.rows[0];
@@ -42,9 +39,27 @@ async fn what_is_the_same_record_and_what_is_not() {
             0,
             0,
         ),
-        ("id in lower case", plain.clone(), Record::new(&id.to_lowercase(), DAY, "a"), 0, 0),
-        ("id in upper case", plain.clone(), Record::new(&id.to_uppercase(), DAY, "a"), 0, 0),
-        ("id in mixed case", Record::new(&id.to_uppercase(), DAY, "a"), plain.clone(), 0, 0),
+        (
+            "id in lower case",
+            plain.clone(),
+            Record::new(&id.to_lowercase(), DAY, "a"),
+            0,
+            0,
+        ),
+        (
+            "id in upper case",
+            plain.clone(),
+            Record::new(&id.to_uppercase(), DAY, "a"),
+            0,
+            0,
+        ),
+        (
+            "id in mixed case",
+            Record::new(&id.to_uppercase(), DAY, "a"),
+            plain.clone(),
+            0,
+            0,
+        ),
         (
             "id in another mixed case",
             plain.clone(),
@@ -52,20 +67,85 @@ async fn what_is_the_same_record_and_what_is_not() {
             0,
             0,
         ),
-        ("other content", plain.clone(), Record::new(id, DAY, "b"), 1, 1),
-        ("order of an array's elements", deep(r#"{"a":[1,2]}"#), deep(r#"{"a":[2,1]}"#), 1, 1),
-        ("another time", plain.clone(), Record::new(id, DAY + 1, "a"), 1, 0),
-        ("another operation", plain.clone(), plain.clone().operation(Some("Other")), 1, 0),
-        ("no operation", plain.clone(), plain.clone().operation(None), 1, 0),
-        ("another id", plain.clone(), Record::new("b", DAY, "a"), 1, 0),
-        ("no id, the same", Record::new("", DAY, "a"), Record::new("", DAY, "a"), 0, 0),
-        ("no id, other content", Record::new("", DAY, "a"), Record::new("", DAY, "b"), 1, 0),
-        ("an id and none", plain.clone(), Record::new("", DAY, "a"), 1, 0),
-        ("none and an id", Record::new("", DAY, "a"), plain.clone(), 1, 0),
+        (
+            "other content",
+            plain.clone(),
+            Record::new(id, DAY, "b"),
+            1,
+            1,
+        ),
+        (
+            "order of an array's elements",
+            deep(r#"{"a":[1,2]}"#),
+            deep(r#"{"a":[2,1]}"#),
+            1,
+            1,
+        ),
+        (
+            "another time",
+            plain.clone(),
+            Record::new(id, DAY + 1, "a"),
+            1,
+            0,
+        ),
+        (
+            "another operation",
+            plain.clone(),
+            plain.clone().operation(Some("Other")),
+            1,
+            0,
+        ),
+        (
+            "no operation",
+            plain.clone(),
+            plain.clone().operation(None),
+            1,
+            0,
+        ),
+        (
+            "another id",
+            plain.clone(),
+            Record::new("b", DAY, "a"),
+            1,
+            0,
+        ),
+        (
+            "no id, the same",
+            Record::new("", DAY, "a"),
+            Record::new("", DAY, "a"),
+            0,
+            0,
+        ),
+        (
+            "no id, other content",
+            Record::new("", DAY, "a"),
+            Record::new("", DAY, "b"),
+            1,
+            0,
+        ),
+        (
+            "an id and none",
+            plain.clone(),
+            Record::new("", DAY, "a"),
+            1,
+            0,
+        ),
+        (
+            "none and an id",
+            Record::new("", DAY, "a"),
+            plain.clone(),
+            1,
+            0,
+        ),
     ];
     for (case, first, second, new, variant) in cases {
         for place in places().await {
-            let (added, all) = in_turn(&place, std::slice::from_ref(&first), std::slice::from_ref(&second)).await;
+            let (added, all) = in_turn(
+                &place,
+                std::slice::from_ref(&first),
+                std::slice::from_ref(&second),
+            )
+            .await;
             assert_eq!((added, all.len() as u64), (new, 1 + new), "{case}");
             let highest = all.iter().map(|(_, variant)| *variant).max();
             assert_eq!(highest, Some(variant), "{case}");
@@ -75,7 +155,11 @@ async fn what_is_the_same_record_and_what_is_not() {
         let appended = append(&place.lake, tenant(), &[first, second]).await;
         assert_eq!(appended.rows, [1 + new], "{case}");
         let all = rows(&place.lake, tenant()).await;
-        assert_eq!(all.iter().map(|row| row.variant).max(), Some(variant), "{case}");
+        assert_eq!(
+            all.iter().map(|row| row.variant).max(),
+            Some(variant),
+            "{case}"
+        );
     }
 }
 
@@ -84,13 +168,25 @@ async fn variants_are_numbered_in_the_order_of_arrival() {
     for place in places().await {
         let record = |content: &str| Record::new("a", DAY, content);
         append(&place.lake, tenant(), &[record("1")]).await;
-        append(&place.lake, tenant(), &[record("2"), record("1"), record("3")]).await;
+        append(
+            &place.lake,
+            tenant(),
+            &[record("2"), record("1"), record("3")],
+        )
+        .await;
         let fresh = place.reopened().await;
-        let appended = append(&fresh, tenant(), &[record("3"), record("4"), record("2"), record("5")]).await;
+        let appended = append(
+            &fresh,
+            tenant(),
+            &[record("3"), record("4"), record("2"), record("5")],
+        )
+        .await;
         assert_eq!(appended.rows, [2]);
         let all = rows(&place.lake, tenant()).await;
-        let mut numbered: Vec<(i64, String)> =
-            all.into_iter().map(|row| (row.variant, row.record.raw)).collect();
+        let mut numbered: Vec<(i64, String)> = all
+            .into_iter()
+            .map(|row| (row.variant, row.record.raw))
+            .collect();
         numbered.sort();
         let want = ["1", "2", "3", "4", "5"].map(|content| record(content).raw);
         assert_eq!(numbered, (0..).zip(want).collect::<Vec<_>>());
@@ -107,14 +203,36 @@ async fn rows_are_counted_by_arrival() {
             arrival(&[record("b")]),
             arrival(&[record("c"), record("b")]),
         ];
-        let appended = place.lake.append(tenant(), &arrivals, OPTIONS).await.unwrap();
+        let appended = place
+            .lake
+            .append(tenant(), &arrivals, OPTIONS)
+            .await
+            .unwrap();
         assert_eq!(appended.rows, [0, 2, 0, 1]);
         assert_eq!((appended.version, appended.files), (1, 1));
         // Nothing new: no commit, no file.
-        let again = place.lake.append(tenant(), &arrivals, OPTIONS).await.unwrap();
-        assert_eq!(again, Appended { rows: vec![0; 4], version: 1, files: 0, size_bytes: 0 });
+        let again = place
+            .lake
+            .append(tenant(), &arrivals, OPTIONS)
+            .await
+            .unwrap();
+        assert_eq!(
+            again,
+            Appended {
+                rows: vec![0; 4],
+                version: 1,
+                files: 0,
+                size_bytes: 0
+            }
+        );
         let none = place.lake.append(tenant(), &[], OPTIONS).await.unwrap();
-        assert_eq!(none, Appended { version: 1, ..Appended::default() });
+        assert_eq!(
+            none,
+            Appended {
+                version: 1,
+                ..Appended::default()
+            }
+        );
     }
 }
 
@@ -146,75 +264,6 @@ async fn late_records_find_their_old_partitions() {
     }
 }
 
-/// A plain model of what the lake has to hold: contents by key.
-#[derive(Default)]
-struct Model(BTreeMap<ModelKey, BTreeSet<String>>);
-
-/// Id in lower case, record type, operation and time.
-type ModelKey = (Option<String>, Option<i64>, Option<String>, i64);
-
-impl Model {
-    /// Whether the record is new.
-    fn add(&mut self, record: &Record) -> bool {
-        let id = record.id.as_deref().map(str::to_lowercase);
-        let key = match id {
-            None => (None, None, None, record.creation_time),
-            id => (id, record.record_type, record.operation.clone(), record.creation_time),
-        };
-        self.0.entry(key).or_default().insert(canonical(&record.raw).unwrap())
-    }
-
-    /// Fails unless the lake has exactly these records, each once, variants numbered without holes.
-    async fn check(&self, lake: &Lake) {
-        let mut found = Model::default();
-        let mut variants: BTreeMap<_, BTreeSet<i64>> = BTreeMap::new();
-        for row in rows(lake, tenant()).await {
-            assert!(found.add(&row.record), "twice: {row:?}");
-            match &row.record.id {
-                None => assert_eq!(row.variant, 0),
-                Some(id) => {
-                    let record = row.record.clone();
-                    let key = (id.to_lowercase(), record.record_type, record.operation, record.creation_time);
-                    assert!(variants.entry(key).or_default().insert(row.variant), "{row:?}");
-                }
-            }
-        }
-        assert_eq!(found.0, self.0);
-        for (key, variants) in variants {
-            assert!(variants.iter().copied().eq(0..variants.len() as i64), "{key:?} {variants:?}");
-        }
-    }
-}
-
-/// Records of few ids, times and contents, so that they meet again.
-fn random_records(dice: &mut Dice, most: u64) -> Vec<Record> {
-    (0..dice.below(most))
-        .map(|_| {
-            let mut id = ["", "abc", "def", "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7"]
-                [dice.below(4) as usize]
-                .to_owned();
-            if dice.below(3) == 0 {
-                id = id
-                    .chars()
-                    .map(|c| if dice.below(2) == 0 { c.to_ascii_uppercase() } else { c })
-                    .collect();
-            }
-            let time = DAY + dice.below(3) as i64 * MICROS_PER_DAY + dice.below(3) as i64 * SECOND;
-            let content = dice.below(4);
-            let raw = if dice.below(2) == 0 {
-                format!(r#"{{"Id":"{id}","Content":{{"a":{content},"b":[1]}}}}"#)
-            } else {
-                format!(r#"{{"Content":{{"b":[1], "a":{content}}},"Id":"{id}"}}"#)
-            };
-            let mut record = Record::new(&id, time, "").raw(&raw);
-            if dice.below(5) == 0 {
-                record = record.operation(None);
-            }
-            record
-        })
-        .collect()
-}
-
 #[tokio::test]
 async fn any_appends_agree_with_a_plain_model() {
     for seed in 0..12 {
@@ -224,7 +273,9 @@ async fn any_appends_agree_with_a_plain_model() {
         let mut lake = place.lake.clone();
         let mut model = Model::default();
         for _ in 0..12 {
-            let arrivals: Vec<Vec<Record>> = (0..dice.below(4)).map(|_| random_records(&mut dice, 12)).collect();
+            let arrivals: Vec<Vec<Record>> = (0..dice.below(4))
+                .map(|_| random_records(&mut dice, 12))
+                .collect();
             let want: Vec<u64> = arrivals
                 .iter()
                 .map(|records| records.iter().filter(|record| model.add(record)).count() as u64)
@@ -269,94 +320,10 @@ async fn writers_at_the_same_time_leave_each_record_once() {
         let added: u64 = writers.join_all().await.into_iter().sum();
         model.check(&place.reopened().await).await;
         let contents: usize = model.0.values().map(BTreeSet::len).sum();
-        assert_eq!(added, contents as u64, "each record was reported as added by one writer");
-    }
-}
-
-async fn lake_on(store: Arc<dyn ObjectStore>) -> Result<Lake, Error> {
-    let url = Url::parse("memory:///test").unwrap();
-    Lake::with_store(store, url, LakeOptions::default()).await
-}
-
-/// Appends until it succeeds, as a caller that starts over would.
-async fn append_until_done(store: &FaultyStore, records: &[Record]) {
-    for _ in 0..200 {
-        let Ok(lake) = lake_on(Arc::new(store.clone())).await else { continue };
-        match lake.append(tenant(), &[arrival(records)], OPTIONS).await {
-            Ok(_) => return,
-            Err(Error::Unavailable { .. }) => {}
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    panic!("never succeeded");
-}
-
-#[tokio::test]
-async fn whatever_fails_by_chance_each_record_is_there_once() {
-    // At the same time, for they mostly wait before they try again.
-    futures::future::join_all((0..16).map(appends_under_chance)).await;
-}
-
-async fn appends_under_chance(seed: u64) {
-    println!("seed {seed}");
-    let operations = [Operation::Put, Operation::Get, Operation::Head, Operation::List, Operation::Delete];
-    let mut dice = Dice(seed);
-    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let store = FaultyStore::new(Arc::clone(&inner), seed);
-    for kind in [FaultKind::Before, FaultKind::After] {
-        let only = operations[dice.below(5) as usize];
-        store.add(Fault {
-            operation: (!seed.is_multiple_of(3)).then_some(only),
-            trigger: FaultTrigger::PerMille(120),
-            kind,
-            ..Fault::new(Operation::Put)
-        });
-    }
-    let mut model = Model::default();
-    for _ in 0..6 {
-        let records = random_records(&mut dice, 15);
-        records.iter().for_each(|record| {
-            model.add(record);
-        });
-        append_until_done(&store, &records).await;
-    }
-    store.heal();
-    model.check(&lake_on(inner).await.unwrap()).await;
-}
-
-#[tokio::test]
-async fn an_append_cut_off_after_any_write_is_made_whole_by_the_next() {
-    let mut dice = Dice(7);
-    let (before, records) = (random_records(&mut dice, 30), random_records(&mut dice, 30));
-    for writes in 0.. {
-        let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let store = FaultyStore::new(Arc::clone(&inner), 1);
-        let mut model = Model::default();
-        let lake = lake_on(Arc::new(store.clone())).await.unwrap();
-        if writes % 2 == 0 {
-            append(&lake, tenant(), &before).await;
-            before.iter().for_each(|record| {
-                model.add(record);
-            });
-        }
-        store.freeze_after_writes(writes);
-        let outcome = lake.append(tenant(), &[arrival(&records)], OPTIONS).await;
-        let frozen = store.is_frozen();
-        store.heal();
-        let healed = lake_on(inner).await.unwrap();
-        if outcome.is_err() {
-            // All or nothing.
-            model.check(&healed).await;
-        }
-        records.iter().for_each(|record| {
-            model.add(record);
-        });
-        append(&healed, tenant(), &records).await;
-        model.check(&healed).await;
-        if !frozen {
-            assert!(writes > 3, "{writes}");
-            return;
-        }
+        assert_eq!(
+            added, contents as u64,
+            "each record was reported as added by one writer"
+        );
     }
 }
 
@@ -370,18 +337,31 @@ fn keyed(keys: &[&str]) -> RecordBatch {
 async fn keyed_rows_are_added_once() {
     for place in places().await {
         let add = async |lake: &Lake, keys: &[&str]| {
-            lake.append_keyed(tenant(), TableName::Content, &keyed(keys), "entry_id").await.unwrap()
+            lake.append_keyed(tenant(), TableName::Content, &keyed(keys), "entry_id")
+                .await
+                .unwrap()
         };
         assert_eq!(add(&place.lake, &[]).await, 0);
         assert_eq!(add(&place.lake, &["a", "b", "a"]).await, 2);
         assert_eq!(add(&place.lake, &["a", "b"]).await, 0);
         let fresh = place.reopened().await;
         assert_eq!(add(&fresh, &["b", "A", "c"]).await, 2);
-        let snapshot = place.lake.snapshot(&tenant(), TableName::Content).await.unwrap().unwrap();
+        let snapshot = place
+            .lake
+            .snapshot(&tenant(), TableName::Content)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((snapshot.rows(), snapshot.version()), (4, 2));
 
-        let without = place.lake.append_keyed(tenant(), TableName::Content, &keyed(&["a"]), "reject_id").await;
-        assert!(matches!(without, Err(Error::Internal { .. })), "{without:?}");
+        let without = place
+            .lake
+            .append_keyed(tenant(), TableName::Content, &keyed(&["a"]), "reject_id")
+            .await;
+        assert!(
+            matches!(without, Err(Error::Internal { .. })),
+            "{without:?}"
+        );
     }
 }
 
@@ -405,7 +385,12 @@ async fn keyed_rows_of_racing_writers_are_there_once() {
             });
         }
         let added: u64 = writers.join_all().await.into_iter().sum();
-        let snapshot = place.lake.snapshot(&tenant(), TableName::Content).await.unwrap().unwrap();
+        let snapshot = place
+            .lake
+            .snapshot(&tenant(), TableName::Content)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((added, snapshot.rows()), (50, 50));
     }
 }
@@ -417,7 +402,10 @@ async fn rows_of_several_row_groups_are_known_again() {
     let place = places().await.swap_remove(0);
     let record = |at: i64| Record::new(&format!("id-{at}"), DAY + at * 1_000, "x");
     let all: Vec<Record> = (0..ROWS).map(record).collect();
-    assert_eq!(append(&place.lake, tenant(), &all).await.rows, [ROWS as u64]);
+    assert_eq!(
+        append(&place.lake, tenant(), &all).await.rows,
+        [ROWS as u64]
+    );
     let fresh = place.reopened().await;
     let some: Vec<Record> = (0..ROWS).step_by(997).map(record).collect();
     assert_eq!(append(&fresh, tenant(), &some).await.rows, [0]);
@@ -425,6 +413,12 @@ async fn rows_of_several_row_groups_are_known_again() {
         .step_by(997)
         .map(|at| Record::new(&format!("other-{at}"), DAY + at * 1_000, "x"))
         .collect();
-    assert_eq!(append(&fresh, tenant(), &others).await.rows, [others.len() as u64]);
-    assert_eq!(append(&fresh, TenantId::UNKNOWN, &some).await.rows, [some.len() as u64]);
+    assert_eq!(
+        append(&fresh, tenant(), &others).await.rows,
+        [others.len() as u64]
+    );
+    assert_eq!(
+        append(&fresh, TenantId::UNKNOWN, &some).await.rows,
+        [some.len() as u64]
+    );
 }

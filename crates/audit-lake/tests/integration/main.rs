@@ -8,9 +8,11 @@
 )]
 
 mod append;
+mod append_faults;
 mod commits;
 mod faults;
 mod lakes;
+mod model;
 mod places;
 mod records;
 mod verify;
