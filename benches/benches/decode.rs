@@ -1,5 +1,8 @@
 //! Bytes a second from content blobs to columns, on one thread: all of it, and its two halves.
-#![expect(clippy::unwrap_used, reason = "a benchmark stops where its data is not as expected")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark stops where its data is not as expected"
+)]
 
 use std::hint::black_box;
 
@@ -20,7 +23,10 @@ fn slabs(blobs: &[Vec<u8>]) -> Vec<Slab> {
 
 fn rows(slabs: Vec<Slab>) -> usize {
     let decoded = slabs.into_iter().map(|slab| decode(slab, None).unwrap());
-    decoded.flat_map(|decoded| decoded.batches).map(|batch| batch.batch.num_rows()).sum()
+    decoded
+        .flat_map(|decoded| decoded.batches)
+        .map(|batch| batch.batch.num_rows())
+        .sum()
 }
 
 fn decoding(criterion: &mut Criterion) {
@@ -29,12 +35,22 @@ fn decoding(criterion: &mut Criterion) {
     assert!(rows(slabs(&blobs)) >= 20_000);
 
     let mut group = criterion.benchmark_group("decode");
-    group.throughput(Throughput::Bytes(bytes as u64)).sample_size(20);
-    group.bench_function("envelope", |bencher| bencher.iter(|| black_box(slabs(&blobs)).len()));
-    group.bench_function("columns", |bencher| {
-        bencher.iter_batched(|| slabs(&blobs), |slabs| black_box(rows(slabs)), BatchSize::LargeInput);
+    group
+        .throughput(Throughput::Bytes(bytes as u64))
+        .sample_size(20);
+    group.bench_function("envelope", |bencher| {
+        bencher.iter(|| black_box(slabs(&blobs)).len())
     });
-    group.bench_function("blobs to columns", |bencher| bencher.iter(|| black_box(rows(slabs(&blobs)))));
+    group.bench_function("columns", |bencher| {
+        bencher.iter_batched(
+            || slabs(&blobs),
+            |slabs| black_box(rows(slabs)),
+            BatchSize::LargeInput,
+        );
+    });
+    group.bench_function("blobs to columns", |bencher| {
+        bencher.iter(|| black_box(rows(slabs(&blobs))))
+    });
     group.finish();
 }
 

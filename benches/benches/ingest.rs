@@ -1,5 +1,8 @@
 //! A folder of content blobs into a lake in memory: new records, and the same ones once more.
-#![expect(clippy::unwrap_used, reason = "a benchmark stops where its data is not as expected")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark stops where its data is not as expected"
+)]
 
 use audit_ingest::pipeline::{IngestOptions, ingest};
 use benches::{ingested, inputs, write_blobs};
@@ -25,7 +28,9 @@ fn ingesting(criterion: &mut Criterion) {
     let (lake, _) = runtime.block_on(ingested(inputs.clone())).unwrap();
     group.bench_function("nothing but duplicates", |bencher| {
         bencher.iter(|| {
-            let report = runtime.block_on(ingest(&lake, inputs.clone(), IngestOptions::default())).unwrap();
+            let report = runtime
+                .block_on(ingest(&lake, inputs.clone(), IngestOptions::default()))
+                .unwrap();
             assert_eq!(report.records(), 0);
         });
     });

@@ -12,7 +12,10 @@ pub type SetupError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Generated content blobs with this many distinct records, always the same.
 pub fn generator(records: u64) -> Generator {
-    Generator::new(GeneratorOptions { records, ..GeneratorOptions::default() })
+    Generator::new(GeneratorOptions {
+        records,
+        ..GeneratorOptions::default()
+    })
 }
 
 /// Writes them below a folder.
