@@ -1,6 +1,6 @@
 //! Record texts into columns: one pass, no tree of the record, no allocation a field.
 //!
-//! A [`Slab`](crate::envelope::Slab) goes in; out come Arrow batches by tenant, and what is no
+//! A [`Slab`] goes in; out come Arrow batches by tenant, and what is no
 //! record. Nothing here knows of files, threads or clocks.
 
 mod address;

@@ -11,7 +11,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::added(
         "reject_id",
         Text,
-        "SHA-256 of source, offset and bytes, hexadecimal: repeats are known by it",
+        "SHA-256 of tenant, source, offset, reason and bytes, hexadecimal: repeats are known by it",
     ),
     Column::added(
         "source",
@@ -30,7 +30,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::added(
         "reason",
         Text,
-        "Why it is no record, a code: truncated, empty, not_an_object, html, invalid_json, invalid_utf8, no_time, too_deep, too_large and others",
+        "Why it is no record, a code: truncated, empty, not_an_object, html, invalid_json, invalid_utf8, no_time, too_deep, too_large, damaged, api_error",
     ),
     Column::added("detail", Text, "The same in words, with the position"),
     Column::added("bytes", Binary, "The bytes themselves"),
