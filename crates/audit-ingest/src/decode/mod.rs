@@ -323,11 +323,7 @@ impl<'t> Decoder<'t> {
     fn close(&mut self, raw: &str, seen: Seen) -> Result<(), Stop> {
         let rows = &mut self.tenants[self.current];
         if !seen.time {
-            return Err(Bad::new(
-                Reason::NoTime,
-                "an object without a CreationTime that can be read",
-            )
-            .into());
+            return Err(no_time(raw).into());
         }
         if !seen.tenant && self.fixed_tenant.is_none() && rows.tenant != UNKNOWN_TENANT {
             return Err(Stop::Tenant(UNKNOWN_TENANT.to_owned()));
@@ -477,6 +473,32 @@ impl Rows {
             tenant: self.tenant,
             batch,
         })
+    }
+}
+
+/// An object without a time is none of ours; what it is instead helps whoever looks for the records.
+#[cold]
+fn no_time(text: &str) -> Bad {
+    let has = |name: &str| {
+        to_object_iter(text)
+            .map_while(Result::ok)
+            .any(|(key, _)| key == name)
+    };
+    if has("error") {
+        Bad::new(
+            Reason::ApiError,
+            "an error of the API where records were expected: retrieve the blob again",
+        )
+    } else if has("contentUri") || has("contentId") {
+        Bad::new(
+            Reason::ApiForm,
+            "an entry of a listing: it names a content blob and is no record",
+        )
+    } else {
+        Bad::new(
+            Reason::NoTime,
+            "an object without a CreationTime that can be read",
+        )
     }
 }
 

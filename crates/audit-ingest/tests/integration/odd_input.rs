@@ -24,8 +24,12 @@ fn rejects_by_reason() {
         ("[tru]", &["invalid_json"]),
         ("{}", &["no_time"]),
         (
+            "[{\"contentUri\":\"x\",\"contentId\":\"y\"}]",
+            &["api_form"],
+        ),
+        (
             "{\"error\":{\"code\":\"AF50000\",\"message\":\"x\"}}",
-            &["no_time"],
+            &["api_error"],
         ),
         (
             "<!DOCTYPE html><html><body>Sign in</body></html>",
