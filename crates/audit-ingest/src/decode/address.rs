@@ -49,11 +49,6 @@ fn plain(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether the text is already the canonical form of an IPv4 address without a port.
-pub(crate) fn is_plain_v4(text: &str) -> bool {
-    text.len() <= 15 && text.parse::<Ipv4Addr>().is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ mod wrapped;
 
 pub(crate) use wrapped::is_annotation;
 
-use std::borrow::Cow;
+use std::net::IpAddr;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
@@ -183,7 +183,8 @@ struct Seen {
     time: bool,
     record_type: Option<i64>,
     user_type: Option<i64>,
-    address: Option<(u8, usize)>,
+    /// The best client address so far, with its rank and port.
+    address: Option<(u8, IpAddr, Option<u16>)>,
 }
 
 impl<'t> Decoder<'t> {
@@ -385,12 +386,10 @@ impl Rows {
             (Role::RecordType, Column::Integer(numbers)) => seen.record_type = numbers.last(),
             (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
             (Role::Address { rank }, Column::Text(texts)) => {
-                let better = seen.address.is_none_or(|(best, _)| rank < best);
-                if better
-                    && !texts.last(slab).trim().is_empty()
-                    && address::parse(texts.last(slab)).is_some()
+                if seen.address.is_none_or(|(best, ..)| rank < best)
+                    && let Some((ip, port)) = address::parse(texts.last(slab))
                 {
-                    seen.address = Some((rank, field.column));
+                    seen.address = Some((rank, ip, port));
                 }
             }
             _ => {}
@@ -419,8 +418,13 @@ impl Rows {
         if let Some(name) = seen.user_type.and_then(audit_schema::codes::user_type_name) {
             self.text(derived.user_type_name, name, slab);
         }
-        if let Some((_, column)) = seen.address {
-            self.source(column, slab);
+        if let Some((_, ip, port)) = seen.address {
+            self.text(derived.source_ip, &ip.to_string(), slab);
+            if let (Some(port), Column::Integer(numbers)) =
+                (port, &mut self.columns[derived.source_port])
+            {
+                numbers.append(self.rows, i64::from(port));
+            }
         }
         if !self.extra.is_empty() {
             self.extra.push('}');
@@ -430,27 +434,6 @@ impl Rows {
             self.extra.clear();
         }
         self.text(derived.raw, raw, slab);
-    }
-
-    fn source(&mut self, column: usize, slab: &[u8]) {
-        let text = match &self.columns[column] {
-            Column::Text(texts) => Cow::Borrowed(texts.last(slab)),
-            _ => return,
-        };
-        let (ip, port) = if address::is_plain_v4(&text) {
-            (text.into_owned(), None)
-        } else {
-            match address::parse(&text) {
-                Some((ip, port)) => (ip.to_string(), port),
-                None => return,
-            }
-        };
-        self.text(DERIVED.source_ip, &ip, slab);
-        if let (Some(port), Column::Integer(numbers)) =
-            (port, &mut self.columns[DERIVED.source_port])
-        {
-            numbers.append(self.rows, i64::from(port));
-        }
     }
 
     fn text(&mut self, column: usize, text: &str, slab: &[u8]) {

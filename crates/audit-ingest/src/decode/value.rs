@@ -172,11 +172,12 @@ fn plain_entries(bags: &mut Bags, raw: &str, names: [&str; 3]) -> Option<()> {
             if values[at].replace(value).is_some() {
                 return None;
             }
-            rest = &after[1..];
-            match after.as_bytes().first()? {
-                b',' => {}
-                b'}' => break,
-                _ => return None,
+            match after.strip_prefix(',') {
+                Some(after) => rest = after,
+                None => {
+                    rest = after.strip_prefix('}')?;
+                    break;
+                }
             }
         }
         bags.entry(values[0]?, &values[1..]);

@@ -24,8 +24,8 @@ use crate::envelope::Form;
 use flush::Flusher;
 use read::Event;
 
-/// Records' text gathered for one commit. More makes fewer and better compressed files, and costs
-/// about six times as much memory.
+/// Records' text gathered for one commit. More makes fewer files and costs memory: a million generated
+/// records took 0.8 GB at most with 64 MiB, 1.2 GB with 128 MiB.
 const FLUSH_BYTES: usize = 64 << 20;
 
 /// Inputs whose ledger rows wait for one commit.
