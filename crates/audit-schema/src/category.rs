@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::query::{self, Query};
+use crate::query::Query;
 
 /// A named set of tables and queries.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub fn bundled_queries() -> &'static [Query] {
         // A file that does not parse fails a test of this crate; it cannot be missing here.
         FILES
             .iter()
-            .filter_map(|(_, text)| query::parse(text).ok())
+            .filter_map(|(_, text)| Query::parse(text).ok())
             .collect()
     });
     &QUERIES

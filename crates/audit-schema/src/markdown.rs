@@ -133,8 +133,8 @@ fn write_queries(page: &mut String) -> std::fmt::Result {
             page,
             "| `{}` | {} | {} |",
             query.id,
-            cell(query.name),
-            cell(query.description)
+            cell(&query.name),
+            cell(&query.description)
         )?;
     }
     writeln!(page)

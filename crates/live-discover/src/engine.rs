@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::catalog::{self, TenantScope};
 use crate::error::{Error, Result};
+use crate::functions;
 use crate::limits::Limits;
 use crate::memory::EngineMemory;
 use crate::runtime::QueryRuntime;
@@ -279,7 +280,7 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
         .with_config(config)
         .with_default_features()
         .build();
-    datafusion_functions_json::register_all(&mut state)?;
+    functions::register(&mut state)?;
     Ok(state)
 }
 

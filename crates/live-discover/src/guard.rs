@@ -14,6 +14,7 @@ use crate::dialect::LakeDialect;
 use crate::error::{Error, Position, Result};
 use crate::limits::LimitKind;
 use crate::names;
+use crate::request::Request;
 
 /// Parentheses, subqueries and the like inside each other.
 pub(crate) const NESTING_MAX: usize = 50;
@@ -21,7 +22,8 @@ pub(crate) const NESTING_MAX: usize = 50;
 const OPERATORS_MAX: usize = 1_000;
 
 /// Parses a query with its names resolved, if it is one that only reads.
-pub(crate) fn parse(text: &str, text_bytes_max: usize) -> Result<Statement> {
+pub(crate) fn parse(request: &Request, text_bytes_max: usize) -> Result<Statement> {
+    let text = request.sql.as_str();
     if text.len() > text_bytes_max {
         return Err(Error::exhausted(
             LimitKind::Text,
@@ -128,7 +130,7 @@ mod tests {
     const TEXT_BYTES_MAX: usize = 100_000;
 
     fn refusal(text: &str) -> String {
-        parse(text, TEXT_BYTES_MAX).unwrap_err().to_string()
+        parse(&text.into(), TEXT_BYTES_MAX).unwrap_err().to_string()
     }
 
     #[test]
@@ -143,7 +145,7 @@ mod tests {
             "EXPLAIN ANALYZE SELECT 1",
             "(SELECT 1)",
         ] {
-            assert!(parse(text, TEXT_BYTES_MAX).is_ok(), "{text}");
+            assert!(parse(&text.into(), TEXT_BYTES_MAX).is_ok(), "{text}");
         }
     }
 
@@ -199,7 +201,7 @@ mod tests {
             "the limit of nesting in one query was reached: 50 levels of parentheses and subqueries"
         );
         let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 10_000].join(","));
-        assert!(parse(&list, TEXT_BYTES_MAX).is_ok());
+        assert!(parse(&list.into(), TEXT_BYTES_MAX).is_ok());
     }
 
     #[test]

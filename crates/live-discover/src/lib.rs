@@ -36,12 +36,14 @@ mod catalog;
 mod dialect;
 mod engine;
 mod error;
+mod functions;
 mod guard;
 mod limits;
 mod memory;
 mod names;
 mod output;
 mod prune;
+mod request;
 mod runtime;
 mod scan;
 mod session;
@@ -60,9 +62,11 @@ pub mod ingest {
 
 pub use audit_lake::{Clock, Lake, LakeOptions, SystemClock, TableName, TenantId};
 pub use catalog::TenantScope;
+pub use dialect::Dialect;
 pub use engine::{Engine, EngineBuilder, EngineOptions};
 pub use error::{Error, Position, Result};
 pub use limits::{LimitKind, Limits};
 pub use output::{OutputFormat, write_result};
+pub use request::Request;
 pub use session::Session;
 pub use stream::{Progress, QueryStream};

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::guard;
 use crate::limits::Limits;
 use crate::memory::QueryMemory;
+use crate::request::Request;
 use crate::stream::{OwnedTask, Planned, QueryStream};
 
 /// Asks queries on behalf of somebody: sees their tenants, has their limits. Cheap to clone.
@@ -46,7 +47,7 @@ impl Session {
     ///
     /// [`Error::InvalidQuery`] with the place and, where there is one, a suggestion; [`Error::ResourcesExhausted`]
     /// for a text beyond the limits; [`Error::TimedOut`]; what the store says. The stream brings later errors.
-    pub async fn query(&self, sql: &str) -> Result<QueryStream> {
+    pub async fn query(&self, request: impl Into<Request>) -> Result<QueryStream> {
         let runtime = self.shared.runtime.handle()?;
         let deadline = Instant::now() + self.limits.duration;
         let planned = Arc::new(Planned::default());
@@ -54,7 +55,7 @@ impl Session {
             Arc::clone(&self.shared),
             self.scope.clone(),
             self.limits.clone(),
-            sql.to_owned(),
+            request.into(),
             Arc::clone(&planned),
         );
         // On a task of its own: a panic in the planner is an error here, and time runs out even if it never yields.
@@ -80,8 +81,8 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::query`], and those of the stream.
-    pub async fn collect(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        let mut stream = self.query(sql).await?;
+    pub async fn collect(&self, request: impl Into<Request>) -> Result<Vec<RecordBatch>> {
+        let mut stream = self.query(request).await?;
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {
             batches.push(batch?);
@@ -114,10 +115,10 @@ async fn plan(
     shared: Arc<Shared>,
     scope: TenantScope,
     limits: Limits,
-    sql: String,
+    request: Request,
     planned: Arc<Planned>,
 ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
-    let statement = guard::parse(&sql, limits.text_bytes)?;
+    let statement = guard::parse(&request, limits.text_bytes)?;
     let references = shared.state.resolve_table_references(&statement)?;
     let mut tables = Vec::new();
     for table in catalog::tables_behind(&references) {

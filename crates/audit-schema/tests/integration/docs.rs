@@ -20,7 +20,7 @@ fn bundled_queries_are_described() {
         assert!(query.sql.starts_with("SELECT"), "{}", query.id);
         for column in &query.columns {
             assert!(
-                query.sql.contains(column.name),
+                query.sql.contains(&column.name),
                 "{}: the result has no column `{}`",
                 query.id,
                 column.name

@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
     for id in SHOWN {
         // Their names are checked by a test.
         if let Some(query) = bundled_queries().iter().find(|query| query.id == id) {
-            show_query(&session, query.name, query.description, query.sql, width).await?;
+            show_query(&session, &query.name, &query.description, &query.sql, width).await?;
         }
     }
     print(&next(&lake_folder))?;

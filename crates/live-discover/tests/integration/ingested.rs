@@ -136,7 +136,7 @@ async fn every_view_and_bundled_query_answers() {
     }
     for query in audit_schema::bundled_queries() {
         let stream = session
-            .query(query.sql)
+            .query(query.sql.as_str())
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", query.id));
         let schema = stream.schema();
@@ -145,8 +145,12 @@ async fn every_view_and_bundled_query_answers() {
             .iter()
             .map(|field| field.name().as_str())
             .collect();
-        let described: Vec<&str> = query.columns.iter().map(|column| column.name).collect();
+        let described: Vec<&str> = query
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
         assert_eq!(columns, described, "{}", query.id);
-        ask(&session, query.sql).await;
+        ask(&session, &query.sql).await;
     }
 }
