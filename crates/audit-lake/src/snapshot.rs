@@ -39,6 +39,9 @@ pub struct DataFile {
     pub creation_time: Option<(i64, i64)>,
     /// Bounds of `ingest_sequence`, both inclusive; `None` when not known.
     pub ingest_sequence: Option<(i64, i64)>,
+    /// Bounds of when its rows were written, both inclusive, in µs since 1970; `None` when not known. It is
+    /// `ingested_at`, or `state_at` in the ledger.
+    pub rows_written_at: Option<(i64, i64)>,
     /// When it was written, in ms since 1970.
     pub modification_time_ms: i64,
 }
@@ -180,25 +183,24 @@ pub(crate) fn data_file(
         // Another program's file may come without statistics; its rows are found when it is read.
         rows: stats.num_records.unwrap_or(0),
         event_date,
-        creation_time: both(
-            stats
-                .min_values
-                .creation_time
-                .as_deref()
-                .and_then(lower_bound_micros),
-            stats
-                .max_values
-                .creation_time
-                .as_deref()
-                .and_then(upper_bound_micros),
-        ),
+        creation_time: time_bounds(&stats, |bounds| bounds.creation_time.as_deref()),
         ingest_sequence: both(
             stats.min_values.ingest_sequence,
             stats.max_values.ingest_sequence,
         ),
+        rows_written_at: time_bounds(&stats, |bounds| {
+            bounds.ingested_at.as_deref().or(bounds.state_at.as_deref())
+        }),
         modification_time_ms,
         path,
     })
+}
+
+fn time_bounds(stats: &Stats, bound: fn(&Bounds) -> Option<&str>) -> Option<(i64, i64)> {
+    both(
+        bound(&stats.min_values).and_then(lower_bound_micros),
+        bound(&stats.max_values).and_then(upper_bound_micros),
+    )
 }
 
 fn both<T>(min: Option<T>, max: Option<T>) -> Option<(T, T)> {
@@ -219,6 +221,8 @@ struct Stats {
 struct Bounds {
     creation_time: Option<String>,
     ingest_sequence: Option<i64>,
+    ingested_at: Option<String>,
+    state_at: Option<String>,
 }
 
 fn lower_bound_micros(text: &str) -> Option<i64> {

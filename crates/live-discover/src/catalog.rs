@@ -6,17 +6,19 @@ use std::sync::Arc;
 use audit_lake::{Lake, Snapshot, TableName, TenantId};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
-    MemorySchemaProvider, SchemaProvider,
+    MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::common::TableReference;
-use datafusion::datasource::ViewTable;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::engine::SnapshotCache;
 use crate::error::{Error, Result};
+use crate::range::Window;
 use crate::stream::Planned;
-use crate::table::LakeTable;
+use crate::table::{LakeTable, filter_of};
 
 pub(crate) const CATALOG: &str = "live_discover";
 pub(crate) const SCHEMA: &str = "public";
@@ -72,19 +74,29 @@ pub(crate) async fn snapshots(
         .await
 }
 
-/// A catalogue of the tables, and of the views that the query names.
+/// A catalogue of the tables, each with the rows in the window, and of the views that the query names.
 ///
 /// `state_with` gives a session state that sees the catalogue; it plans the views.
 pub(crate) async fn catalogue(
     tables: Vec<(TableName, Vec<Arc<Snapshot>>)>,
+    window: Window,
     references: &[TableReference],
     planned: &Arc<Planned>,
     state_with: impl FnOnce(Arc<dyn CatalogProviderList>) -> SessionState,
 ) -> Result<SessionState> {
     let schema = Arc::new(MemorySchemaProvider::new());
     for (table, snapshots) in tables {
-        let provider = LakeTable::new(table, snapshots, Arc::clone(planned));
-        schema.register_table(table.as_str().to_owned(), Arc::new(provider))?;
+        let whole = Arc::new(LakeTable::new(table, snapshots, Arc::clone(planned)));
+        let provider: Arc<dyn TableProvider> = match filter_of(table, window) {
+            None => whole,
+            // A view that the planner looks through: no query can reach around its filter.
+            Some(filter) => {
+                let source = provider_as_source(whole);
+                let plan = LogicalPlanBuilder::scan(table.as_str(), source, None)?;
+                Arc::new(ViewTable::new(plan.filter(filter)?.build()?, None))
+            }
+        };
+        schema.register_table(table.as_str().to_owned(), provider)?;
     }
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::clone(&schema) as Arc<dyn SchemaProvider>)?;

@@ -15,6 +15,7 @@ use crate::error::{Error, Position, Result};
 use crate::limits::LimitKind;
 use crate::names;
 use crate::request::Request;
+use crate::variables::{self, Binding};
 
 /// Parentheses, subqueries and the like inside each other.
 pub(crate) const NESTING_MAX: usize = 50;
@@ -22,7 +23,13 @@ pub(crate) const NESTING_MAX: usize = 50;
 const OPERATORS_MAX: usize = 1_000;
 
 /// Parses a query with its names resolved, if it is one that only reads.
-pub(crate) fn parse(request: &Request, text_bytes_max: usize) -> Result<Statement> {
+///
+/// `now_micros` is what values of variables such as `-P7D` are told from.
+pub(crate) fn parse(
+    request: &Request,
+    text_bytes_max: usize,
+    now_micros: i64,
+) -> Result<Statement> {
     let text = request.sql.as_str();
     if text.len() > text_bytes_max {
         return Err(Error::exhausted(
@@ -31,10 +38,14 @@ pub(crate) fn parse(request: &Request, text_bytes_max: usize) -> Result<Statemen
         ));
     }
     let dialect = LakeDialect;
-    let mut tokens = Tokenizer::new(&dialect, text)
+    let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| Error::InvalidQuery {
-            message: format!("syntax error: {}", error.message),
+            message: if error.message.contains("dollar-quoted") {
+                "a variable is written `$$name$$`: here the second `$$` is missing".to_owned()
+            } else {
+                format!("syntax error: {}", error.message)
+            },
             position: Some(Position {
                 line: error.location.line,
                 column: error.location.column,
@@ -48,6 +59,12 @@ pub(crate) fn parse(request: &Request, text_bytes_max: usize) -> Result<Statemen
             format!("{OPERATORS_MAX}, the query has {operators}; `IN (…)` takes long lists as one"),
         ));
     }
+    let binding = Binding {
+        variables: &request.variables,
+        dialect: request.dialect,
+        now_micros,
+    };
+    let mut tokens = variables::bind(tokens, &binding)?;
     names::resolve(&mut tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(NESTING_MAX)
@@ -130,7 +147,9 @@ mod tests {
     const TEXT_BYTES_MAX: usize = 100_000;
 
     fn refusal(text: &str) -> String {
-        parse(&text.into(), TEXT_BYTES_MAX).unwrap_err().to_string()
+        parse(&text.into(), TEXT_BYTES_MAX, 0)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -145,7 +164,7 @@ mod tests {
             "EXPLAIN ANALYZE SELECT 1",
             "(SELECT 1)",
         ] {
-            assert!(parse(&text.into(), TEXT_BYTES_MAX).is_ok(), "{text}");
+            assert!(parse(&text.into(), TEXT_BYTES_MAX, 0).is_ok(), "{text}");
         }
     }
 
@@ -201,7 +220,7 @@ mod tests {
             "the limit of nesting in one query was reached: 50 levels of parentheses and subqueries"
         );
         let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 10_000].join(","));
-        assert!(parse(&list.into(), TEXT_BYTES_MAX).is_ok());
+        assert!(parse(&list.into(), TEXT_BYTES_MAX, 0).is_ok());
     }
 
     #[test]

@@ -43,12 +43,14 @@ mod memory;
 mod names;
 mod output;
 mod prune;
+mod range;
 mod request;
 mod runtime;
 mod scan;
 mod session;
 mod stream;
 mod table;
+mod variables;
 
 /// From exports and content blobs into the lake; see `audit_ingest`.
 #[cfg(feature = "ingest")]
@@ -61,12 +63,16 @@ pub mod ingest {
 }
 
 pub use audit_lake::{Clock, Lake, LakeOptions, SystemClock, TableName, TenantId};
+pub use audit_schema::{
+    Category, Query, QueryError, RangeMode, ResultColumn, Severity, ValueType, Variable,
+};
 pub use catalog::TenantScope;
 pub use dialect::Dialect;
 pub use engine::{Engine, EngineBuilder, EngineOptions};
 pub use error::{Error, Position, Result};
 pub use limits::{LimitKind, Limits};
 pub use output::{OutputFormat, write_result};
+pub use range::{TimePoint, TimeRange};
 pub use request::Request;
 pub use session::Session;
 pub use stream::{Progress, QueryStream};

@@ -1,7 +1,7 @@
 //! Which files a filter can match, by what the snapshot knows of them.
 //!
 //! Two kinds of filters. One on columns that are constant in a file (tenant, partition) is decided here for good.
-//! Any other is asked of the bounds of `creation_time` and `ingest_sequence`: a file goes only if no row of it can
+//! Any other is asked of the bounds of `creation_time`, `ingest_sequence` and when the rows were written: a file goes only if no row of it can
 //! match. What is not known keeps the file.
 
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use crate::table::{
-    CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, TENANT_ID, TenantFile, is_constant_in_file,
+    CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, INGESTED_AT, STATE_AT, TENANT_ID, TenantFile,
+    is_constant_in_file,
 };
 
 /// How far a filter is applied by the scan.
@@ -154,6 +155,11 @@ fn event_dates(files: &[TenantFile<'_>]) -> ArrayRef {
     )
 }
 
+fn times(micros: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    let micros: TimestampMicrosecondArray = micros.collect();
+    Arc::new(micros.with_timezone("UTC"))
+}
+
 /// Bounds of columns, one value a file, as DataFusion asks for them.
 struct Bounds<'a> {
     files: &'a [TenantFile<'a>],
@@ -165,13 +171,9 @@ impl Bounds<'_> {
         match column.name.as_str() {
             TENANT_ID => Some(tenants(self.files)),
             EVENT_DATE => Some(event_dates(self.files)),
-            CREATION_TIME => {
-                let times = files.map(|file| file.creation_time.map(bound));
-                Some(Arc::new(
-                    times
-                        .collect::<TimestampMicrosecondArray>()
-                        .with_timezone("UTC"),
-                ))
+            CREATION_TIME => Some(times(files.map(|file| file.creation_time.map(bound)))),
+            INGESTED_AT | STATE_AT => {
+                Some(times(files.map(|file| file.rows_written_at.map(bound))))
             }
             INGEST_SEQUENCE => Some(Arc::new(
                 files

@@ -1,12 +1,21 @@
 //! A query as it is asked: its text, the dialect of it, and what fills it in.
 
-use crate::dialect::Dialect;
+use std::collections::BTreeMap;
 
-/// A query to be asked. A text alone is one, without variables and without a time range.
+use audit_schema::{Query, RangeMode};
+
+use crate::dialect::Dialect;
+use crate::range::TimeRange;
+use crate::variables::Variables;
+
+/// A query to be asked. A text alone is one, over all time.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub(crate) sql: String,
     pub(crate) dialect: Dialect,
+    pub(crate) variables: Variables,
+    pub(crate) range: TimeRange,
+    pub(crate) range_mode: RangeMode,
 }
 
 impl Request {
@@ -15,12 +24,59 @@ impl Request {
         Self {
             sql: sql.into(),
             dialect: Dialect::default(),
+            variables: Variables::default(),
+            range: TimeRange::all(),
+            range_mode: RangeMode::default(),
+        }
+    }
+
+    /// A query of a category: with its variables, over the last 24 hours by the time that it says.
+    pub fn of(query: &Query) -> Self {
+        Self {
+            sql: query.sql.clone(),
+            dialect: Dialect::default(),
+            variables: Variables {
+                declared: query.variables.clone(),
+                given: BTreeMap::new(),
+            },
+            range: TimeRange::default(),
+            range_mode: query.range,
         }
     }
 
     /// Sets the SQL it is written in.
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
+        self
+    }
+
+    /// Gives a variable its value, as text; an empty one is no value.
+    ///
+    /// A variable that the query does not declare is a number where it stands bare and looks like one, else text.
+    pub fn with_variable(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.with_values(name, [value.into()])
+    }
+
+    /// Gives a variable that is a list its values.
+    pub fn with_values<V: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        self.variables.given.insert(name.into(), values);
+        self
+    }
+
+    /// Sets which records it sees, by time. It applies to every table of the lake in the query.
+    pub fn with_range(mut self, range: TimeRange) -> Self {
+        self.range = range;
+        self
+    }
+
+    /// Sets which time of the records the range is about.
+    pub fn with_range_mode(mut self, mode: RangeMode) -> Self {
+        self.range_mode = mode;
         self
     }
 }

@@ -118,7 +118,10 @@ async fn plan(
     request: Request,
     planned: Arc<Planned>,
 ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
-    let statement = guard::parse(&request, limits.text_bytes)?;
+    // One reading of the clock for the whole query.
+    let now_micros = shared.clock.now_micros();
+    let statement = guard::parse(&request, limits.text_bytes, now_micros)?;
+    let window = request.range.resolve(request.range_mode, now_micros)?;
     let references = shared.state.resolve_table_references(&statement)?;
     let mut tables = Vec::new();
     for table in catalog::tables_behind(&references) {
@@ -134,13 +137,12 @@ async fn plan(
         )),
         ..shared.runtime_env.as_ref().clone()
     };
-    let state = catalog::catalogue(tables, &references, &planned, |catalogs| {
+    let state = catalog::catalogue(tables, window, &references, &planned, |catalogs| {
         let mut state = SessionStateBuilder::new_from_existing(shared.state.clone())
             .with_runtime_env(Arc::new(runtime_env))
             .with_catalog_list(catalogs)
             .build();
-        // One reading of the clock for the whole query.
-        let now = chrono::DateTime::from_timestamp_micros(shared.clock.now_micros());
+        let now = chrono::DateTime::from_timestamp_micros(now_micros);
         state.execution_props_mut().query_execution_start_time = now;
         state
     })

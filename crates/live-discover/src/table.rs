@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use audit_lake::{DataFile, Snapshot, TableName, TenantId};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::range::{Bounds, Window};
 use crate::stream::Planned;
 use crate::{prune, scan};
 
@@ -18,6 +20,8 @@ pub(crate) const TENANT_ID: &str = "tenant_id";
 pub(crate) const EVENT_DATE: &str = "event_date";
 pub(crate) const CREATION_TIME: &str = "creation_time";
 pub(crate) const INGEST_SEQUENCE: &str = "ingest_sequence";
+pub(crate) const INGESTED_AT: &str = "ingested_at";
+pub(crate) const STATE_AT: &str = "state_at";
 
 /// A provider over fixed snapshots: made for one query and thrown away with it.
 ///
@@ -72,6 +76,54 @@ pub(crate) fn schema_of(table: TableName) -> SchemaRef {
 /// The tenant is known by where the file lies, so a file can't claim to be another tenant's.
 pub(crate) fn is_constant_in_file(table: TableName, column: &str) -> bool {
     column == TENANT_ID || table.schema().partition_by == Some(column)
+}
+
+/// The rows of a table that are in a window; `None` lets all pass.
+///
+/// A table without the time of an event goes by when its row was written.
+pub(crate) fn filter_of(table: TableName, window: Window) -> Option<Expr> {
+    let arrival = match table {
+        TableName::Content => STATE_AT,
+        TableName::Audit | TableName::Rejects => INGESTED_AT,
+    };
+    match window {
+        Window::All => None,
+        Window::EventTime(bounds) if table == TableName::Audit => {
+            // The time in whole days, too: it is what files are parted by.
+            let day = |micros: i64| {
+                i32::try_from(micros.div_euclid(DAY_MICROS))
+                    .map_or(ScalarValue::Null, |day| ScalarValue::Date32(Some(day)))
+            };
+            let from = bounds
+                .from
+                .map(|from| col(EVENT_DATE).gt_eq(lit(day(from))));
+            let to = bounds.to.map(|to| col(EVENT_DATE).lt_eq(lit(day(to - 1))));
+            conjunction(between(CREATION_TIME, bounds).chain(from).chain(to))
+        }
+        Window::EventTime(bounds) | Window::IngestTime(bounds) => {
+            conjunction(between(arrival, bounds))
+        }
+        Window::Commits { after, to } if table == TableName::Audit => Some(
+            col(INGEST_SEQUENCE)
+                .gt(lit(after))
+                .and(col(INGEST_SEQUENCE).lt_eq(lit(to))),
+        ),
+        Window::Commits { .. } => None,
+    }
+}
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+fn between(column: &str, bounds: Bounds) -> impl Iterator<Item = Expr> {
+    let time = |micros| {
+        lit(ScalarValue::TimestampMicrosecond(
+            Some(micros),
+            Some("UTC".into()),
+        ))
+    };
+    let from = bounds.from.map(|from| col(column).gt_eq(time(from)));
+    let to = bounds.to.map(|to| col(column).lt(time(to)));
+    from.into_iter().chain(to)
 }
 
 impl fmt::Debug for LakeTable {

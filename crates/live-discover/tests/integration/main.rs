@@ -17,3 +17,4 @@ mod output;
 mod pruning;
 mod slt;
 mod tenants;
+mod variables;
