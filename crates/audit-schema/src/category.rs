@@ -1,25 +1,28 @@
 //! The category under which Live Discover lists these tables and queries.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::query::Query;
 
-/// A named set of tables and queries.
-#[derive(Debug)]
+/// A named set of queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Category {
-    /// Stable identifier.
-    pub id: &'static str,
+    /// Stable identifier: lower-case letters, digits and `_`.
+    pub id: Cow<'static, str>,
     /// Name for people.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it holds.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
 }
 
 /// The category of this crate.
 pub static MICROSOFT_365_AUDIT: Category = Category {
-    id: "microsoft_365_audit",
-    name: "Microsoft 365 audit data",
-    description: "Records of the Microsoft 365 unified audit log: sign-ins, directory changes, mailboxes, files, sharing, Teams, data loss prevention, alerts and the rest.",
+    id: Cow::Borrowed("microsoft_365_audit"),
+    name: Cow::Borrowed("Microsoft 365 audit data"),
+    description: Cow::Borrowed(
+        "Records of the Microsoft 365 unified audit log: sign-ins, directory changes, mailboxes, files, sharing, Teams, data loss prevention, alerts and the rest.",
+    ),
 };
 
 /// The bundled queries of the category, in the order of the list below.

@@ -2,6 +2,7 @@
 //!
 //! ```sql
 //! -- id: rules_that_forward
+//! -- category: microsoft_365_audit
 //! -- name: Inbox rules that forward mail
 //! -- description: What it finds, and how to read it.
 //! -- severity: high
@@ -21,6 +22,7 @@
 
 use std::fmt;
 
+use crate::category::MICROSOFT_365_AUDIT;
 use crate::variable::{ValueType, Variable, variables_in};
 
 /// A query with what people need to know to use it.
@@ -28,6 +30,8 @@ use crate::variable::{ValueType, Variable, variables_in};
 pub struct Query {
     /// Stable identifier: lower-case letters, digits and `_`.
     pub id: String,
+    /// The category that lists it; ours where the header says nothing.
+    pub category: String,
     /// Name for people.
     pub name: String,
     /// What it answers, and how to read the answer.
@@ -211,6 +215,7 @@ impl Query {
         }
         Ok(Self {
             id: header.id.ok_or_else(|| missing("id"))?,
+            category: (header.category).unwrap_or_else(|| MICROSOFT_365_AUDIT.id.to_string()),
             name: header.name.ok_or_else(|| missing("name"))?,
             description: header.description.ok_or_else(|| missing("description"))?,
             severity: header.severity,
@@ -235,6 +240,9 @@ impl Query {
             text.push_str(&format!("-- {key}: {value}\n"));
         };
         entry("id", &self.id);
+        if self.category != MICROSOFT_365_AUDIT.id {
+            entry("category", &self.category);
+        }
         entry("name", &self.name);
         entry("description", &self.description);
         if let Some(severity) = self.severity {
@@ -332,6 +340,7 @@ fn split(text: &str) -> Result<(Vec<Entry>, &str, usize), QueryError> {
 #[derive(Default)]
 struct Header {
     id: Option<String>,
+    category: Option<String>,
     name: Option<String>,
     description: Option<String>,
     severity: Option<Severity>,
@@ -371,6 +380,7 @@ impl Header {
         }
         let is_repeated = match key {
             "id" => self.id.replace(identifier(value)?).is_some(),
+            "category" => self.category.replace(identifier(value)?).is_some(),
             "name" => self.name.replace(value.to_owned()).is_some(),
             "description" => self.description.replace(value.to_owned()).is_some(),
             "severity" => {
@@ -423,9 +433,7 @@ fn identifier(id: &str) -> Result<String, String> {
     if id.chars().all(is_plain) {
         Ok(id.to_owned())
     } else {
-        Err(format!(
-            "the id `{id}` has other characters than a-z, 0-9 and `_`"
-        ))
+        Err(format!("`{id}` has other characters than a-z, 0-9 and `_`"))
     }
 }
 
@@ -593,6 +601,7 @@ mod tests {
     }
 
     const WHOLE: &str = r#"-- id: a_1
+-- category: ours
 -- name: A
 -- description: What it finds,
 --   and how to read it.
@@ -613,7 +622,10 @@ WHERE days = $$no. of "days" (x)$$ [[AND user_id IN ($$who: or what$$)]]
     #[test]
     fn a_whole_header_is_read_and_written() {
         let query = Query::parse(WHOLE).unwrap();
-        assert_eq!(query.id, "a_1");
+        assert_eq!(
+            (query.id.as_str(), query.category.as_str()),
+            ("a_1", "ours")
+        );
         assert_eq!(query.description, "What it finds, and how to read it.");
         assert_eq!(query.severity, Some(Severity::High));
         assert_eq!(query.tactics, ["collection", "exfiltration"]);
@@ -660,7 +672,7 @@ WHERE days = $$no. of "days" (x)$$ [[AND user_id IN ($$who: or what$$)]]
             (minimal.to_owned(), "line 5: no SQL after the header"),
             (
                 "-- id: A b\nSELECT 1".to_owned(),
-                "line 1: the id `A b` has other characters than a-z, 0-9 and `_`",
+                "line 1: `A b` has other characters than a-z, 0-9 and `_`",
             ),
             (
                 with("-- colour: red"),

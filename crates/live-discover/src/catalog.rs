@@ -13,6 +13,7 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
 
 use crate::engine::SnapshotCache;
 use crate::error::{Error, Result};
@@ -62,16 +63,49 @@ pub(crate) async fn snapshots(
     scope: &TenantScope,
     table: TableName,
 ) -> Result<Vec<Arc<Snapshot>>> {
-    let tenants: Vec<TenantId> = match scope {
-        TenantScope::All => lake.tenants().await?,
-        TenantScope::Only(tenants) => tenants.iter().copied().collect(),
-    };
+    let tenants = tenants_of(lake, scope).await?;
     futures::stream::iter(tenants)
         .map(|tenant| cache.snapshot(lake, tenant, table))
         .buffered(REFRESHES_MAX)
         .try_filter_map(|snapshot| std::future::ready(Ok(snapshot)))
         .try_collect()
         .await
+}
+
+/// Whether one of the tenants has records, or an integration that will bring them.
+pub(crate) async fn is_connected(lake: &Lake, scope: &TenantScope) -> Result<bool> {
+    let tenants = tenants_of(lake, scope).await?;
+    let store = lake.store();
+    let connected = futures::stream::iter(tenants)
+        .map(|tenant| {
+            let store = &store;
+            async move {
+                if lake.snapshot(&tenant, TableName::Audit).await?.is_some() {
+                    return Ok(true);
+                }
+                match store.head(&integration_of(tenant)).await {
+                    Ok(_) => Ok(true),
+                    Err(object_store::Error::NotFound { .. }) => Ok(false),
+                    Err(error) => Err(Error::Unavailable {
+                        message: format!("could not read the integration of {tenant}: {error}"),
+                    }),
+                }
+            }
+        })
+        .buffered(REFRESHES_MAX);
+    connected.try_any(std::future::ready).await
+}
+
+/// Where the configuration of a tenant's integration lies (design, section 4).
+fn integration_of(tenant: TenantId) -> object_store::path::Path {
+    object_store::path::Path::from(format!("tenants/{tenant}/integration.json"))
+}
+
+async fn tenants_of(lake: &Lake, scope: &TenantScope) -> Result<Vec<TenantId>> {
+    match scope {
+        TenantScope::All => Ok(lake.tenants().await?),
+        TenantScope::Only(tenants) => Ok(tenants.iter().copied().collect()),
+    }
 }
 
 /// A catalogue of the tables, each with the rows in the window, and of the views that the query names.

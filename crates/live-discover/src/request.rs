@@ -16,6 +16,8 @@ pub struct Request {
     pub(crate) variables: Variables,
     pub(crate) range: TimeRange,
     pub(crate) range_mode: RangeMode,
+    /// Whether it is one that people pick, and so needs data to ask.
+    pub(crate) is_of_category: bool,
 }
 
 impl Request {
@@ -27,6 +29,7 @@ impl Request {
             variables: Variables::default(),
             range: TimeRange::all(),
             range_mode: RangeMode::default(),
+            is_of_category: false,
         }
     }
 
@@ -41,7 +44,14 @@ impl Request {
             },
             range: TimeRange::default(),
             range_mode: query.range,
+            is_of_category: true,
         }
+    }
+
+    /// Makes it one that can be planned before there is anything to ask.
+    pub(crate) fn without_data(mut self) -> Self {
+        self.is_of_category = false;
+        self
     }
 
     /// Sets the SQL it is written in.

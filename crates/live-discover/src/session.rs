@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use audit_schema::{Category, MICROSOFT_365_AUDIT};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -16,6 +17,7 @@ use crate::catalog::{self, TenantScope};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::library::Library;
 use crate::limits::Limits;
 use crate::memory::QueryMemory;
 use crate::request::Request;
@@ -51,21 +53,7 @@ impl Session {
         let runtime = self.shared.runtime.handle()?;
         let deadline = Instant::now() + self.limits.duration;
         let planned = Arc::new(Planned::default());
-        let plan = plan(
-            Arc::clone(&self.shared),
-            self.scope.clone(),
-            self.limits.clone(),
-            request.into(),
-            Arc::clone(&planned),
-        );
-        // On a task of its own: a panic in the planner is an error here, and time runs out even if it never yields.
-        let planning = OwnedTask::spawn(&runtime, plan);
-        let timeout = {
-            let _guard = runtime.enter();
-            tokio::time::timeout_at(deadline, planning)
-        };
-        let limit = self.limits.duration;
-        let (state, physical) = timeout.await.map_err(|_| Error::TimedOut { limit })???;
+        let (state, physical) = self.plan(request.into(), deadline, &planned).await?;
         QueryStream::start(
             &runtime,
             physical,
@@ -74,6 +62,41 @@ impl Session {
             deadline,
             planned,
         )
+    }
+
+    /// The columns that a query's result would have. Plans it and reads no data.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::query`].
+    pub async fn schema(&self, request: impl Into<Request>) -> Result<SchemaRef> {
+        let deadline = Instant::now() + self.limits.duration;
+        let (_, physical) = self.plan(request.into(), deadline, &Arc::default()).await?;
+        Ok(physical.schema())
+    }
+
+    async fn plan(
+        &self,
+        request: Request,
+        deadline: Instant,
+        planned: &Arc<Planned>,
+    ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+        let runtime = self.shared.runtime.handle()?;
+        let plan = plan(
+            Arc::clone(&self.shared),
+            self.scope.clone(),
+            self.limits.clone(),
+            request,
+            Arc::clone(planned),
+        );
+        // On a task of its own: a panic in the planner is an error here, and time runs out even if it never yields.
+        let planning = OwnedTask::spawn(&runtime, plan);
+        let timeout = {
+            let _guard = runtime.enter();
+            tokio::time::timeout_at(deadline, planning)
+        };
+        let limit = self.limits.duration;
+        timeout.await.map_err(|_| Error::TimedOut { limit })??
     }
 
     /// The whole result of a query at once.
@@ -88,6 +111,20 @@ impl Session {
             batches.push(batch?);
         }
         Ok(batches)
+    }
+
+    /// The categories of a library that the session's tenants have: ours once one of them has an integration or data,
+    /// those of the host always.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn categories<'a>(&self, library: &'a Library) -> Result<Vec<&'a Category>> {
+        let is_connected = catalog::is_connected(&self.shared.lake, &self.scope).await?;
+        let categories = library.categories().iter();
+        Ok(categories
+            .filter(|category| is_connected || category.id != MICROSOFT_365_AUDIT.id)
+            .collect())
     }
 
     /// Whose data the session sees.
@@ -129,6 +166,18 @@ async fn plan(
             table,
             catalog::snapshots(&shared.lake, &shared.snapshots, &scope, table).await?,
         ));
+    }
+    if request.is_of_category
+        && tables.iter().any(|(_, snapshots)| snapshots.is_empty())
+        && !catalog::is_connected(&shared.lake, &scope).await?
+    {
+        return Err(Error::NotFound {
+            message: format!(
+                "there is no {} here yet: connect the tenant's integration “Office 365 Management Activity API”, \
+                 or ingest an export",
+                MICROSOFT_365_AUDIT.name
+            ),
+        });
     }
     let runtime_env = RuntimeEnv {
         memory_pool: Arc::new(QueryMemory::new(

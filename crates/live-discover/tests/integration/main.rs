@@ -11,6 +11,7 @@ mod fixture;
 mod guard;
 #[cfg(feature = "ingest")]
 mod ingested;
+mod library;
 mod limits;
 mod names;
 mod output;
