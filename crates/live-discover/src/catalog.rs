@@ -1,6 +1,6 @@
 //! The tables that one query sees: those that it names, at their latest version, of the session's tenants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use audit_lake::{Lake, Snapshot, TableName, TenantId};
@@ -17,12 +17,16 @@ use object_store::ObjectStoreExt;
 
 use crate::engine::SnapshotCache;
 use crate::error::{Error, Result};
+use crate::lookup::Lookup;
 use crate::range::Window;
 use crate::stream::Planned;
 use crate::table::{LakeTable, filter_of};
 
 pub(crate) const CATALOG: &str = "live_discover";
 pub(crate) const SCHEMA: &str = "public";
+
+/// The tables that a session brings, by name.
+pub(crate) type Lookups = BTreeMap<String, Lookup>;
 
 /// Tables of tenants that are opened or refreshed at once.
 const REFRESHES_MAX: usize = 32;
@@ -115,6 +119,7 @@ pub(crate) async fn catalogue(
     tables: Vec<(TableName, Vec<Arc<Snapshot>>)>,
     window: Window,
     references: &[TableReference],
+    lookups: &Lookups,
     planned: &Arc<Planned>,
     state_with: impl FnOnce(Arc<dyn CatalogProviderList>) -> SessionState,
 ) -> Result<SessionState> {
@@ -131,6 +136,11 @@ pub(crate) async fn catalogue(
             }
         };
         schema.register_table(table.as_str().to_owned(), provider)?;
+    }
+    for (name, lookup) in lookups {
+        if references.iter().any(|reference| reference.table() == name) {
+            schema.register_table(name.clone(), lookup.provider()?)?;
+        }
     }
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::clone(&schema) as Arc<dyn SchemaProvider>)?;

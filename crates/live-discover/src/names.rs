@@ -58,6 +58,21 @@ pub(crate) fn resolve(tokens: &mut [TokenWithSpan]) {
     }
 }
 
+/// What a name is in SQL, where it is not quoted: ours if we know it, else in lower case and without odd characters.
+pub(crate) fn in_sql(name: &str) -> String {
+    if let Some(&canonical) = CANONICAL.get(&resolve_name(name)) {
+        return canonical.to_owned();
+    }
+    let plain = |character: char| {
+        if character.is_alphanumeric() {
+            character.to_ascii_lowercase()
+        } else {
+            '_'
+        }
+    };
+    name.trim().chars().map(plain).collect()
+}
+
 /// Of `candidates` the one most like `name`, if one is like enough.
 pub(crate) fn closest<'a>(
     name: &str,

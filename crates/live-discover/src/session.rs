@@ -13,12 +13,13 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::time::Instant;
 
-use crate::catalog::{self, TenantScope};
+use crate::catalog::{self, Lookups, TenantScope};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::library::Library;
 use crate::limits::Limits;
+use crate::lookup::{self, Lookup};
 use crate::memory::QueryMemory;
 use crate::request::Request;
 use crate::stream::{OwnedTask, Planned, QueryStream};
@@ -29,6 +30,7 @@ pub struct Session {
     shared: Arc<Shared>,
     scope: TenantScope,
     limits: Limits,
+    lookups: Arc<Lookups>,
 }
 
 impl Session {
@@ -37,7 +39,19 @@ impl Session {
             shared,
             scope,
             limits,
+            lookups: Arc::default(),
         }
+    }
+
+    /// Adds a table of the session's own, or replaces one of that name. Queries join it like any other; it is read
+    /// only, and no other session sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidQuery`] if the lake has a table of that name, or it is none for SQL.
+    pub fn with_lookup(mut self, name: &str, lookup: Lookup) -> Result<Self> {
+        Arc::make_mut(&mut self.lookups).insert(lookup::checked_name(name)?, lookup);
+        Ok(self)
     }
 
     /// Starts a query: one SELECT, or EXPLAIN of one.
@@ -86,6 +100,7 @@ impl Session {
             Arc::clone(&self.shared),
             self.scope.clone(),
             self.limits.clone(),
+            Arc::clone(&self.lookups),
             request,
             Arc::clone(planned),
         );
@@ -152,6 +167,7 @@ async fn plan(
     shared: Arc<Shared>,
     scope: TenantScope,
     limits: Limits,
+    lookups: Arc<Lookups>,
     request: Request,
     planned: Arc<Planned>,
 ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
@@ -186,15 +202,22 @@ async fn plan(
         )),
         ..shared.runtime_env.as_ref().clone()
     };
-    let state = catalog::catalogue(tables, window, &references, &planned, |catalogs| {
-        let mut state = SessionStateBuilder::new_from_existing(shared.state.clone())
-            .with_runtime_env(Arc::new(runtime_env))
-            .with_catalog_list(catalogs)
-            .build();
-        let now = chrono::DateTime::from_timestamp_micros(now_micros);
-        state.execution_props_mut().query_execution_start_time = now;
-        state
-    })
+    let state = catalog::catalogue(
+        tables,
+        window,
+        &references,
+        &lookups,
+        &planned,
+        |catalogs| {
+            let mut state = SessionStateBuilder::new_from_existing(shared.state.clone())
+                .with_runtime_env(Arc::new(runtime_env))
+                .with_catalog_list(catalogs)
+                .build();
+            let now = chrono::DateTime::from_timestamp_micros(now_micros);
+            state.execution_props_mut().query_execution_start_time = now;
+            state
+        },
+    )
     .await?;
     let logical = state.statement_to_plan(statement).await?;
     guard::verify(&logical)?;

@@ -13,6 +13,7 @@ mod guard;
 mod ingested;
 mod library;
 mod limits;
+mod lookups;
 mod names;
 mod output;
 mod pruning;
