@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::library::{Form, TenantId, tables, views};
+use crate::library::{Form, TACTICS, TenantId, tables, views};
 use crate::units;
 
 /// Keep the Microsoft 365 audit log in an open lake and ask it SQL questions.
@@ -21,6 +21,8 @@ Examples:
   live-discover --lake ./lake ingest ./exports         take in a folder of exports
   live-discover --lake ./lake status                   what the lake holds
   live-discover --lake ./lake query \"SELECT operation, count(*) FROM m365_audit GROUP BY 1\"
+  live-discover queries list                           the queries that come with it
+  live-discover --lake ./lake queries run top_users    one of them, over the last 24 hours
   live-discover columns m365_signins                   what can be asked for
 
 Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled."
@@ -45,6 +47,13 @@ pub(crate) enum Command {
     Ingest(Ingest),
     /// Ask the lake a question in SQL
     Query(Query),
+    /// Ask questions one after the other
+    Shell(Shell),
+    /// List the categories of queries
+    Categories(Categories),
+    /// List, show, run, import and export the queries of the categories
+    #[command(subcommand)]
+    Queries(Queries),
     /// List the tables and views
     Tables,
     /// List the columns of a table or view
@@ -89,15 +98,17 @@ pub(crate) struct Source(pub(crate) Option<Form>);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-One SELECT, or EXPLAIN of one. Column names resolve whatever the case and underscores: UserId is user_id. \
-`live-discover tables` and `live-discover columns TABLE` list what there is.
+One SELECT, or EXPLAIN of one, over all time unless --from or --to is given. Column names resolve whatever the case \
+and underscores: UserId is user_id. `live-discover tables` and `live-discover columns TABLE` list what there is. \
+Variables are written $$name$$; [[ … ]] around a clause makes it fall away when a variable in it is empty.
 
 Examples:
   live-discover --lake ./lake query \"SELECT * FROM m365_signins ORDER BY creation_time DESC LIMIT 5\"
   live-discover --lake ./lake query --format csv \"SELECT user_id, count(*) FROM m365_audit GROUP BY 1\" > users.csv
-  live-discover --lake ./lake query -f hunt.sql -o hunt.parquet
-  live-discover --lake ./lake query --timeout 30s --memory 256MB \"SELECT …\"
-  live-discover --lake ./lake query \"SELECT creation_time, parameters['ForwardTo'] FROM m365_exchange_admin\"")]
+  live-discover --lake ./lake query -f hunt.sql -o hunt.parquet --from -P30D
+  live-discover --lake ./lake query --var 'user=ada@contoso.com' 'SELECT * FROM m365_audit WHERE user_id = $$user$$'
+  live-discover --lake ./lake query --lookup iocs=iocs.csv \"SELECT * FROM m365_audit JOIN iocs ON source_ip = ip\"
+  live-discover --lake ./lake query --dialect trino \"SELECT date_format(creation_time, '%Y-%m') FROM m365_audit\"")]
 pub(crate) struct Query {
     /// The query
     #[arg(value_name = "SQL", required_unless_present = "file")]
@@ -105,9 +116,38 @@ pub(crate) struct Query {
     /// Read the query from a file; `-` is standard input
     #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
     pub(crate) file: Option<PathBuf>,
+    /// The SQL that the query is written in
+    #[arg(long, value_enum, default_value_t = Dialect::Datafusion)]
+    pub(crate) dialect: Dialect,
+    #[command(flatten)]
+    pub(crate) filled: Filled,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+}
+
+/// What fills a query in.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Filled {
+    /// The value of a variable; again for each value of a list
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub(crate) variables: Vec<(String, String)>,
+    /// Records from then on: 2026-10-01, 2026-10-01T08:00:00Z, -P7D (7 days ago) or all
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Records before then
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+}
+
+/// Of whom, with what, and what becomes of the result.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Asked {
     /// Whose records: a tenant, or all of the lake
     #[arg(long, value_name = "ID|all", default_value = "all", value_parser = parse_scope)]
     pub(crate) tenant: Scope,
+    /// A file as a table beside the lake's: CSV, NDJSON or Parquet
+    #[arg(long = "lookup", value_name = "NAME=FILE", value_parser = parse_pair)]
+    pub(crate) lookups: Vec<(String, String)>,
     /// Form of the result [default: by the ending of FILE, or table]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
@@ -123,6 +163,99 @@ pub(crate) struct Query {
     /// Memory for sorting, joining and grouping before it goes to disk, such as 256MB
     #[arg(long, value_name = "B", default_value = "512MiB", value_parser = units::parse_bytes)]
     pub(crate) memory: usize,
+}
+
+/// The SQL of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// DataFusion's, like PostgreSQL's
+    Datafusion,
+    /// Trino's, as templates of the Data Lake have it
+    Trino,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  live-discover --lake ./lake categories")]
+pub(crate) struct Categories {
+    /// Whose: a tenant, or all of the lake
+    #[arg(long, value_name = "ID|all", default_value = "all", value_parser = parse_scope)]
+    pub(crate) tenant: Scope,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queries {
+    /// List the queries of the categories
+    List(ListQueries),
+    /// Show a query: what it finds, its variables and its SQL
+    Show {
+        /// Its id, as `queries list` shows it
+        id: String,
+    },
+    /// Run a query, over the last 24 hours unless --from or --to is given
+    Run(RunQuery),
+    /// Keep query files in the lake, each checked first
+    Import {
+        /// Files in the form that `queries export` writes
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Write a query as a file: to change, share or import it
+    Export {
+        /// Its id
+        id: String,
+        /// Where to [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Take an imported query out of the lake
+    Remove {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  live-discover queries list
+  live-discover queries list --tactic exfiltration
+  live-discover --lake ./lake queries list --category ours       with those that were imported")]
+pub(crate) struct ListQueries {
+    /// Those of an ATT&CK tactic, such as persistence or exfiltration
+    #[arg(long, value_name = "TACTIC", value_parser = PossibleValuesParser::new(TACTICS), hide_possible_values = true)]
+    pub(crate) tactic: Option<String>,
+    /// Those of a category
+    #[arg(long, value_name = "ID")]
+    pub(crate) category: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  live-discover --lake ./lake queries run top_users --from -P7D
+  live-discover --lake ./lake queries run inbox_rules --from all -o rules.csv
+  live-discover --lake ./lake queries run user_timeline --var user=ada@contoso.com --from 2026-10-01 --to 2026-10-08")]
+pub(crate) struct RunQuery {
+    /// Its id, as `queries list` shows it
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) filled: Filled,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SQL ends with a semicolon and may have several lines; \\help lists the commands. Tab completes tables, columns and \
+queries.
+
+Example:
+  live-discover --lake ./lake shell --lookup assets=assets.csv")]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) asked: Asked,
 }
 
 /// Whose records a query sees.
@@ -198,6 +331,13 @@ fn table_names() -> impl TypedValueParser<Value = String> {
     let tables = tables().into_iter().map(|table| table.name);
     let names = tables.chain(views().iter().map(|view| view.name));
     PossibleValuesParser::new(names).map(|name| name.to_ascii_lowercase())
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write NAME=VALUE".to_owned())
 }
 
 fn parse_scope(text: &str) -> Result<Scope, String> {

@@ -94,7 +94,16 @@ impl From<Error> for Failure {
             Error::InvalidQuery { message, .. } if message.starts_with("no table") => {
                 Some("`live-discover tables` lists the tables and views".to_owned())
             }
+            Error::InvalidQuery { message, .. } if message.starts_with("no query") => {
+                Some("`live-discover queries list` lists the queries".to_owned())
+            }
+            Error::InvalidQuery { message, .. }
+                if message.starts_with("the variable") && message.ends_with("no value") =>
+            {
+                Some("give it with --var 'NAME=VALUE'".to_owned())
+            }
             Error::InvalidQuery { .. } => None,
+            Error::NotFound { message } if !message.contains("lake at") => None,
             Error::NotFound { .. } => Some(
                 "`live-discover --lake URL ingest PATH…` makes a lake; `live-discover demo` makes one to try".to_owned(),
             ),

@@ -36,10 +36,12 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("could not start: {error}")))?;
+    // The shell outlives Ctrl-C: it ends a query there.
+    let is_shell = matches!(cli.command, Command::Shell(_));
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = command(cli) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(Failure::Cancelled),
+            _ = tokio::signal::ctrl_c(), if !is_shell => Err(Failure::Cancelled),
         }
     });
     runtime.shutdown_timeout(SHUTDOWN_TIME);
@@ -51,6 +53,11 @@ async fn command(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Ingest(ingest) => commands::ingest::run(&args::required(lake), ingest).await,
         Command::Query(query) => commands::query::run(&args::required(lake), query).await,
+        Command::Shell(shell) => commands::shell::run(&args::required(lake), shell).await,
+        Command::Categories(categories) => {
+            commands::queries::categories(&args::required(lake), categories).await
+        }
+        Command::Queries(queries) => commands::queries::run(lake, queries).await,
         Command::Tables => commands::tables::tables(),
         Command::Columns(columns) => commands::tables::columns(&columns.table),
         Command::Status => commands::status::run(&args::required(lake)).await,

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use audit_testkit::{Generator, GeneratorOptions};
 
 use super::ingest::{bar, ingest_showing_progress};
-use super::{ingest_report, program, query, quoted};
+use super::{ask, ingest_report, program, quoted};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{
@@ -233,7 +233,7 @@ async fn show_query(
         rows += batch.num_rows();
         batches.push(batch.slice(0, shown));
     }
-    let mut grid = query::grid(&stream.schema(), &batches, sql)?;
+    let mut grid = ask::grid(&stream.schema(), &batches, sql)?;
     if !grid.fits(width) {
         // A block for each row, which takes more room.
         grid.rows.truncate(SHOWN_BLOCKS);

@@ -1,9 +1,12 @@
 //! One module for each command.
 
+mod ask;
 pub(crate) mod demo;
 pub(crate) mod ingest;
 mod ingest_report;
+pub(crate) mod queries;
 pub(crate) mod query;
+pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod tables;
 pub(crate) mod verify;

@@ -7,6 +7,8 @@
 
 mod demo;
 mod ingest;
+mod queries;
 mod query;
 mod run;
+mod shell;
 mod usage;
