@@ -124,8 +124,11 @@ pub(crate) async fn catalogue(
     state_with: impl FnOnce(Arc<dyn CatalogProviderList>) -> SessionState,
 ) -> Result<SessionState> {
     let schema = Arc::new(MemorySchemaProvider::new());
+    let is_named = |name: &str| references.iter().any(|reference| reference.table() == name);
+    let is_beside_lookup = lookups.keys().any(|name| is_named(name));
     for (table, snapshots) in tables {
-        let whole = Arc::new(LakeTable::new(table, snapshots, Arc::clone(planned)));
+        let planned = Arc::clone(planned);
+        let whole = Arc::new(LakeTable::new(table, snapshots, is_beside_lookup, planned));
         let provider: Arc<dyn TableProvider> = match filter_of(table, window) {
             None => whole,
             // A view that the planner looks through: no query can reach around its filter.
@@ -138,7 +141,7 @@ pub(crate) async fn catalogue(
         schema.register_table(table.as_str().to_owned(), provider)?;
     }
     for (name, lookup) in lookups {
-        if references.iter().any(|reference| reference.table() == name) {
+        if is_named(name) {
             schema.register_table(name.clone(), lookup.provider()?)?;
         }
     }

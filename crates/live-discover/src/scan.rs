@@ -42,12 +42,17 @@ const WIDE_COLUMNS_MIN: usize = 8;
 const BOUNDED: [&str; 2] = [CREATION_TIME, INGEST_SEQUENCE];
 
 /// Reads `projection` of the rows of `files` that may match `filters`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a scan is given, and whose it is"
+)]
 pub(crate) fn plan(
     state: &dyn Session,
     table: TableName,
     schema: &SchemaRef,
     projection: Option<&Vec<usize>>,
     filters: &[Expr],
+    is_beside_lookup: bool,
     limit: Option<usize>,
     files: &[TenantFile<'_>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -83,7 +88,8 @@ pub(crate) fn plan(
         global: state.config_options().execution.parquet.clone(),
         ..Default::default()
     };
-    options.global.pushdown_filters = pays_late_materialisation(table, output, filters);
+    options.global.pushdown_filters =
+        pays_late_materialisation(table, output, filters, is_beside_lookup);
     // The cheapest filter first: the others see only what it leaves.
     options.global.reorder_filters = true;
     let source = ParquetSource::new(touched.clone())
@@ -240,17 +246,15 @@ fn statistics(touched: &TableSchema, files: &[TenantFile<'_>]) -> Statistics {
     }
 }
 
-/// Whether the filters select few rows by small columns, and much is read of each row.
+/// Whether the filters, or the join with a lookup table, select few rows by small columns, and much is read of each row.
 fn pays_late_materialisation<'a>(
     table: TableName,
     output: impl Iterator<Item = &'a str>,
     filters: &[Expr],
+    is_beside_lookup: bool,
 ) -> bool {
-    if !filters
-        .iter()
-        .flat_map(split_conjunction)
-        .any(|filter| is_selective(table, filter))
-    {
+    let mut conjuncts = filters.iter().flat_map(split_conjunction);
+    if !is_beside_lookup && !conjuncts.any(|filter| is_selective(table, filter)) {
         return false;
     }
     let filtered: Vec<&str> = filters

@@ -30,6 +30,9 @@ pub(crate) struct LakeTable {
     table: TableName,
     schema: SchemaRef,
     snapshots: Vec<Arc<Snapshot>>,
+    /// Whether the query has a table of the session's own beside it: a join with one selects few rows, by a filter
+    /// that is known only while it runs.
+    is_beside_lookup: bool,
     planned: Arc<Planned>,
 }
 
@@ -44,12 +47,14 @@ impl LakeTable {
     pub(crate) fn new(
         table: TableName,
         snapshots: Vec<Arc<Snapshot>>,
+        is_beside_lookup: bool,
         planned: Arc<Planned>,
     ) -> Self {
         Self {
             table,
             schema: schema_of(table),
             snapshots,
+            is_beside_lookup,
             planned,
         }
     }
@@ -183,6 +188,7 @@ impl TableProvider for LakeTable {
             &self.schema,
             projection,
             filters,
+            self.is_beside_lookup,
             limit,
             &files,
         )
