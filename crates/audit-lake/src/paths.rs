@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lake.json
+//! internal_networks.json
 //! tenants/<tenant>/<table>/_delta_log/00000000000000000000.json
 //! tenants/<tenant>/<table>/event_date=2024-01-31/<file>.parquet
 //! ```
@@ -56,6 +57,10 @@ const VERSION_DIGITS: usize = 20;
 
 pub(crate) fn lake_json() -> Path {
     Path::from("lake.json")
+}
+
+pub(crate) fn internal_networks() -> Path {
+    Path::from("internal_networks.json")
 }
 
 pub(crate) fn tenants() -> Path {

@@ -12,6 +12,7 @@
 //! assert_eq!(codes::record_type_name(15), Some("AzureActiveDirectoryStsLogon"));
 //! ```
 
+mod address;
 mod category;
 pub mod codes;
 mod column;
@@ -25,6 +26,7 @@ mod table;
 mod variable;
 mod view;
 
+pub use address::parse_address;
 pub use category::{Category, MICROSOFT_365_AUDIT, bundled_queries};
 pub use column::{Column, ColumnType};
 pub use columns::{M365_AUDIT, M365_CONTENT, M365_REJECTS, tables};

@@ -3,7 +3,6 @@
 //! A [`Slab`] goes in; out come Arrow batches by tenant, and what is no
 //! record. Nothing here knows of files, threads or clocks.
 
-mod address;
 mod column;
 mod field;
 pub(crate) mod text;
@@ -19,7 +18,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use audit_schema::{ColumnType, M365_AUDIT};
+use audit_schema::{ColumnType, M365_AUDIT, parse_address};
 use sonic_rs::to_object_iter;
 use std::sync::{Arc, LazyLock};
 
@@ -387,7 +386,7 @@ impl Rows {
             (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
             (Role::Address { rank }, Column::Text(texts)) => {
                 if seen.address.is_none_or(|(best, ..)| rank < best)
-                    && let Some((ip, port)) = address::parse(texts.last(slab))
+                    && let Some((ip, port)) = parse_address(texts.last(slab))
                 {
                     seen.address = Some((rank, ip, port));
                 }

@@ -11,6 +11,7 @@ mod append;
 mod append_faults;
 mod commits;
 mod faults;
+mod internal_networks;
 mod lakes;
 mod model;
 mod places;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Seen on the wire: `v4`, `v4:port`, `[v4]:port`, `v6`, `[v6]`, `[v6]:port`, `::ffff:v4`,
 /// `[::ffff:v4]:port`, `ffff:v4`, blanks around, a zone (`fe80::1%5`), and host names, which are
 /// none.
-pub(crate) fn parse(text: &str) -> Option<(IpAddr, Option<u16>)> {
+pub fn parse_address(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let text = text.trim();
     let (ip, port) = if let Ok(v4) = text.parse::<Ipv4Addr>() {
         (IpAddr::V4(v4), None)
@@ -91,7 +91,7 @@ mod tests {
         ] {
             let want = want.map(|(ip, port)| (ip.to_owned(), port));
             assert_eq!(
-                parse(text).map(|(ip, port)| (ip.to_string(), port)),
+                parse_address(text).map(|(ip, port)| (ip.to_string(), port)),
                 want,
                 "{text}"
             );
