@@ -114,12 +114,14 @@ async fn tenants_of(lake: &Lake, scope: &TenantScope) -> Result<Vec<TenantId>> {
 
 /// A catalogue of the tables, each with the rows in the window, and of the views that the query names.
 ///
+/// `with_raw` adds the record's text to the views, for a query that searches it.
 /// `state_with` gives a session state that sees the catalogue; it plans the views.
 pub(crate) async fn catalogue(
     tables: Vec<(TableName, Vec<Arc<Snapshot>>)>,
     window: Window,
     references: &[TableReference],
     lookups: &Lookups,
+    with_raw: bool,
     planned: &Arc<Planned>,
     state_with: impl FnOnce(Arc<dyn CatalogProviderList>) -> SessionState,
 ) -> Result<SessionState> {
@@ -153,7 +155,7 @@ pub(crate) async fn catalogue(
 
     let views: BTreeSet<&str> = references.iter().map(TableReference::table).collect();
     for view in views.into_iter().filter_map(view_named) {
-        let sql = view_sql(view);
+        let sql = view_sql(view, with_raw);
         let plan = state.create_logical_plan(&sql).await.map_err(|error| {
             Error::internal(format!(
                 "the view `{}` cannot be planned: {}",
@@ -169,10 +171,11 @@ pub(crate) async fn catalogue(
     Ok(state)
 }
 
-fn view_sql(view: &audit_schema::View) -> String {
+fn view_sql(view: &audit_schema::View, with_raw: bool) -> String {
     format!(
-        "SELECT {} FROM {} WHERE {}",
+        "SELECT {}{} FROM {} WHERE {}",
         view.columns.join(", "),
+        if with_raw { ", raw" } else { "" },
         TableName::Audit,
         view.predicate
     )

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use audit_lake::{Clock, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId};
+use audit_lake::{
+    Clock, InternalNetworks, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId,
+};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
@@ -20,6 +22,7 @@ use url::Url;
 use crate::catalog::{self, TenantScope};
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::inside::Inside;
 use crate::limits::Limits;
 use crate::memory::EngineMemory;
 use crate::runtime::QueryRuntime;
@@ -67,6 +70,7 @@ pub struct EngineBuilder {
     options: EngineOptions,
     clock: Option<Arc<dyn Clock>>,
     runtime: Option<Handle>,
+    internal_networks: Option<InternalNetworks>,
 }
 
 impl EngineBuilder {
@@ -91,6 +95,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets what is inside for all sessions, in place of what the lake's `internal_networks.json` says.
+    ///
+    /// Queries ask for it with `is_internal_ip`, `is_internal_domain` and the table `internal_networks`. A lake of
+    /// several customers has one for each: [`Session::with_internal_networks`].
+    pub fn with_internal_networks(mut self, networks: InternalNetworks) -> Self {
+        self.internal_networks = Some(networks);
+        self
+    }
+
     /// An engine over an open lake. Opens nothing in it.
     ///
     /// # Errors
@@ -105,11 +118,13 @@ impl EngineBuilder {
             Some(handle) => QueryRuntime::Host(handle),
             None => QueryRuntime::own(state.config().target_partitions())?,
         };
+        let freshness_micros =
+            i64::try_from(self.options.freshness.as_micros()).unwrap_or(i64::MAX);
         Ok(Engine {
             shared: Arc::new(Shared {
+                inside: Inside::new(self.internal_networks, freshness_micros),
                 snapshots: SnapshotCache {
-                    freshness_micros: i64::try_from(self.options.freshness.as_micros())
-                        .unwrap_or(i64::MAX),
+                    freshness_micros,
                     clock: Arc::clone(&clock),
                     known: Mutex::default(),
                 },
@@ -150,6 +165,7 @@ pub(crate) struct Shared {
     pub(crate) state: SessionState,
     pub(crate) memory: Arc<EngineMemory>,
     pub(crate) snapshots: SnapshotCache,
+    pub(crate) inside: Inside,
     /// Removed with the engine.
     _spill: tempfile::TempDir,
 }

@@ -38,12 +38,14 @@ mod engine;
 mod error;
 mod functions;
 mod guard;
+mod inside;
 mod library;
 mod limits;
 mod lookup;
 mod memory;
 mod names;
 mod output;
+mod patterns;
 mod prune;
 mod range;
 mod request;
@@ -64,7 +66,9 @@ pub mod ingest {
     };
 }
 
-pub use audit_lake::{Clock, Lake, LakeOptions, SystemClock, TableName, TenantId};
+pub use audit_lake::{
+    Clock, InternalNetworks, Lake, LakeOptions, SystemClock, TableName, TenantId,
+};
 pub use audit_schema::{
     Category, Query, QueryError, RangeMode, ResultColumn, Severity, ValueType, Variable,
 };
@@ -72,6 +76,7 @@ pub use catalog::TenantScope;
 pub use dialect::Dialect;
 pub use engine::{Engine, EngineBuilder, EngineOptions};
 pub use error::{Error, Position, Result};
+pub use functions::{Function, functions, functions_markdown};
 pub use library::{Enrichment, Library, Link, Pivot};
 pub use limits::{LimitKind, Limits};
 pub use lookup::Lookup;

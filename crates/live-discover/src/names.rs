@@ -43,7 +43,8 @@ fn is_keyword(word: &str) -> bool {
 /// The tables and views that a query can name.
 pub(crate) fn table_names() -> impl Iterator<Item = &'static str> {
     let tables = TableName::ALL.into_iter().map(TableName::as_str);
-    tables.chain(audit_schema::views().iter().map(|view| view.name))
+    let views = audit_schema::views().iter().map(|view| view.name);
+    tables.chain(views).chain([crate::inside::TABLE])
 }
 
 /// Renames the words that name a column or table of ours.

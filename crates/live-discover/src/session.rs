@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use audit_lake::InternalNetworks;
 use audit_schema::{Category, MICROSOFT_365_AUDIT};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
@@ -16,11 +17,14 @@ use tokio::time::Instant;
 use crate::catalog::{self, Lookups, TenantScope};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
+use crate::functions;
 use crate::guard;
+use crate::inside;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::lookup::{self, Lookup};
 use crate::memory::QueryMemory;
+use crate::patterns;
 use crate::request::Request;
 use crate::stream::{OwnedTask, Planned, QueryStream};
 
@@ -31,6 +35,7 @@ pub struct Session {
     scope: TenantScope,
     limits: Limits,
     lookups: Arc<Lookups>,
+    internal_networks: Option<Arc<InternalNetworks>>,
 }
 
 impl Session {
@@ -40,6 +45,7 @@ impl Session {
             scope,
             limits,
             lookups: Arc::default(),
+            internal_networks: None,
         }
     }
 
@@ -52,6 +58,13 @@ impl Session {
     pub fn with_lookup(mut self, name: &str, lookup: Lookup) -> Result<Self> {
         Arc::make_mut(&mut self.lookups).insert(lookup::checked_name(name)?, lookup);
         Ok(self)
+    }
+
+    /// Sets what is inside for this session, in place of what the engine or the lake says; for a lake with several
+    /// customers in it. See [`EngineBuilder::with_internal_networks`](crate::EngineBuilder::with_internal_networks).
+    pub fn with_internal_networks(mut self, networks: InternalNetworks) -> Self {
+        self.internal_networks = Some(Arc::new(networks));
+        self
     }
 
     /// Starts a query: one SELECT, or EXPLAIN of one.
@@ -101,6 +114,7 @@ impl Session {
             self.scope.clone(),
             self.limits.clone(),
             Arc::clone(&self.lookups),
+            self.internal_networks.clone(),
             request,
             Arc::clone(planned),
         );
@@ -167,7 +181,8 @@ async fn plan(
     shared: Arc<Shared>,
     scope: TenantScope,
     limits: Limits,
-    lookups: Arc<Lookups>,
+    mut lookups: Arc<Lookups>,
+    internal_networks: Option<Arc<InternalNetworks>>,
     request: Request,
     planned: Arc<Planned>,
 ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
@@ -195,6 +210,14 @@ async fn plan(
             ),
         });
     }
+    let inside = match internal_networks {
+        _ if !inside::is_asked(&request.sql, &references) => None,
+        Some(networks) => Some(networks),
+        None => Some(shared.inside.networks(&shared.lake, now_micros).await?),
+    };
+    if let Some(inside) = &inside {
+        Arc::make_mut(&mut lookups).insert(inside::TABLE.to_owned(), inside::table(inside)?);
+    }
     let runtime_env = RuntimeEnv {
         memory_pool: Arc::new(QueryMemory::new(
             limits.memory_bytes,
@@ -202,11 +225,12 @@ async fn plan(
         )),
         ..shared.runtime_env.as_ref().clone()
     };
-    let state = catalog::catalogue(
+    let mut state = catalog::catalogue(
         tables,
         window,
         &references,
         &lookups,
+        functions::may_search_records(&request.sql),
         &planned,
         |catalogs| {
             let mut state = SessionStateBuilder::new_from_existing(shared.state.clone())
@@ -219,8 +243,12 @@ async fn plan(
         },
     )
     .await?;
+    if let Some(inside) = &inside {
+        functions::register_for_session(&mut state, inside)?;
+    }
     let logical = state.statement_to_plan(statement).await?;
     guard::verify(&logical)?;
+    patterns::verify(&logical)?;
     let logical = without_unions(&state, logical)?;
     let physical = state.create_physical_plan(&logical).await?;
     Ok((state, physical))

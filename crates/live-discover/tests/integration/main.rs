@@ -11,6 +11,7 @@ mod fixture;
 mod guard;
 #[cfg(feature = "ingest")]
 mod ingested;
+mod internal_networks;
 mod library;
 mod limits;
 mod lookups;

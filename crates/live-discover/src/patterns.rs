@@ -1,0 +1,195 @@
+//! Bounds on the regular expressions of a query.
+//!
+//! Matching takes time linear in the text whatever the pattern says, but compiling one takes time and memory that
+//! grow with its repetitions: `\w{1000}` is short and large. So a pattern is a constant that is checked before the
+//! query runs, not one for each row.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use regex::RegexBuilder;
+
+use crate::error::{Error, Result};
+
+/// Of a pattern's text. A longer one is a list of words, for which there is `IN (…)` or a lookup table.
+const PATTERN_BYTES_MAX: usize = 4096;
+/// Of a compiled pattern in memory, as the library that matches has it: told before the query runs, and in words.
+const COMPILED_BYTES_MAX: usize = 10 << 20;
+
+/// Functions whose second argument is a pattern: all whose name begins so.
+const FUNCTIONS_PREFIX: &str = "regexp_";
+
+/// Refuses a plan with a regular expression out of bounds.
+pub(crate) fn verify(plan: &LogicalPlan) -> Result<()> {
+    let verified = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                pattern_of(expr)
+                    .map_or(Ok(()), verify_pattern)
+                    .map_err(|error| DataFusionError::External(Box::new(error)))?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    verified?;
+    Ok(())
+}
+
+/// The pattern that an expression matches texts with.
+fn pattern_of(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::BinaryExpr(binary) => matches!(
+            binary.op,
+            Operator::RegexMatch
+                | Operator::RegexIMatch
+                | Operator::RegexNotMatch
+                | Operator::RegexNotIMatch
+        )
+        .then_some(binary.right.as_ref()),
+        Expr::SimilarTo(like) => Some(like.pattern.as_ref()),
+        Expr::ScalarFunction(call) if call.func.name().starts_with(FUNCTIONS_PREFIX) => {
+            call.args.get(1)
+        }
+        _ => None,
+    }
+}
+
+fn verify_pattern(pattern: &Expr) -> Result<()> {
+    match pattern {
+        Expr::Literal(literal, _) => match text_of(literal) {
+            Some(text) => verify_text(text),
+            None => Ok(()),
+        },
+        Expr::Cast(cast) => verify_pattern(&cast.expr),
+        // What is computed from constants is one pattern, too; the library that compiles it bounds its size.
+        constant if is_constant(constant)? => Ok(()),
+        _ => Err(Error::invalid(
+            "the pattern of a regular expression has to be a constant: for texts of a column there are `LIKE`, \
+             `strpos` and `any_text_matches`",
+        )),
+    }
+}
+
+fn is_constant(expr: &Expr) -> Result<bool> {
+    let has_variable = expr.exists(|expr| {
+        Ok(expr.is_volatile_node()
+            || matches!(
+                expr,
+                Expr::Column(_)
+                    | Expr::OuterReferenceColumn(..)
+                    | Expr::LambdaVariable(_)
+                    | Expr::ScalarSubquery(_)
+                    | Expr::AggregateFunction(_)
+                    | Expr::WindowFunction(_)
+            ))
+    })?;
+    Ok(!has_variable)
+}
+
+fn text_of(literal: &ScalarValue) -> Option<&str> {
+    literal.try_as_str().flatten()
+}
+
+fn verify_text(pattern: &str) -> Result<()> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the regular expression has {} bytes, at most {PATTERN_BYTES_MAX} are possible: a list of values goes \
+             into `IN (…)` or a lookup table",
+            pattern.len()
+        )));
+    }
+    let compiled = RegexBuilder::new(pattern)
+        .size_limit(COMPILED_BYTES_MAX)
+        .build();
+    match compiled {
+        Ok(_) => Ok(()),
+        Err(regex::Error::CompiledTooBig(_)) => Err(Error::invalid(format!(
+            "the regular expression `{}` takes more than {} MiB: repeat less, or classes of ASCII instead of \
+             Unicode, such as `[0-9]` for `\\d`",
+            abridged(pattern),
+            COMPILED_BYTES_MAX >> 20
+        ))),
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default();
+            Err(Error::invalid(format!(
+                "the regular expression `{}` cannot be used: {}",
+                abridged(pattern),
+                reason.trim_start_matches("error: ")
+            )))
+        }
+    }
+}
+
+/// Enough of a pattern to know it by.
+fn abridged(pattern: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    match pattern.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", pattern.get(..end).unwrap_or_default()),
+        None => pattern.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    async fn verified(expression: &str) -> Result<()> {
+        let state = SessionStateBuilder::new_with_default_features().build();
+        let context = SessionContext::new_with_state(state);
+        let sql = format!("SELECT {expression} AS x FROM (VALUES ('a', 'b')) AS t(a, b)");
+        let plan = context.state().create_logical_plan(&sql).await.unwrap();
+        verify(&plan)
+    }
+
+    #[tokio::test]
+    async fn patterns_of_common_size_pass() {
+        for expression in [
+            "a ~ '^a+$'",
+            "a !~* '(evil|bad)\\.example'",
+            "a SIMILAR TO '(a|b)%'",
+            "regexp_like(a, '\\w{1,64}@\\w{1,64}', 'i')",
+            "regexp_replace(a, 'a' || 'b', b)",
+            "regexp_count(a, NULL)",
+            "a LIKE b",
+        ] {
+            let verified = verified(expression).await;
+            assert!(verified.is_ok(), "{expression}: {verified:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn those_out_of_bounds_are_told() {
+        let long = "a".repeat(PATTERN_BYTES_MAX + 1);
+        let is_long = "the regular expression has 4097 bytes, at most 4096 are possible: a list of values goes into \
+                       `IN (…)` or a lookup table";
+        let is_large = "the regular expression `\\w{1000}{1000}` takes more than 10 MiB: repeat less, or classes of \
+                        ASCII instead of Unicode, such as `[0-9]` for `\\d`";
+        let no_constant = "the pattern of a regular expression has to be a constant: for texts of a column there are \
+                           `LIKE`, `strpos` and `any_text_matches`";
+        for (expression, expected) in [
+            (format!("a ~ '{long}'"), is_long),
+            (format!("a SIMILAR TO '{long}'"), is_long),
+            (format!("regexp_match(a, '{long}')"), is_long),
+            ("a !~ '\\w{1000}{1000}'".to_owned(), is_large),
+            ("regexp_like(a, '\\w{1000}{1000}')".to_owned(), is_large),
+            (
+                "CASE WHEN EXISTS (SELECT 1 WHERE 'a' ~ '\\w{1000}{1000}') THEN 1 END".to_owned(),
+                is_large,
+            ),
+            ("a ~ b".to_owned(), no_constant),
+            ("regexp_like(a, b || 'x')".to_owned(), no_constant),
+            ("regexp_like(a, (SELECT max('x')))".to_owned(), no_constant),
+            (
+                "a ~ '('".to_owned(),
+                "the regular expression `(` cannot be used: unclosed group",
+            ),
+        ] {
+            let error = verified(&expression).await.unwrap_err();
+            assert_eq!(error.to_string(), expected, "{expression}");
+        }
+    }
+}
