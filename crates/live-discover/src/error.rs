@@ -332,7 +332,10 @@ fn of_plan(message: &str) -> Error {
             suggestion: quoted("Did you mean '"),
         };
     }
-    Error::invalid(sentence(message))
+    // A function's own words about its arguments.
+    let own = message.split_once("user-defined coercion failed with: ");
+    let own = own.map(|(_, words)| words.split(" No function matches").next());
+    Error::invalid(sentence(own.flatten().unwrap_or(message)))
 }
 
 fn of_arrow(error: &ArrowError) -> Error {

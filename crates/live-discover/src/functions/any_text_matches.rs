@@ -151,6 +151,8 @@ fn with_each(
     ignores_case: bool,
     records: &StringViewArray,
 ) -> Result<ArrayRef> {
+    /// Made ready at once; each may take some MB.
+    const KNOWN_MAX: usize = 256;
     let mut known: HashMap<&str, Needle> = HashMap::new();
     let mut decoded = String::new();
     let rows = needles.iter().zip(records);
@@ -160,6 +162,9 @@ fn with_each(
                 return Ok(None);
             };
             if !known.contains_key(text) {
+                if known.len() == KNOWN_MAX {
+                    known.clear();
+                }
                 known.insert(text, Needle::new(text, ignores_case)?);
             }
             let needle = known.get(text);

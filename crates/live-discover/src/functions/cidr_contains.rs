@@ -117,3 +117,51 @@ fn held(networks: &StringViewArray, addresses: &StringViewArray) -> ArrayRef {
 fn holds(network: &IpNet, address: &str) -> bool {
     parse_address(address).is_some_and(|(address, _port)| network.contains(&address))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_hold_addresses() {
+        let rows = [
+            (Some("203.0.113.0/24"), Some("203.0.113.0"), Some(true)),
+            (
+                Some("203.0.113.0/24"),
+                Some("203.0.113.255:443"),
+                Some(true),
+            ),
+            (Some("203.0.113.0/24"), Some("203.0.114.0"), Some(false)),
+            (Some("203.0.113.9/24"), Some("203.0.113.7"), Some(true)),
+            (Some("203.0.113.7"), Some("::ffff:203.0.113.7"), Some(true)),
+            (
+                Some("::ffff:203.0.113.0/120"),
+                Some("203.0.113.7"),
+                Some(true),
+            ),
+            (Some("0.0.0.0/0"), Some("2001:db8::1"), Some(false)),
+            (Some("::/0"), Some("203.0.113.7"), Some(false)),
+            (Some("::/0"), Some("[2001:db8::1]:25"), Some(true)),
+            (Some("2001:db8::/33"), Some("2001:db8:8000::"), Some(false)),
+            (Some("no network"), Some("203.0.113.7"), Some(false)),
+            (Some("203.0.113.0/24"), Some("no address"), Some(false)),
+            (Some("203.0.113.0/24"), None, None),
+            (None, Some("203.0.113.7"), None),
+        ];
+        let networks: StringViewArray = rows.iter().map(|(network, ..)| *network).collect();
+        let addresses: StringViewArray = rows.iter().map(|(_, address, _)| *address).collect();
+        let expected: BooleanArray = rows.iter().map(|(.., expected)| *expected).collect();
+        assert_eq!(held(&networks, &addresses).as_boolean(), &expected);
+        for (network, address, expected) in rows {
+            if let (Some(network), Some(expected)) = (network.and_then(parse_network), expected) {
+                let addresses = StringViewArray::from_iter([address]);
+                let held = held_by_one(&network, &addresses);
+                assert_eq!(
+                    held.as_boolean().value(0),
+                    expected,
+                    "{network} {address:?}"
+                );
+            }
+        }
+    }
+}

@@ -32,6 +32,9 @@ without a port, brackets and a zone; IPv4 written as IPv6 is IPv4.
 What is inside, the table `internal_networks` (`kind`: `network` or `domain`, `value`, `source`: `private range` or
 `configured`) tells: the private ranges and what the session, the engine or the lake's `internal_networks.json` has
 beside them, the first of these that says anything.
+
+The pattern of a regular expression (`~`, `SIMILAR TO`, `regexp_like` and the like) is a constant of at most 4096 bytes
+that takes at most 10 MiB when it is compiled.
 ";
 
 /// As code in a cell of a table.

@@ -125,7 +125,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("edgios/", "Edge"),
     ("edge/", "Edge"),
     ("opr/", "Opera"),
-    ("opera", "Opera"),
+    ("opera/", "Opera"),
+    ("opera mini", "Opera"),
     ("vivaldi", "Vivaldi"),
     ("yabrowser", "Yandex Browser"),
     ("ucbrowser", "UC Browser"),
@@ -223,6 +224,7 @@ mod tests {
             ("Client=MSExchangeRPC", "Outlook"),
             ("Client=POP3/IMAP4;Protocol=POP3", "POP3"),
             ("CBAInPROD", "Legacy mail"),
+            ("Operations client", OTHER),
             ("Mozilla/5.0", OTHER),
             ("", OTHER),
         ] {
