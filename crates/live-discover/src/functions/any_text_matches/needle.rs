@@ -21,7 +21,7 @@ pub(super) struct Needle {
 
 #[derive(Debug)]
 enum Pattern {
-    Exact(Finder<'static>),
+    Exact(Box<Finder<'static>>),
     /// By Unicode's simple case folding.
     IgnoringCase(Regex),
 }
@@ -43,7 +43,7 @@ impl Needle {
                 Err(_) => return exec_err!("the text to look for is too long"),
             }
         } else {
-            Pattern::Exact(Finder::new(text).into_owned())
+            Pattern::Exact(Box::new(Finder::new(text).into_owned()))
         };
         let has_short_escape = |byte: u8| byte < b' ' || b"\"\\/".contains(&byte);
         let is_of_literal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
