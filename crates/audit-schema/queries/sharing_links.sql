@@ -1,12 +1,14 @@
 -- id: sharing_links
 -- name: Sharing links and invitations
 -- description: Files, folders and sites that were shared by link or invitation, newest first.
--- column creation_time: when
+-- reference: https://learn.microsoft.com/purview/audit-log-sharing
+-- variable $$user$$ user default "%": who shared; `%` stands for any text
+-- column creation_time (datetime): when
 -- column operation: what was done
--- column user_id: who did it
--- column source_ip: address it came from
--- column object_id: what was shared
--- column shared_with: with whom
+-- column user_id (user): who did it
+-- column source_ip (ip): address it came from
+-- column object_id (path): what was shared
+-- column shared_with (user): with whom
 -- column shared_with_type: Member, Guest and so on
 -- column event_data: details, such as the kind of link
 SELECT
@@ -20,16 +22,17 @@ SELECT
     event_data
 FROM m365_sharing
 WHERE operation IN (
-    'AnonymousLinkCreated',
-    'AnonymousLinkUpdated',
-    'AnonymousLinkUsed',
-    'CompanyLinkCreated',
-    'SecureLinkCreated',
-    'SecureLinkUpdated',
-    'AddedToSecureLink',
-    'SharingInvitationCreated',
-    'SharingInvitationAccepted',
-    'SharingSet'
-)
-ORDER BY creation_time DESC
+        'AnonymousLinkCreated',
+        'AnonymousLinkUpdated',
+        'AnonymousLinkUsed',
+        'CompanyLinkCreated',
+        'SecureLinkCreated',
+        'SecureLinkUpdated',
+        'AddedToSecureLink',
+        'SharingInvitationCreated',
+        'SharingInvitationAccepted',
+        'SharingSet'
+    )
+    AND user_id ILIKE $$user$$
+ORDER BY creation_time DESC, object_id
 LIMIT 1000

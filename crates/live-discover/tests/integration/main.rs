@@ -7,6 +7,8 @@
     reason = "a helper of tests fails as a test does"
 )]
 
+#[cfg(feature = "ingest")]
+mod bundled;
 mod fixture;
 mod guard;
 #[cfg(feature = "ingest")]
