@@ -5,7 +5,7 @@
 -- tactic: persistence
 -- technique: T1136.003
 -- reference: https://learn.microsoft.com/entra/external-id/auditing-and-reporting
--- variable $$domain$$ string default "%": only guests from domains like this; `%` stands for any text
+-- variable $$domain$$ domain optional: only guests from this domain
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -43,5 +43,5 @@ SELECT
     domain_of(guest) AS guest_domain,
     result_status
 FROM invitations
-WHERE coalesce(domain_of(guest), '') ILIKE $$domain$$
+[[WHERE domain_of(guest) = lower($$domain$$)]]
 ORDER BY creation_time DESC, guest

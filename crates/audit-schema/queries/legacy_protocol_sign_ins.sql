@@ -22,7 +22,12 @@ WITH legacy AS (
         operation,
         CASE
             WHEN record_type IN (9, 15) THEN extended_properties['UserAgent']
-            ELSE upper(regexp_match(client_info_string, '(pop3|imap4|smtp)', 'i')[1])
+            ELSE upper(
+                coalesce(
+                    regexp_match(client_info_string, 'protocol=(pop3|imap4|smtp)', 'i')[1],
+                    regexp_match(client_info_string, 'client=(pop3|imap4|smtp)', 'i')[1]
+                )
+            )
         END AS protocol
     FROM m365_audit
     WHERE (

@@ -14,7 +14,7 @@
 -- column source_ip (ip): address it came from
 -- column account (user): whose second factor it is
 -- column by_other (boolean): whether somebody else did it
--- column property: what changed
+-- column property: properties that changed
 -- column new_value: after the change
 -- column old_value: before it
 -- column result_status: outcome
@@ -25,14 +25,14 @@ WITH changes AS (
         user_id,
         source_ip,
         object_id AS account,
-        CASE
-            WHEN modified_properties['StrongAuthenticationMethod'] IS NOT NULL THEN 'StrongAuthenticationMethod'
-            WHEN modified_properties['StrongAuthenticationPhoneAppDetail'] IS NOT NULL THEN 'StrongAuthenticationPhoneAppDetail'
-            WHEN modified_properties['StrongAuthenticationUserDetails'] IS NOT NULL THEN 'StrongAuthenticationUserDetails'
-            WHEN modified_properties['StrongAuthenticationRequirement'] IS NOT NULL THEN 'StrongAuthenticationRequirement'
-            WHEN modified_properties['SearchableDeviceKey'] IS NOT NULL THEN 'SearchableDeviceKey'
-        END AS property,
-        modified_properties,
+        modified_properties['Included Updated Properties']['new_value'] AS property,
+        coalesce(
+            modified_properties['StrongAuthenticationMethod'],
+            modified_properties['StrongAuthenticationPhoneAppDetail'],
+            modified_properties['StrongAuthenticationUserDetails'],
+            modified_properties['StrongAuthenticationRequirement'],
+            modified_properties['SearchableDeviceKey']
+        ) AS change,
         result_status
     FROM m365_directory
     WHERE object_id ILIKE $$user$$
@@ -45,11 +45,11 @@ SELECT
     account,
     lower(user_id) <> lower(account) AS by_other,
     property,
-    modified_properties[property]['new_value'] AS new_value,
-    modified_properties[property]['old_value'] AS old_value,
+    change['new_value'] AS new_value,
+    change['old_value'] AS old_value,
     result_status
 FROM changes
-WHERE property IS NOT NULL
+WHERE change IS NOT NULL
     OR operation ILIKE '%able Strong Authentication%'
     OR operation ILIKE '%security info%'
     OR (operation ILIKE '%authentication method%' AND operation NOT ILIKE '%policy%')

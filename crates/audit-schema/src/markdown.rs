@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::category::{MICROSOFT_365_AUDIT, bundled_queries};
+use crate::category::MICROSOFT_365_AUDIT;
 use crate::column::Column;
 use crate::columns::{AREAS, M365_AUDIT, tables};
 use crate::extra::{extra_fields, nested_fields};
@@ -125,19 +125,9 @@ fn write_views(page: &mut String) -> std::fmt::Result {
 fn write_queries(page: &mut String) -> std::fmt::Result {
     writeln!(
         page,
-        "## Queries\n\nOf the category `{}` ({}).\n\n| id | name | what it answers |\n|---|---|---|",
+        "## Queries\n\nThose of the category `{}` ({}) are in [`queries/`](queries/README.md).\n",
         MICROSOFT_365_AUDIT.id, MICROSOFT_365_AUDIT.name
-    )?;
-    for query in bundled_queries() {
-        writeln!(
-            page,
-            "| `{}` | {} | {} |",
-            query.id,
-            cell(&query.name),
-            cell(&query.description)
-        )?;
-    }
-    writeln!(page)
+    )
 }
 
 fn write_extra_fields(page: &mut String) -> std::fmt::Result {

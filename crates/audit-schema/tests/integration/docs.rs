@@ -14,10 +14,8 @@ fn docs_tables_md_is_current() {
 
 #[test]
 fn bundled_queries_are_described() {
-    assert!(bundled_queries().len() >= 12);
     for query in bundled_queries() {
         assert!(!query.columns.is_empty(), "{}", query.id);
-        assert!(query.sql.starts_with("SELECT"), "{}", query.id);
         for column in &query.columns {
             assert!(
                 query.sql.contains(&column.name),

@@ -13,8 +13,8 @@ use super::{ask, ingest_report, program, quoted};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{
-    Engine, Error, IngestOptions, Lake, LakeOptions, Limits, Session, TenantScope, bundled_queries,
-    find_inputs,
+    Engine, Error, IngestOptions, Lake, LakeOptions, Limits, Query, Request, Session, TenantScope,
+    TimeRange, bundled_queries, find_inputs,
 };
 use crate::output::{print, stdout_width};
 use crate::show::{Bar, chart, wrap};
@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
     for id in SHOWN {
         // Their names are checked by a test.
         if let Some(query) = bundled_queries().iter().find(|query| query.id == id) {
-            show_query(&session, &query.name, &query.description, &query.sql, width).await?;
+            show_query(&session, query, width).await?;
         }
     }
     print(&next(&lake_folder))?;
@@ -216,15 +216,10 @@ fn micros(batch: &RecordBatch, column: usize) -> Option<Vec<Option<i64>>> {
     )
 }
 
-async fn show_query(
-    session: &Session,
-    name: &str,
-    description: &str,
-    sql: &str,
-    width: usize,
-) -> Result<(), Failure> {
+async fn show_query(session: &Session, query: &Query, width: usize) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut stream = session.query(sql).await?;
+    let request = Request::of(query).with_range(TimeRange::all());
+    let mut stream = session.query(request).await?;
     let mut batches = Vec::new();
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
@@ -233,7 +228,7 @@ async fn show_query(
         rows += batch.num_rows();
         batches.push(batch.slice(0, shown));
     }
-    let mut grid = ask::grid(&stream.schema(), &batches, sql)?;
+    let mut grid = ask::grid(&stream.schema(), &batches, &query.sql)?;
     if !grid.fits(width) {
         // A block for each row, which takes more room.
         grid.rows.truncate(SHOWN_BLOCKS);
@@ -243,8 +238,9 @@ async fn show_query(
         more => format!(", {} more not shown", units::count(more as u64)),
     };
     print(&format!(
-        "\n{name}\n{}\n{}{}{more} ({})\n",
-        wrap(description, width),
+        "\n{}\n{}\n{}{}{more} ({})\n",
+        query.name,
+        wrap(&query.description, width),
         grid.draw(width),
         units::counted(rows as u64, "row", "rows"),
         units::elapsed(started.elapsed()),

@@ -10,8 +10,8 @@ use audit_schema::TACTICS;
 use live_discover::{Library, Query, RangeMode, ResultColumn, Variable};
 use serde_json::Value;
 
+use super::is_detection;
 use super::planted::{Planted, Values};
-use super::{Row, is_detection};
 
 /// A file of `docs/queries/`: its name and text.
 pub(super) type Page = (String, String);
@@ -121,13 +121,13 @@ Values of variables of the type *user* are patterns where the meaning says so: `
 ";
 
 /// The page of a query.
-pub(super) fn page(query: &Query, planted: &Planted, example: &[Row]) -> Page {
+pub(super) fn page(query: &Query, planted: &Planted) -> Page {
     let mut page = String::new();
-    write_page(&mut page, query, planted, example).unwrap();
+    write_page(&mut page, query, planted).unwrap();
     (format!("{}.md", query.id), page)
 }
 
-fn write_page(page: &mut String, query: &Query, planted: &Planted, example: &[Row]) -> fmt::Result {
+fn write_page(page: &mut String, query: &Query, planted: &Planted) -> fmt::Result {
     writeln!(page, "# {}\n\n{}\n", query.name, query.description)?;
     writeln!(page, "- Id: `{}`", query.id)?;
     if let Some(severity) = query.severity {
@@ -168,7 +168,7 @@ fn write_page(page: &mut String, query: &Query, planted: &Planted, example: &[Ro
         writeln!(page, "| `{}` | {value_type} | {meaning} |", column.name)?;
     }
     writeln!(page, "\n## SQL\n\n```sql\n{}\n```", query.sql)?;
-    write_example(page, query, planted, example)
+    write_example(page, query, planted)
 }
 
 fn write_variable(page: &mut String, variable: &Variable) -> fmt::Result {
@@ -194,7 +194,8 @@ fn write_variable(page: &mut String, variable: &Variable) -> fmt::Result {
     )
 }
 
-fn write_example(page: &mut String, query: &Query, planted: &Planted, rows: &[Row]) -> fmt::Result {
+fn write_example(page: &mut String, query: &Query, planted: &Planted) -> fmt::Result {
+    let rows = &planted.expected;
     writeln!(page, "\n## Example\n")?;
     for (name, values) in &planted.variables {
         let values = match values {
