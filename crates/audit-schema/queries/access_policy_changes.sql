@@ -21,7 +21,7 @@ SELECT
     operation,
     user_id,
     source_ip,
-    coalesce(regexp_match(target, '"ID":\s*"([^"]*)",\s*"Type":\s*1\D')[1], object_id) AS policy,
+    coalesce(('["' || regexp_match(target, '"ID":\s*"((?:[^"\\]|\\.)*)",\s*"Type":\s*1\D')[1] || '"]')->>0, object_id) AS policy,
     regexp_match(modified_properties['PolicyType']['new_value'], '[A-Za-z]+')[1] AS policy_type,
     coalesce(
         modified_properties['ConditionalAccessPolicy']['new_value'],

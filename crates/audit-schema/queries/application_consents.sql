@@ -24,7 +24,8 @@ WITH consents AS (
         operation,
         user_id,
         source_ip,
-        regexp_match(target, '"ID":\s*"([^"]*)",\s*"Type":\s*1\D')[1] AS application,
+        -- The name among the identifiers, which are JSON.
+        ('["' || regexp_match(target, '"ID":\s*"((?:[^"\\]|\\.)*)",\s*"Type":\s*1\D')[1] || '"]')->>0 AS application,
         object_id,
         modified_properties['ConsentContext.IsAdminConsent']['new_value'] AS admin_consent,
         trim(
@@ -51,7 +52,7 @@ SELECT
     object_id,
     admin_consent,
     permissions,
-    permissions ~* '(mail\.|mailboxsettings|files\.read|sites\.|directory\.|rolemanagement|user\.readwrite|application\.|full_access|ews\.|imap\.|pop\.|smtp\.)'
+    permissions ~* '(mail\.|mailboxsettings|files\.read|sites\.|directory\.|rolemanagement|user\.readwrite|application\.|full_access|ews\.|imap\.|pop\.|smtp\.|\.readwrite\.all)'
         AS is_broad,
     result_status
 FROM consents

@@ -24,7 +24,8 @@ WITH changes AS (
         operation,
         user_id,
         source_ip,
-        regexp_match(target, '"ID":\s*"([^"]*)",\s*"Type":\s*1\D')[1] AS application,
+        -- The name among the identifiers, which are JSON.
+        ('["' || regexp_match(target, '"ID":\s*"((?:[^"\\]|\\.)*)",\s*"Type":\s*1\D')[1] || '"]')->>0 AS application,
         object_id,
         coalesce(
             modified_properties['KeyDescription']['new_value'],

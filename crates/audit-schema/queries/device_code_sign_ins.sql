@@ -25,8 +25,9 @@ SELECT
     extended_properties['UserAgent'] AS user_agent,
     device_properties['SessionId'] AS session_id,
     id
-FROM m365_signins
-WHERE operation = 'UserLoggedIn'
+FROM m365_audit
+WHERE record_type IN (9, 15)
+    AND operation = 'UserLoggedIn'
     AND extended_properties['RequestType'] ILIKE 'cmsi:cmsi'
     AND coalesce(device_properties['Id'], '') = ''
     AND user_id ILIKE $$user$$

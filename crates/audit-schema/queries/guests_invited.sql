@@ -19,8 +19,11 @@ WITH invitations AS (
         operation,
         user_id,
         source_ip,
-        coalesce(regexp_match(target, '"ID":\s*"([^"]*@[^"]*)",\s*"Type":\s*[0-9]')[1], object_id) AS guest,
-        object_id,
+        coalesce(
+            regexp_match(target, '"ID":\s*"([^"]*@[^"]*)",\s*"Type":\s*[0-9]')[1],
+            regexp_match(object_id, '[^\s,:;]+@[^\s,:;]+')[1],
+            object_id
+        ) AS guest,
         result_status
     FROM m365_directory
     WHERE operation ILIKE '%invite%user%'

@@ -9,28 +9,39 @@
 -- reference: https://learn.microsoft.com/entra/identity/authentication/how-to-mfa-number-match
 -- variable $$denials$$ integer default "3": from how many denials on
 -- variable $$minutes$$ integer default "60": in how many minutes
--- column window_start (datetime): start of the time window
 -- column user_id (user): who
 -- column denials (integer): number of denials
+-- column denials_at_once (integer): most of them within the minutes
 -- column addresses (integer): number of distinct addresses that asked
 -- column source_ip (ip): one of them
 -- column first_denial (datetime): earliest denial
 -- column last_denial (datetime): latest denial
--- column signed_in_at (datetime): first sign-in after a denial, within the same number of minutes after the last one
-WITH denied AS (
+-- column signed_in_at (datetime): first sign-in after a denial, at most the minutes after the last one
+WITH counted AS (
     SELECT
-        date_bin(interval '$$minutes$$' minute, creation_time) AS window_start,
+        creation_time,
         lower(user_id) AS user_id,
+        source_ip,
+        count(*) OVER (
+            PARTITION BY lower(user_id) ORDER BY creation_time
+            RANGE BETWEEN interval '$$minutes$$' minute PRECEDING AND CURRENT ROW
+        ) AS denials_before
+    FROM m365_signins
+    WHERE operation = 'UserLoginFailed'
+        AND (error_number = '500121' OR logon_error = 'AuthenticationFailedSasError')
+),
+denied AS (
+    SELECT
+        user_id,
         count(*) AS denials,
+        max(denials_before) AS denials_at_once,
         count(DISTINCT source_ip) AS addresses,
         min(source_ip) AS source_ip,
         min(creation_time) AS first_denial,
         max(creation_time) AS last_denial
-    FROM m365_signins
-    WHERE operation = 'UserLoginFailed'
-        AND (error_number = '500121' OR logon_error = 'AuthenticationFailedSasError')
-    GROUP BY 1, 2
-    HAVING count(*) >= $$denials$$
+    FROM counted
+    GROUP BY user_id
+    HAVING max(denials_before) >= $$denials$$
 ),
 sign_ins AS (
     SELECT lower(user_id) AS signed_in_user, creation_time AS signed_in_at
@@ -38,9 +49,9 @@ sign_ins AS (
     WHERE operation = 'UserLoggedIn'
 )
 SELECT
-    window_start,
     user_id,
     denials,
+    denials_at_once,
     addresses,
     source_ip,
     first_denial,
@@ -51,5 +62,5 @@ LEFT JOIN sign_ins
     ON signed_in_user = user_id
     AND signed_in_at > first_denial
     AND signed_in_at <= last_denial + interval '$$minutes$$' minute
-GROUP BY window_start, user_id, denials, addresses, source_ip, first_denial, last_denial
-ORDER BY window_start DESC, denials DESC, user_id
+GROUP BY user_id, denials, denials_at_once, addresses, source_ip, first_denial, last_denial
+ORDER BY denials_at_once DESC, user_id

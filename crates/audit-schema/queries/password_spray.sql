@@ -1,7 +1,7 @@
 -- id: password_spray
 -- name: Password spray
 -- description: Addresses from which the passwords of many users were tried in a short time, with the users who signed in
---   from there in the same time. A few tries per user that stay below the lockout are typical.
+--   from there since. A few tries per user that stay below the lockout are typical.
 -- severity: high
 -- tactic: credential-access
 -- technique: T1110.003
@@ -9,45 +9,69 @@
 -- reference: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 -- variable $$users$$ integer default "10": from how many users on
 -- variable $$minutes$$ integer default "60": in how many minutes
--- column window_start (datetime): start of the time window
 -- column source_ip (ip): address that tried
 -- column users (integer): users whose password was tried
+-- column users_at_once (integer): most of them within the minutes
 -- column failures (integer): failed sign-ins
--- column failures_per_user (double): tries per user
--- column users_signed_in (integer): users who signed in from there in the same window
--- column signed_in_user (user): one of those
--- column user_agent: browser or program as it names itself
 -- column first_seen (datetime): earliest failure
 -- column last_seen (datetime): latest failure
-WITH sign_ins AS (
+-- column user_agent: browser or program as it names itself
+-- column users_signed_in (integer): users who signed in from there since the first failure
+-- column signed_in_user (user): one of those
+WITH tries AS (
     SELECT
         creation_time,
-        date_bin(interval '$$minutes$$' minute, creation_time) AS window_start,
         source_ip,
         lower(user_id) AS user_id,
-        extended_properties['UserAgent'] AS user_agent,
-        operation = 'UserLoggedIn' AS is_success,
-        operation = 'UserLoginFailed'
-            AND (
-                error_number IN ('50126', '50034', '50053', '50055', '50056', '50057', '50064')
-                OR logon_error IN ('InvalidUserNameOrPassword', 'UserAccountNotFound', 'IdsLocked', 'UserDisabled')
-            ) AS is_try
+        extended_properties['UserAgent'] AS user_agent
     FROM m365_signins
     WHERE source_ip IS NOT NULL
+        AND operation = 'UserLoginFailed'
+        AND (
+            error_number IN ('50126', '50034', '50053', '50055', '50056', '50057', '50064')
+            OR logon_error IN ('InvalidUserNameOrPassword', 'UserAccountNotFound', 'IdsLocked', 'UserDisabled')
+        )
+),
+counted AS (
+    SELECT
+        *,
+        count(DISTINCT user_id) OVER (
+            PARTITION BY source_ip ORDER BY creation_time
+            RANGE BETWEEN interval '$$minutes$$' minute PRECEDING AND CURRENT ROW
+        ) AS users_before
+    FROM tries
+),
+sprays AS (
+    SELECT
+        source_ip,
+        count(DISTINCT user_id) AS users,
+        max(users_before) AS users_at_once,
+        count(*) AS failures,
+        min(creation_time) AS first_seen,
+        max(creation_time) AS last_seen,
+        min(user_agent) AS user_agent
+    FROM counted
+    GROUP BY source_ip
+    HAVING max(users_before) >= $$users$$
+),
+sign_ins AS (
+    SELECT source_ip AS signed_in_from, creation_time AS signed_in_at, lower(user_id) AS signed_in_user
+    FROM m365_signins
+    WHERE operation = 'UserLoggedIn'
 )
 SELECT
-    window_start,
     source_ip,
-    count(DISTINCT user_id) FILTER (WHERE is_try) AS users,
-    count(*) FILTER (WHERE is_try) AS failures,
-    round(count(*) FILTER (WHERE is_try) / CAST(count(DISTINCT user_id) FILTER (WHERE is_try) AS double), 1)
-        AS failures_per_user,
-    count(DISTINCT user_id) FILTER (WHERE is_success) AS users_signed_in,
-    min(user_id) FILTER (WHERE is_success) AS signed_in_user,
-    min(user_agent) FILTER (WHERE is_try) AS user_agent,
-    min(creation_time) FILTER (WHERE is_try) AS first_seen,
-    max(creation_time) FILTER (WHERE is_try) AS last_seen
-FROM sign_ins
-GROUP BY window_start, source_ip
-HAVING count(DISTINCT user_id) FILTER (WHERE is_try) >= $$users$$
-ORDER BY window_start DESC, users DESC, source_ip
+    users,
+    users_at_once,
+    failures,
+    first_seen,
+    last_seen,
+    user_agent,
+    count(DISTINCT signed_in_user) AS users_signed_in,
+    min(signed_in_user) AS signed_in_user
+FROM sprays
+LEFT JOIN sign_ins
+    ON signed_in_from = source_ip
+    AND signed_in_at >= first_seen
+GROUP BY source_ip, users, users_at_once, failures, first_seen, last_seen, user_agent
+ORDER BY users_at_once DESC, source_ip
