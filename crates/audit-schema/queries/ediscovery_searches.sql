@@ -2,7 +2,7 @@
 -- name: eDiscovery searches
 -- description: Content searches that were made, changed or started: who looks for what in the mail and files of others.
 -- severity: low
--- tactic: collection, discovery
+-- tactic: collection
 -- technique: T1213, T1114.002
 -- reference: https://learn.microsoft.com/purview/ediscovery-search-for-activities-in-the-audit-log
 -- variable $$user$$ user default "%": who did it; `%` stands for any text

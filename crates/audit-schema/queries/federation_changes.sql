@@ -3,7 +3,7 @@
 -- description: Domains that were added, verified or removed, how they authenticate, directory synchronisation, and partners
 --   with rights in the tenant. A federated domain of an intruder signs in as anybody.
 -- severity: high
--- tactic: defense-evasion, privilege-escalation, persistence
+-- tactic: defense-evasion, privilege-escalation
 -- technique: T1484.002
 -- reference: https://attack.mitre.org/techniques/T1484/002/
 -- reference: https://learn.microsoft.com/entra/architecture/security-operations-infrastructure

@@ -3,7 +3,7 @@
 -- description: Retention policies, labels, holds and the retention of the audit log itself that were changed or removed, and
 --   mailboxes whose hold or recovery of deleted items was switched off. What is deleted then is gone.
 -- severity: medium
--- tactic: defense-evasion, impact
+-- tactic: defense-evasion
 -- technique: T1562.008, T1070.008
 -- reference: https://learn.microsoft.com/purview/audit-log-activities#retention-policy-and-retention-label-activities
 -- reference: https://learn.microsoft.com/purview/audit-log-retention-policies

@@ -3,7 +3,7 @@
 -- description: Use of, and consent to, applications that are no malware but often in the hands of intruders, who copy whole
 --   mailboxes and drives with them. Who uses one on purpose can leave it out of the list.
 -- severity: high
--- tactic: collection, exfiltration
+-- tactic: collection
 -- technique: T1114.002, T1530
 -- reference: https://huntresslabs.github.io/rogueapps/
 -- reference: https://learn.microsoft.com/defender-cloud-apps/investigate-risky-oauth

@@ -115,9 +115,9 @@ fn write_overview(page: &mut String, library: &Library) -> fmt::Result {
 }
 
 const INTRODUCTION: &str = "\
-The queries of the category “Microsoft 365 audit data”. Each can be run as it is: every variable that has to have a value has a default, or is what the query is about. A time range applies to all of them, the last 24 hours unless another is given.
+The queries of the category “Microsoft 365 audit data”. Each can be run as it is: every variable that has to have a value has a default, or is what the query is about. A time range applies to them, the last 24 hours unless another is given; the page of a query that looks at a time of its own says so.
 
-Values of variables of the type *user* are patterns where the meaning says so: `%` stands for any text. “Outside” is whatever is not in the organisation's internal networks and domains; where none are set, every address and domain is outside.
+Values of variables of the type *user* are patterns where the meaning says so: `%` stands for any text. “Outside” is whatever is not in the organisation's internal networks and domains; where none are set, all but the private addresses and every domain are outside.
 ";
 
 /// The page of a query.
