@@ -7,7 +7,7 @@
 -- technique: T1528, T1098.003
 -- reference: https://learn.microsoft.com/security/operations/incident-response-playbook-app-consent
 -- reference: https://learn.microsoft.com/entra/identity/enterprise-apps/protect-against-consent-phishing
--- variable $$permission$$ string default "%": only permissions like this, such as %Mail.%; `%` stands for any text
+-- variable $$permission$$ string optional: only permissions like this, such as %Mail.%; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -56,5 +56,5 @@ SELECT
         AS is_broad,
     result_status
 FROM consents
-WHERE permissions ILIKE $$permission$$
+[[WHERE permissions ILIKE $$permission$$]]
 ORDER BY creation_time DESC, operation

@@ -7,7 +7,7 @@
 -- technique: T1098.001
 -- reference: https://learn.microsoft.com/security/operations/incident-response-playbook-compromised-malicious-app
 -- reference: https://attack.mitre.org/techniques/T1098/001/
--- variable $$user$$ user default "%": who added them; `%` stands for any text
+-- variable $$user$$ user optional: who added them; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -38,7 +38,7 @@ WITH changes AS (
         nullif(extended_properties['additionalDetails'], '{}') AS details,
         result_status
     FROM m365_directory
-    WHERE user_id ILIKE $$user$$
+    [[WHERE user_id ILIKE $$user$$]]
 )
 SELECT
     creation_time,

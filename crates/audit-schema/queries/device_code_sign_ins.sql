@@ -7,7 +7,7 @@
 -- technique: T1566.002, T1528
 -- reference: https://learn.microsoft.com/entra/identity/conditional-access/concept-authentication-flows
 -- reference: https://www.microsoft.com/security/blog/2025/02/13/storm-2372-conducts-device-code-phishing-campaign/
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column creation_time (datetime): when
 -- column user_id (user): who
 -- column source_ip (ip): address it came from
@@ -30,6 +30,6 @@ WHERE record_type IN (9, 15)
     AND operation = 'UserLoggedIn'
     AND extended_properties['RequestType'] ILIKE 'cmsi:cmsi'
     AND coalesce(device_properties['Id'], '') = ''
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
     AND NOT coalesce(is_internal_ip(source_ip), false)
 ORDER BY creation_time DESC, id

@@ -6,7 +6,7 @@
 -- tactic: initial-access
 -- technique: T1078.004
 -- reference: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column user_id (user): disabled account
 -- column source_ip (ip): address it came from
 -- column is_internal (boolean): whether it is in the organisation's networks
@@ -25,6 +25,6 @@ SELECT
 FROM m365_signins
 WHERE operation = 'UserLoginFailed'
     AND (error_number = '50057' OR logon_error = 'UserDisabled')
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 GROUP BY user_id, source_ip
 ORDER BY last_seen DESC, user_id, source_ip

@@ -5,7 +5,7 @@
 -- tactic: collection
 -- technique: T1213, T1114.002
 -- reference: https://learn.microsoft.com/purview/ediscovery-search-for-activities-in-the-audit-log
--- variable $$user$$ user default "%": who did it; `%` stands for any text
+-- variable $$user$$ user optional: who did it; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -44,5 +44,5 @@ WHERE record_type IN (18, 24)
         'New-ComplianceSecurityFilter',
         'Set-ComplianceSecurityFilter'
     )
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 ORDER BY creation_time DESC, id

@@ -3,7 +3,7 @@
 -- description: Why sign-ins failed. Interrupts (a second factor or consent is asked for) are recorded as failures too and
 --   mostly end in a sign-in; wrong passwords and blocks do not.
 -- reference: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column error_number: AADSTS code
 -- column logon_error: cause, a word
 -- column kind: credentials, account, policy, second factor, consent, interrupt or other
@@ -31,6 +31,6 @@ SELECT
     max(creation_time) AS last_seen
 FROM m365_signins
 WHERE operation = 'UserLoginFailed'
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 GROUP BY error_number, logon_error
 ORDER BY failures DESC, error_number, logon_error

@@ -3,7 +3,7 @@
 -- description: Failed sign-ins by user and cause. Interrupted sign-ins (a second factor asked for) are among them:
 --   error_number tells.
 -- reference: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column user_id (user): who
 -- column logon_error: cause, a word
 -- column error_number: AADSTS code
@@ -21,7 +21,7 @@ SELECT
     max(creation_time) AS last_seen
 FROM m365_signins
 WHERE operation = 'UserLoginFailed'
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 GROUP BY user_id, logon_error, error_number
 ORDER BY failures DESC, user_id, error_number
 LIMIT 500

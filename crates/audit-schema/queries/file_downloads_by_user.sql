@@ -2,7 +2,7 @@
 -- name: File downloads by user
 -- description: Files that were downloaded or synced from SharePoint and OneDrive, by user, day and address.
 -- reference: https://learn.microsoft.com/purview/audit-log-activities#file-and-page-activities
--- variable $$user$$ user default "%": whose downloads; `%` stands for any text
+-- variable $$user$$ user optional: whose downloads; `%` stands for any text
 -- column day (datetime): UTC day
 -- column user_id (user): who
 -- column source_ip (ip): address it came from
@@ -20,7 +20,7 @@ SELECT
     sum(file_size_bytes) AS bytes
 FROM m365_files
 WHERE operation IN ('FileDownloaded', 'FileSyncDownloadedFull', 'FileSyncDownloadedPartial')
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 GROUP BY 1, 2, 3
 ORDER BY downloads DESC, day, user_id, source_ip
 LIMIT 500

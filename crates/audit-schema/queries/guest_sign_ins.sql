@@ -3,7 +3,7 @@
 -- description: Who signs in from other organisations: guests by their home, and users whose account belongs to another
 --   tenant.
 -- reference: https://learn.microsoft.com/entra/external-id/what-is-b2b
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column user_id (user): who
 -- column home_domain (domain): domain that the guest comes from
 -- column home_tenant (guid): tenant that the account belongs to
@@ -24,7 +24,7 @@ SELECT
 FROM m365_audit
 WHERE record_type IN (9, 15)
     AND user_id LIKE '%@%'
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
     AND (
         user_id ILIKE '%#EXT#%'
         OR user_type = 10

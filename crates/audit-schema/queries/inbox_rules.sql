@@ -3,7 +3,7 @@
 -- description: Inbox rules that were made or changed, by cmdlet or in a mail client, and forwarding set on mailboxes. Rules
 --   that forward, delete or hide mail are what an intruder leaves behind.
 -- reference: https://learn.microsoft.com/security/operations/incident-response-playbook-inbox-manipulation-rules
--- variable $$user$$ user default "%": who did it, or whose mailbox it is; `%` stands for any text
+-- variable $$user$$ user optional: who did it, or whose mailbox it is; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: cmdlet, or UpdateInboxRules for a mail client
 -- column user_id (user): who did it
@@ -37,8 +37,5 @@ WHERE (
             AND coalesce(parameters['ForwardingSmtpAddress'], parameters['ForwardingAddress']) IS NOT NULL
         )
     )
-    AND (
-        user_id ILIKE $$user$$
-        OR coalesce(object_id, mailbox_owner_upn) ILIKE $$user$$
-    )
+    [[AND (user_id ILIKE $$user$$ OR coalesce(object_id, mailbox_owner_upn) ILIKE $$user$$)]]
 ORDER BY creation_time DESC, user_id

@@ -3,7 +3,7 @@
 -- description: Mail that was read, by mailbox, user and address. `Sync` means that a whole folder was copied; where
 --   `throttled` is not 0, Exchange stopped recording for a day and more was read than is shown.
 -- reference: https://learn.microsoft.com/purview/audit-log-investigate-accounts
--- variable $$mailbox$$ user default "%": whose mailbox; `%` stands for any text
+-- variable $$mailbox$$ user optional: whose mailbox; `%` stands for any text
 -- column mailbox_owner_upn (user): mailbox
 -- column user_id (user): who read
 -- column source_ip (ip): address it came from
@@ -27,7 +27,7 @@ SELECT
     max(creation_time) AS last_seen
 FROM m365_mailbox
 WHERE operation = 'MailItemsAccessed'
-    AND coalesce(mailbox_owner_upn, '') ILIKE $$mailbox$$
+    [[AND mailbox_owner_upn ILIKE $$mailbox$$]]
 GROUP BY 1, 2, 3, 4, 5
 ORDER BY records DESC, mailbox_owner_upn, source_ip, access_type
 LIMIT 500

@@ -7,7 +7,7 @@
 -- technique: T1556.006, T1098.005
 -- reference: https://learn.microsoft.com/entra/identity/authentication/howto-mfa-reporting
 -- reference: https://learn.microsoft.com/entra/architecture/security-operations-user-accounts
--- variable $$user$$ user default "%": whose second factor; `%` stands for any text
+-- variable $$user$$ user optional: whose second factor; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -35,7 +35,7 @@ WITH changes AS (
         ) AS change,
         result_status
     FROM m365_directory
-    WHERE object_id ILIKE $$user$$
+    [[WHERE object_id ILIKE $$user$$]]
 )
 SELECT
     creation_time,

@@ -7,7 +7,7 @@
 -- technique: T1078.004
 -- reference: https://learn.microsoft.com/entra/id-protection/concept-identity-protection-risks
 -- variable $$minutes$$ integer default "30": at most so many minutes apart
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column creation_time (datetime): when the user signed in from the second network
 -- column user_id (user): who
 -- column source_ip (ip): second address
@@ -28,7 +28,7 @@ WITH sign_ins AS (
     FROM m365_signins
     WHERE operation = 'UserLoggedIn'
         AND source_ip IS NOT NULL
-        AND user_id ILIKE $$user$$
+        [[AND user_id ILIKE $$user$$]]
 ),
 in_order AS (
     SELECT

@@ -6,7 +6,7 @@
 -- tactic: persistence, impact
 -- technique: T1098, T1531
 -- reference: https://learn.microsoft.com/entra/identity/authentication/howto-sspr-reporting
--- variable $$actor$$ user default "%": who did it; `%` stands for any text
+-- variable $$actor$$ user optional: who did it; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column actor (user): who did it
@@ -23,8 +23,8 @@ WITH resets AS (
             OR operation ILIKE 'Set force change user password%'
             OR operation ILIKE 'Admin started password reset%'
         )
-        AND lower(user_id) <> lower(object_id)
-        AND user_id ILIKE $$actor$$
+        AND (lower(user_id) IS DISTINCT FROM lower(object_id))
+        [[AND user_id ILIKE $$actor$$]]
 ),
 accounts AS (
     SELECT actor AS resetting_actor, count(DISTINCT lower(account)) AS resets_by_actor

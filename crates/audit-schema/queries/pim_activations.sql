@@ -5,7 +5,7 @@
 -- tactic: privilege-escalation
 -- technique: T1078.004
 -- reference: https://learn.microsoft.com/entra/id-governance/privileged-identity-management/pim-how-to-use-audit-log
--- variable $$user$$ user default "%": who did it; `%` stands for any text
+-- variable $$user$$ user optional: who did it; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -23,5 +23,5 @@ SELECT
     result_status
 FROM m365_directory
 WHERE (operation ILIKE '%(PIM %' OR operation ILIKE '% PIM %')
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 ORDER BY creation_time DESC, operation

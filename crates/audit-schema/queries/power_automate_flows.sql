@@ -3,8 +3,8 @@
 -- description: Flows that were made, changed, shared or deleted, by user and by what they connect. A flow from a mailbox or a
 --   library to a service outside copies data on its own.
 -- reference: https://learn.microsoft.com/power-platform/admin/logging-power-automate
--- variable $$user$$ user default "%": who did it; `%` stands for any text
--- variable $$connector$$ string default "%": only flows with connectors like this, such as %shared_sendmail%; `%` stands for any text
+-- variable $$user$$ user optional: who did it; `%` stands for any text
+-- variable $$connector$$ string optional: only flows with connectors like this, such as %shared_sendmail%; `%` stands for any text
 -- column user_id (user): who
 -- column operation: what was done
 -- column connectors: connectors of the flow
@@ -24,7 +24,7 @@ SELECT
     max(creation_time) AS last_seen
 FROM m365_audit
 WHERE record_type = 30
-    AND user_id ILIKE $$user$$
-    AND coalesce(flow_connector_names, '') ILIKE $$connector$$
+    [[AND user_id ILIKE $$user$$]]
+    [[AND flow_connector_names ILIKE $$connector$$]]
 GROUP BY user_id, operation, flow_connector_names, flow_details_url, recipient_upn
 ORDER BY last_seen DESC, user_id, operation

@@ -2,7 +2,7 @@
 -- name: Records by hour of the day
 -- description: When people are active: records by hour of the day, on working days and on Saturdays and Sundays. Work in
 --   hours in which a user never worked before is worth a look.
--- variable $$user$$ user default "%": whose records; `%` stands for any text
+-- variable $$user$$ user optional: whose records; `%` stands for any text
 -- variable $$hours from UTC$$ integer default "0": how far local time is ahead of UTC; negative in the west
 -- column hour (integer): hour of the day, 0 to 23
 -- column records (integer): number of records
@@ -15,7 +15,7 @@ WITH local AS (
         user_id,
         operation
     FROM m365_audit
-    WHERE user_id ILIKE $$user$$
+    [[WHERE user_id ILIKE $$user$$]]
 )
 SELECT
     date_part('hour', local_time) AS hour,

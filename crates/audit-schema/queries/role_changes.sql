@@ -6,7 +6,7 @@
 -- tactic: persistence, privilege-escalation
 -- technique: T1098.003
 -- reference: https://learn.microsoft.com/entra/architecture/security-operations-privileged-accounts
--- variable $$role$$ string default "%": only roles like this; `%` stands for any text
+-- variable $$role$$ string optional: only roles like this; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column actor (user): who did it
@@ -31,5 +31,5 @@ WITH changes AS (
 )
 SELECT *
 FROM changes
-WHERE coalesce(role_added, role_removed, '') ILIKE $$role$$
+[[WHERE coalesce(role_added, role_removed) ILIKE $$role$$]]
 ORDER BY creation_time DESC, member

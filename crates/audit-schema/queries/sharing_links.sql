@@ -2,7 +2,7 @@
 -- name: Sharing links and invitations
 -- description: Files, folders and sites that were shared by link or invitation, newest first.
 -- reference: https://learn.microsoft.com/purview/audit-log-sharing
--- variable $$user$$ user default "%": who shared; `%` stands for any text
+-- variable $$user$$ user optional: who shared; `%` stands for any text
 -- column creation_time (datetime): when
 -- column operation: what was done
 -- column user_id (user): who did it
@@ -33,6 +33,6 @@ WHERE operation IN (
         'SharingInvitationAccepted',
         'SharingSet'
     )
-    AND user_id ILIKE $$user$$
+    [[AND user_id ILIKE $$user$$]]
 ORDER BY creation_time DESC, object_id
 LIMIT 1000

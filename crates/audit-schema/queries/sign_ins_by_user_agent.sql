@@ -2,7 +2,7 @@
 -- name: Sign-ins by user agent
 -- description: Which browsers and programs people signed in with. Rare ones at the end of the list are worth a look:
 --   scripts and attack tools name themselves here.
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column user_agent: browser or program as it names itself
 -- column sign_ins (integer): number of sign-ins
 -- column failed (integer): how many of them failed
@@ -17,7 +17,7 @@ SELECT
     count(DISTINCT source_ip) AS addresses,
     max(creation_time) AS last_seen
 FROM m365_signins
-WHERE user_id ILIKE $$user$$
+[[WHERE user_id ILIKE $$user$$]]
 GROUP BY 1
 ORDER BY sign_ins DESC, user_agent
 LIMIT 500

@@ -11,7 +11,7 @@
 -- variable $$recent days$$ integer default "1": days that are looked at
 -- variable $$days of history$$ integer default "30": days, with those, in which a network makes itself known
 -- variable $$known networks$$ list of ip optional: networks that nobody minds, such as those of a country
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column user_id (user): who
 -- column network: the new network
 -- column source_ip (ip): an address in it
@@ -33,7 +33,7 @@ WITH sign_ins AS (
     FROM m365_signins
     WHERE operation = 'UserLoggedIn'
         AND source_ip IS NOT NULL
-        AND user_id ILIKE $$user$$
+        [[AND user_id ILIKE $$user$$]]
         AND creation_time >= now() - interval '$$days of history$$' day
 ),
 networks AS (

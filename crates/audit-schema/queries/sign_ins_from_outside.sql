@@ -5,7 +5,7 @@
 -- tactic: initial-access
 -- technique: T1078.004
 -- reference: https://attack.mitre.org/techniques/T1078/004/
--- variable $$user$$ user default "%": whose sign-ins; `%` stands for any text
+-- variable $$user$$ user optional: whose sign-ins; `%` stands for any text
 -- column user_id (user): who
 -- column source_ip (ip): address outside
 -- column sign_ins (integer): number of sign-ins
@@ -24,8 +24,8 @@ SELECT
     min(creation_time) AS first_seen,
     max(creation_time) AS last_seen
 FROM m365_signins
-WHERE user_id ILIKE $$user$$
-    AND NOT is_internal_ip(source_ip)
+WHERE NOT is_internal_ip(source_ip)
+    [[AND user_id ILIKE $$user$$]]
 GROUP BY user_id, source_ip
 HAVING count(*) FILTER (WHERE operation = 'UserLoggedIn') > 0
 ORDER BY last_seen DESC, user_id, source_ip
