@@ -19,7 +19,6 @@ use live_discover::{
     RangeMode, Request, Session, TenantScope, TimeRange, ValueType, write_result,
 };
 use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
 
 use self::planted::{Planted, Share};
 use crate::fixture::tenant;
@@ -29,10 +28,10 @@ type Row = Map<String, Value>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_query_finds_what_is_planted_and_no_near_miss() {
-    let engine = planted_lake().await;
+    let engine = planted_engine().await;
     let mut wrong = Vec::new();
     for query in Library::new().queries() {
-        if let Err(message) = check_planted(engine, query).await {
+        if let Err(message) = check_planted(&engine, query).await {
             wrong.push(format!("{}: {message}", query.id));
         }
     }
@@ -84,6 +83,14 @@ fn a_detection_says_how_bad_it_is_and_where_to_read_more() {
 }
 
 #[test]
+fn every_planted_file_is_of_a_query() {
+    let library = Library::new();
+    for id in planted::ids() {
+        assert!(library.query(&id).is_some(), "planted/{id}.json");
+    }
+}
+
+#[test]
 fn docs_queries_is_current() {
     let library = Library::new();
     let pages = library.queries().map(|query| {
@@ -114,7 +121,6 @@ async fn check_planted(engine: &Engine, query: &Query) -> Result<(), String> {
         let (_, in_range) = run(&session, request.with_range(year)).await?;
         check_rows(&found, &in_range).map_err(|message| format!("with a range: {message}"))?;
     }
-
     if is_detection(query) {
         let session = planted_session(engine, &query.id, &planted, Share::Negative);
         if planted.negative.is_empty() {
@@ -237,36 +243,31 @@ fn everything(query: &Query) -> Request {
     Request::of(query).with_range(TimeRange::all())
 }
 
-/// One lake with all that is planted: of each query two tenants, one with all records and one with the near misses.
-async fn planted_lake() -> &'static Engine {
-    static ENGINE: OnceCell<Engine> = OnceCell::const_new();
-    ENGINE
-        .get_or_init(|| async {
-            let folder = tempfile::tempdir().unwrap();
-            let mut records = 0;
-            for query in Library::new().queries() {
-                // One that is missing or wrong is told by the test of its query.
-                let Ok(planted) = Planted::read(&query.id) else {
-                    continue;
-                };
-                for share in [Share::All, Share::Negative] {
-                    let text = planted.ndjson(&query.id, share);
-                    records += text.lines().count() as u64;
-                    if !text.is_empty() {
-                        let file = format!("{}-{share:?}.ndjson", query.id);
-                        std::fs::write(folder.path().join(file), text).unwrap();
-                    }
-                }
+/// An engine over all that is planted: of each query two tenants, one with all records and one with the near misses.
+async fn planted_engine() -> Engine {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = 0;
+    for query in Library::new().queries() {
+        // One that is missing or wrong is told by the check of its query.
+        let Ok(planted) = Planted::read(&query.id) else {
+            continue;
+        };
+        for share in [Share::All, Share::Negative] {
+            let text = planted.ndjson(&query.id, share);
+            records += text.lines().count() as u64;
+            if !text.is_empty() {
+                let file = format!("{}-{share:?}.ndjson", query.id);
+                std::fs::write(folder.path().join(file), text).unwrap();
             }
-            let lake = memory_lake().await;
-            let inputs = find_inputs(folder.path().to_str().unwrap()).await.unwrap();
-            let report = ingest(&lake, inputs, IngestOptions::default())
-                .await
-                .unwrap();
-            assert_eq!((report.records(), report.rejects()), (records, 0));
-            engine(lake)
-        })
+        }
+    }
+    let lake = memory_lake().await;
+    let inputs = find_inputs(folder.path().to_str().unwrap()).await.unwrap();
+    let report = ingest(&lake, inputs, IngestOptions::default())
         .await
+        .unwrap();
+    assert_eq!((report.records(), report.rejects()), (records, 0));
+    engine(lake)
 }
 
 async fn memory_lake() -> Lake {
@@ -356,6 +357,7 @@ fn write_quiet_data(folder: &std::path::Path) -> String {
         !ADMINISTRATION.contains(&operation) && !line.contains("StrongAuthenticationMethod")
     };
     let quiet: Vec<&str> = text.lines().filter(is_quiet).collect();
+    assert!(quiet.len() > 1_500);
     std::fs::write(folder.join("quiet.ndjson"), quiet.join("\n")).unwrap();
     tenant_id
 }

@@ -110,9 +110,21 @@ impl Planted {
     }
 }
 
+/// The queries for which something is planted.
+pub(super) fn ids() -> Vec<String> {
+    let files = std::fs::read_dir(folder()).unwrap();
+    let paths = files.map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
 fn file(id: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/planted");
-    folder.join(format!("{id}.json"))
+    folder().join(format!("{id}.json"))
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/planted")
 }
 
 /// The tenant of a query that has these records.
