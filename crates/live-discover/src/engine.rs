@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::catalog::{self, TenantScope};
+use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::inside::Inside;
@@ -114,6 +115,7 @@ impl EngineBuilder {
         let spill = spill_folder(&self.options)?;
         let runtime_env = runtime_env(&lake, &self.options, spill.path())?;
         let state = base_state(&self.options)?;
+        let trino = dialect::trino::state(&state)?;
         let runtime = match self.runtime {
             Some(handle) => QueryRuntime::Host(handle),
             None => QueryRuntime::own(state.config().target_partitions())?,
@@ -134,6 +136,7 @@ impl EngineBuilder {
                 runtime,
                 runtime_env,
                 state,
+                trino,
                 _spill: spill,
             }),
         })
@@ -162,12 +165,24 @@ pub(crate) struct Shared {
     pub(crate) runtime: QueryRuntime,
     pub(crate) runtime_env: Arc<RuntimeEnv>,
     /// Functions and settings; without tables.
-    pub(crate) state: SessionState,
+    state: SessionState,
+    /// The same for the Trino dialect.
+    trino: SessionState,
     pub(crate) memory: Arc<EngineMemory>,
     pub(crate) snapshots: SnapshotCache,
     pub(crate) inside: Inside,
     /// Removed with the engine.
     _spill: tempfile::TempDir,
+}
+
+impl Shared {
+    /// What queries of a dialect are planned in.
+    pub(crate) fn state(&self, dialect: Dialect) -> &SessionState {
+        match dialect {
+            Dialect::DataFusion => &self.state,
+            Dialect::Trino => &self.trino,
+        }
+    }
 }
 
 impl Engine {

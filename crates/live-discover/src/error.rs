@@ -8,6 +8,7 @@ use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use crate::dialect;
 use crate::limits::LimitKind;
 use crate::names;
 
@@ -319,6 +320,13 @@ fn of_plan(message: &str) -> Error {
     if message.contains("' not found")
         && let Some(name) = quoted("table function '").or_else(|| quoted("table '"))
     {
+        if dialect::trino::is_of_data_lake(&name) {
+            let tables: Vec<&str> = names::table_names().collect();
+            return Error::invalid(format!(
+                "`{name}` is a table of the Sophos Data Lake that is not here; here are {}",
+                tables.join(", ")
+            ));
+        }
         return Error::InvalidQuery {
             suggestion: names::closest(&name, names::table_names()).map(str::to_owned),
             message: format!("no table `{name}`"),

@@ -10,7 +10,6 @@ use datafusion::sql::sqlparser::ast::{DescribeAlias, SetExpr, Statement as SqlSt
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use crate::dialect::LakeDialect;
 use crate::error::{Error, Position, Result};
 use crate::limits::LimitKind;
 use crate::names;
@@ -37,8 +36,8 @@ pub(crate) fn parse(
             format!("{text_bytes_max} bytes, the query has {}", text.len()),
         ));
     }
-    let dialect = LakeDialect;
-    let tokens = Tokenizer::new(&dialect, text)
+    let dialect = request.dialect.unwrap_or_default();
+    let tokens = Tokenizer::new(dialect.grammar(), text)
         .tokenize_with_location()
         .map_err(|error| Error::InvalidQuery {
             message: if error.message.contains("dollar-quoted") {
@@ -61,18 +60,18 @@ pub(crate) fn parse(
     }
     let binding = Binding {
         variables: &request.variables,
-        dialect: request.dialect,
+        dialect,
         now_micros,
     };
     let mut tokens = variables::bind(tokens, &binding)?;
     names::resolve(&mut tokens);
-    let mut parser = Parser::new(&dialect)
+    let mut parser = Parser::new(dialect.grammar())
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens);
     let statements = parser
         .parse_statements()
         .map_err(|error| Error::from(DataFusionError::SQL(Box::new(error), None)))?;
-    let [statement] = <[SqlStatement; 1]>::try_from(statements).map_err(|statements| {
+    let [mut statement] = <[SqlStatement; 1]>::try_from(statements).map_err(|statements| {
         Error::invalid(match statements.len() {
             0 => "there is no query".to_owned(),
             count => format!("one query at a time: there are {count} statements"),
@@ -83,6 +82,7 @@ pub(crate) fn parse(
             "only SELECT and EXPLAIN of a SELECT are allowed",
         ));
     }
+    dialect.rewrite(&mut statement)?;
     Ok(Statement::Statement(Box::new(statement)))
 }
 

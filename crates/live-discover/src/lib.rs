@@ -76,7 +76,7 @@ pub use catalog::TenantScope;
 pub use dialect::Dialect;
 pub use engine::{Engine, EngineBuilder, EngineOptions};
 pub use error::{Error, Position, Result};
-pub use functions::{Function, functions, functions_markdown};
+pub use functions::{Function, functions, functions_markdown, trino_markdown};
 pub use library::{Enrichment, Library, Link, Pivot};
 pub use limits::{LimitKind, Limits};
 pub use lookup::Lookup;

@@ -12,7 +12,8 @@ use crate::variables::Variables;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub(crate) sql: String,
-    pub(crate) dialect: Dialect,
+    /// `None` is the session's.
+    pub(crate) dialect: Option<Dialect>,
     pub(crate) variables: Variables,
     pub(crate) range: TimeRange,
     pub(crate) range_mode: RangeMode,
@@ -25,7 +26,7 @@ impl Request {
     pub fn new(sql: impl Into<String>) -> Self {
         Self {
             sql: sql.into(),
-            dialect: Dialect::default(),
+            dialect: None,
             variables: Variables::default(),
             range: TimeRange::all(),
             range_mode: RangeMode::default(),
@@ -37,7 +38,8 @@ impl Request {
     pub fn of(query: &Query) -> Self {
         Self {
             sql: query.sql.clone(),
-            dialect: Dialect::default(),
+            // What the library checked it as, whatever people of the session write.
+            dialect: Some(Dialect::DataFusion),
             variables: Variables {
                 declared: query.variables.clone(),
                 given: BTreeMap::new(),
@@ -54,9 +56,9 @@ impl Request {
         self
     }
 
-    /// Sets the SQL it is written in.
+    /// Sets the SQL it is written in, in place of the session's.
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
+        self.dialect = Some(dialect);
         self
     }
 

@@ -15,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tokio::time::Instant;
 
 use crate::catalog::{self, Lookups, TenantScope};
+use crate::dialect::Dialect;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::functions;
@@ -36,6 +37,7 @@ pub struct Session {
     limits: Limits,
     lookups: Arc<Lookups>,
     internal_networks: Option<Arc<InternalNetworks>>,
+    dialect: Dialect,
 }
 
 impl Session {
@@ -46,6 +48,7 @@ impl Session {
             limits,
             lookups: Arc::default(),
             internal_networks: None,
+            dialect: Dialect::default(),
         }
     }
 
@@ -64,6 +67,12 @@ impl Session {
     /// customers in it. See [`EngineBuilder::with_internal_networks`](crate::EngineBuilder::with_internal_networks).
     pub fn with_internal_networks(mut self, networks: InternalNetworks) -> Self {
         self.internal_networks = Some(Arc::new(networks));
+        self
+    }
+
+    /// Sets the SQL that its queries are written in, where they do not say it themselves. Queries of categories do.
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 
@@ -104,10 +113,11 @@ impl Session {
 
     async fn plan(
         &self,
-        request: Request,
+        mut request: Request,
         deadline: Instant,
         planned: &Arc<Planned>,
     ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+        request.dialect.get_or_insert(self.dialect);
         let runtime = self.shared.runtime.handle()?;
         let plan = plan(
             Arc::clone(&self.shared),
@@ -190,7 +200,8 @@ async fn plan(
     let now_micros = shared.clock.now_micros();
     let statement = guard::parse(&request, limits.text_bytes, now_micros)?;
     let window = request.range.resolve(request.range_mode, now_micros)?;
-    let references = shared.state.resolve_table_references(&statement)?;
+    let base = shared.state(request.dialect.unwrap_or_default());
+    let references = base.resolve_table_references(&statement)?;
     let mut tables = Vec::new();
     for table in catalog::tables_behind(&references) {
         tables.push((
@@ -233,7 +244,7 @@ async fn plan(
         functions::may_search_records(&request.sql),
         &planned,
         |catalogs| {
-            let mut state = SessionStateBuilder::new_from_existing(shared.state.clone())
+            let mut state = SessionStateBuilder::new_from_existing(base.clone())
                 .with_runtime_env(Arc::new(runtime_env))
                 .with_catalog_list(catalogs)
                 .build();

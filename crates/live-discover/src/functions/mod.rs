@@ -12,6 +12,7 @@ mod is_internal_ip;
 mod of_text;
 mod parse_json_text;
 mod time_bucket;
+pub(crate) mod trino;
 mod user_agent_family;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::ScalarUDF;
 
 pub use self::docs::functions_markdown;
+pub use self::trino::trino_markdown;
 use crate::error::Result;
 
 /// A function that queries can call beyond DataFusion's.
