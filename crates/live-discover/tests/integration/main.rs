@@ -22,4 +22,5 @@ mod output;
 mod pruning;
 mod slt;
 mod tenants;
+mod trino;
 mod variables;

@@ -1,11 +1,11 @@
-//! SQL in, expected results and plans beside it: `tests/slt/**/*.slt`.
+//! SQL in, expected results and plans beside it: `tests/slt/**/*.slt`; those in `trino/` are in that dialect.
 //!
 //! `LIVE_DISCOVER_SLT=complete` writes what the engine answers into the files, for a person to read in the diff.
 
 use std::path::{Path, PathBuf};
 
 use audit_lake::Lake;
-use live_discover::{Engine, EngineOptions, Error, Limits, Session, TenantScope};
+use live_discover::{Dialect, Engine, EngineOptions, Error, Limits, Session, TenantScope};
 use sqllogictest::{DBOutput, DefaultColumnType, Runner};
 
 use crate::fixture::{lake, text};
@@ -85,7 +85,13 @@ async fn slt_files() {
     let complete = std::env::var_os("LIVE_DISCOVER_SLT").is_some_and(|value| value == "complete");
     for file in files {
         println!("{}", file.display());
-        let session = session(&lake);
+        let mut session = session(&lake);
+        if file
+            .parent()
+            .is_some_and(|folder| folder.ends_with("trino"))
+        {
+            session = session.with_dialect(Dialect::Trino);
+        }
         let mut runner = Runner::new(|| {
             let session = session.clone();
             async move { Ok(Database { session }) }
