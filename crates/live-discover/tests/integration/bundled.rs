@@ -328,13 +328,15 @@ const QUIET_DOMAINS: [&str; 1] = ["onmicrosoft.com"];
 
 /// What the generator's administrators do now and then. Nobody does on a quiet day: a detection of administration
 /// rightly finds it. Nor does anybody change a second factor then.
-const ADMINISTRATION: [&str; 6] = [
+const ADMINISTRATION: [&str; 8] = [
     "Add member to role.",
     "Consent to application.",
     "Update application – Certificates and secrets management ",
     "Add owner to group.",
     "Reset user password.",
     "Disable account.",
+    "Add-MailboxPermission",
+    "MemberRoleChanged",
 ];
 
 /// A month of a small organisation where people work and nobody administers; returns its tenant.
