@@ -122,8 +122,24 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "mailbox_logons_by_non_owners",
     "application_access_to_mailboxes",
     "business_email_compromise",
-    // Mail, files, alerts.
+    // Files and sharing.
     "file_downloads_by_user",
+    "mass_file_downloads",
+    "mass_file_deletions",
+    "file_sync_from_new_device",
+    "ransomware_extensions",
+    "mass_file_renames",
     "sharing_links",
+    "anonymous_links_created",
+    "anonymous_links_used",
+    "company_links",
+    "shared_with_outside_domains",
+    "file_access_by_guests",
+    "site_admins_added",
+    "sharing_policy_loosened",
+    "malware_in_files",
+    "downloads_by_unmanaged_devices",
+    "recycle_bin_emptied",
+    // Mail, files, alerts.
     "alerts_by_severity",
 ];
