@@ -140,6 +140,25 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "malware_in_files",
     "downloads_by_unmanaged_devices",
     "recycle_bin_emptied",
-    // Mail, files, alerts.
+    // Teams.
+    "teams_external_members",
+    "teams_chats_from_outside",
+    "teams_owner_changes",
+    "teams_mass_deletion",
+    "teams_apps_installed",
+    "teams_outside_access_settings",
+    // Data loss prevention and labels.
+    "dlp_matches",
+    "dlp_overrides",
+    "sensitivity_labels_downgraded",
+    "sensitivity_labels_removed",
+    "dlp_policies_changed",
+    "files_copied_to_removable_media",
+    // Alerts.
     "alerts_by_severity",
+    "alerts_by_user",
+    "alert_entities",
+    // Copilot.
+    "copilot_labelled_resources",
+    "copilot_prompt_attacks",
 ];
