@@ -7,6 +7,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use serde::{Deserialize, Serialize};
 
 use crate::dialect;
 use crate::limits::LimitKind;
@@ -16,7 +17,7 @@ use crate::names;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why there is no (more) result.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     /// The query, a setting or another input cannot be used: change it.
@@ -29,7 +30,7 @@ pub enum Error {
         /// What was probably meant.
         suggestion: Option<String>,
     },
-    /// There is no such lake.
+    /// There is no such lake, run or result.
     #[error("{message}")]
     NotFound {
         /// What does not exist.
@@ -70,7 +71,7 @@ pub enum Error {
 }
 
 /// A place in the query's text, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Line.
     pub line: u64,

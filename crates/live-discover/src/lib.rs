@@ -46,9 +46,11 @@ mod memory;
 mod names;
 mod output;
 mod patterns;
+mod place;
 mod prune;
 mod range;
 mod request;
+mod run;
 mod runtime;
 mod scan;
 mod session;
@@ -67,7 +69,8 @@ pub mod ingest {
 }
 
 pub use audit_lake::{
-    Clock, InternalNetworks, Lake, LakeOptions, SystemClock, TableName, TenantId,
+    Clock, IdSource, InternalNetworks, Lake, LakeOptions, RandomIds, SystemClock, TableName,
+    TenantId,
 };
 pub use audit_schema::{
     Category, Query, QueryError, RangeMode, ResultColumn, Severity, ValueType, Variable,
@@ -83,5 +86,8 @@ pub use lookup::Lookup;
 pub use output::{OutputFormat, write_result};
 pub use range::{TimePoint, TimeRange};
 pub use request::Request;
+pub use run::{
+    Page, Run, RunColumn, RunId, RunOptions, RunOutcome, RunState, Runs, RunsBuilder, RunsOptions,
+};
 pub use session::Session;
 pub use stream::{Progress, QueryStream};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The limits of each query of a session.
 ///
 /// A query that reaches one ends with an error that names it; see [`LimitKind`].
@@ -34,7 +36,7 @@ impl Default for Limits {
 }
 
 /// Which limit a query reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LimitKind {
     /// [`Limits::memory_bytes`].
@@ -53,6 +55,8 @@ pub enum LimitKind {
     Operators,
     /// How deep parentheses and subqueries nest.
     Nesting,
+    /// Runs that wait to be started: [`RunsOptions`](crate::RunsOptions).
+    WaitingRuns,
 }
 
 impl fmt::Display for LimitKind {
@@ -66,6 +70,7 @@ impl fmt::Display for LimitKind {
             Self::Text => "length limit of the query's text",
             Self::Operators => "limit of operators in one query",
             Self::Nesting => "limit of nesting in one query",
+            Self::WaitingRuns => "limit of waiting runs",
         })
     }
 }

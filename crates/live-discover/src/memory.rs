@@ -27,6 +27,15 @@ impl EngineMemory {
         }
     }
 
+    pub(crate) fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
     fn try_take(&self, bytes: usize) -> Result<()> {
         let take = |used: usize| {
             used.checked_add(bytes)

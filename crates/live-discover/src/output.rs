@@ -65,7 +65,8 @@ pub async fn write_result(
     outcome.map(|()| rows)
 }
 
-enum Writer<W: Write + Send> {
+/// Writes batches in a form.
+pub(crate) enum Writer<W: Write + Send> {
     Csv {
         writer: Box<arrow::csv::Writer<W>>,
         schema: SchemaRef,
@@ -77,7 +78,7 @@ enum Writer<W: Write + Send> {
 }
 
 impl<W: Write + Send> Writer<W> {
-    fn new(format: OutputFormat, schema: SchemaRef, out: W) -> Result<Self> {
+    pub(crate) fn new(format: OutputFormat, schema: SchemaRef, out: W) -> Result<Self> {
         Ok(match format {
             OutputFormat::Csv => Self::Csv {
                 writer: Box::new(CsvWriterBuilder::new().with_header(true).build(out)),
@@ -99,7 +100,7 @@ impl<W: Write + Send> Writer<W> {
         })
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Csv {
                 writer,
@@ -115,7 +116,7 @@ impl<W: Write + Send> Writer<W> {
         }
     }
 
-    fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         match self {
             Self::Csv {
                 mut writer,

@@ -1,6 +1,7 @@
 //! A query as it is asked: its text, the dialect of it, and what fills it in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use audit_schema::{Query, RangeMode};
 
@@ -19,6 +20,8 @@ pub struct Request {
     pub(crate) range_mode: RangeMode,
     /// Whether it is one that people pick, and so needs data to ask.
     pub(crate) is_of_category: bool,
+    /// The query of a category that it asks.
+    pub(crate) query: Option<Arc<Query>>,
 }
 
 impl Request {
@@ -31,6 +34,7 @@ impl Request {
             range: TimeRange::all(),
             range_mode: RangeMode::default(),
             is_of_category: false,
+            query: None,
         }
     }
 
@@ -47,6 +51,7 @@ impl Request {
             range: TimeRange::default(),
             range_mode: query.range,
             is_of_category: true,
+            query: Some(Arc::new(query.clone())),
         }
     }
 

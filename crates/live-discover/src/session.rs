@@ -12,11 +12,12 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement;
 use tokio::time::Instant;
 
 use crate::catalog::{self, Lookups, TenantScope};
 use crate::dialect::Dialect;
-use crate::engine::Shared;
+use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::guard;
@@ -26,6 +27,7 @@ use crate::limits::Limits;
 use crate::lookup::{self, Lookup};
 use crate::memory::QueryMemory;
 use crate::patterns;
+use crate::place::Places;
 use crate::request::Request;
 use crate::stream::{OwnedTask, Planned, QueryStream};
 
@@ -89,14 +91,15 @@ impl Session {
         let runtime = self.shared.runtime.handle()?;
         let deadline = Instant::now() + self.limits.duration;
         let planned = Arc::new(Planned::default());
-        let (state, physical) = self.plan(request.into(), deadline, &planned).await?;
+        let plan = self.plan(request.into(), deadline, &planned).await?;
         QueryStream::start(
             &runtime,
-            physical,
-            state.task_ctx(),
+            plan.physical,
+            plan.state.task_ctx(),
             &self.limits,
             deadline,
             planned,
+            plan.places,
         )
     }
 
@@ -107,8 +110,8 @@ impl Session {
     /// As [`Session::query`].
     pub async fn schema(&self, request: impl Into<Request>) -> Result<SchemaRef> {
         let deadline = Instant::now() + self.limits.duration;
-        let (_, physical) = self.plan(request.into(), deadline, &Arc::default()).await?;
-        Ok(physical.schema())
+        let plan = self.plan(request.into(), deadline, &Arc::default()).await?;
+        Ok(plan.physical.schema())
     }
 
     async fn plan(
@@ -116,7 +119,7 @@ impl Session {
         mut request: Request,
         deadline: Instant,
         planned: &Arc<Planned>,
-    ) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+    ) -> Result<Plan> {
         request.dialect.get_or_insert(self.dialect);
         let runtime = self.shared.runtime.handle()?;
         let plan = plan(
@@ -166,6 +169,16 @@ impl Session {
             .collect())
     }
 
+    /// The session with queries that have no more memory than this.
+    pub(crate) fn with_memory_at_most(mut self, bytes: usize) -> Self {
+        self.limits.memory_bytes = self.limits.memory_bytes.min(bytes);
+        self
+    }
+
+    pub(crate) fn is_of(&self, engine: &Engine) -> bool {
+        Arc::ptr_eq(&self.shared, &engine.shared)
+    }
+
     /// Whose data the session sees.
     pub fn scope(&self) -> &TenantScope {
         &self.scope
@@ -187,6 +200,13 @@ impl fmt::Debug for Session {
     }
 }
 
+/// A query that can run.
+struct Plan {
+    state: SessionState,
+    physical: Arc<dyn ExecutionPlan>,
+    places: Places,
+}
+
 async fn plan(
     shared: Arc<Shared>,
     scope: TenantScope,
@@ -195,7 +215,7 @@ async fn plan(
     internal_networks: Option<Arc<InternalNetworks>>,
     request: Request,
     planned: Arc<Planned>,
-) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+) -> Result<Plan> {
     // One reading of the clock for the whole query.
     let now_micros = shared.clock.now_micros();
     let statement = guard::parse(&request, limits.text_bytes, now_micros)?;
@@ -257,12 +277,30 @@ async fn plan(
     if let Some(inside) = &inside {
         functions::register_for_session(&mut state, inside)?;
     }
+    let places = Places {
+        request,
+        text_bytes_max: limits.text_bytes,
+        now_micros,
+    };
+    match physical_plan(&state, statement).await {
+        Ok(physical) => Ok(Plan {
+            state,
+            physical,
+            places,
+        }),
+        Err(error) => Err(places.of_plan(&state, error).await),
+    }
+}
+
+async fn physical_plan(
+    state: &SessionState,
+    statement: Statement,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let logical = state.statement_to_plan(statement).await?;
     guard::verify(&logical)?;
     patterns::verify(&logical)?;
-    let logical = without_unions(&state, logical)?;
-    let physical = state.create_physical_plan(&logical).await?;
-    Ok((state, physical))
+    let logical = without_unions(state, logical)?;
+    Ok(state.create_physical_plan(&logical).await?)
 }
 
 /// JSON values from `->` leave as JSON text: outside of DataFusion few can read Arrow's unions.

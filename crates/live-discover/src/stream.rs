@@ -17,6 +17,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::error::{Error, Result};
 use crate::limits::{LimitKind, Limits};
+use crate::place::Places;
 
 /// Batches that wait for the caller: one being taken, one being ready.
 const BATCHES_AHEAD: usize = 2;
@@ -40,20 +42,25 @@ pub struct QueryStream {
     task: OwnedTask<()>,
     deadline: Pin<Box<Sleep>>,
     time_limit: Duration,
-    plan: Arc<dyn ExecutionPlan>,
-    planned: Arc<Planned>,
-    delivered: Arc<Delivered>,
+    progress: ProgressSource,
     finished: bool,
 }
 
 /// How far a query is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// Most queries read a part of the columns, so of [`bytes_planned`](Self::bytes_planned) far less may be scanned at
+/// the end; files scanned of those planned tell how much is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Data files of the tables in the query, of the tenants in scope.
     pub files_total: u64,
     /// Data files that the query may have to open; the others were ruled out by what the lake knows of them.
     pub files_planned: u64,
+    /// Data files that were read to their end, or as far as the query needs them.
+    pub files_scanned: u64,
+    /// Bytes of the files that the query may have to open.
+    pub bytes_planned: u64,
     /// Bytes read from the store.
     pub bytes_scanned: u64,
     /// Rows of the result so far.
@@ -67,14 +74,40 @@ pub struct Progress {
 pub(crate) struct Planned {
     files_total: AtomicU64,
     files_planned: AtomicU64,
+    bytes_planned: AtomicU64,
 }
 
 impl Planned {
-    pub(crate) fn add_scan(&self, files_total: usize, files_planned: usize) {
+    pub(crate) fn add_scan(&self, files_total: usize, files_planned: usize, bytes_planned: u64) {
         self.files_total
             .fetch_add(files_total as u64, Ordering::Relaxed);
         self.files_planned
             .fetch_add(files_planned as u64, Ordering::Relaxed);
+        self.bytes_planned
+            .fetch_add(bytes_planned, Ordering::Relaxed);
+    }
+}
+
+/// Tells how far a query is, also while nobody takes its rows. Keeps the query's plan.
+#[derive(Clone)]
+pub(crate) struct ProgressSource {
+    plan: Arc<dyn ExecutionPlan>,
+    planned: Arc<Planned>,
+    delivered: Arc<Delivered>,
+}
+
+impl ProgressSource {
+    pub(crate) fn progress(&self) -> Progress {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Progress {
+            files_total: read(&self.planned.files_total),
+            files_planned: read(&self.planned.files_planned),
+            files_scanned: sum_of_metric(self.plan.as_ref(), "files_processed"),
+            bytes_planned: read(&self.planned.bytes_planned),
+            bytes_scanned: sum_of_metric(self.plan.as_ref(), "bytes_scanned"),
+            rows: read(&self.delivered.rows),
+            bytes: read(&self.delivered.bytes),
+        }
     }
 }
 
@@ -92,6 +125,7 @@ impl QueryStream {
         limits: &Limits,
         deadline: Instant,
         planned: Arc<Planned>,
+        places: Places,
     ) -> Result<Self> {
         let schema = plan.schema();
         let delivered = Arc::new(Delivered::default());
@@ -107,6 +141,7 @@ impl QueryStream {
                 limits.rows,
                 limits.bytes,
                 Arc::clone(&delivered),
+                places,
             ),
         );
         Ok(Self {
@@ -115,9 +150,11 @@ impl QueryStream {
             task,
             deadline: Box::pin(tokio::time::sleep_until(deadline)),
             time_limit: limits.duration,
-            plan,
-            planned,
-            delivered,
+            progress: ProgressSource {
+                plan,
+                planned,
+                delivered,
+            },
             finished: false,
         })
     }
@@ -129,13 +166,11 @@ impl QueryStream {
 
     /// How far the query is.
     pub fn progress(&self) -> Progress {
-        Progress {
-            files_total: self.planned.files_total.load(Ordering::Relaxed),
-            files_planned: self.planned.files_planned.load(Ordering::Relaxed),
-            bytes_scanned: bytes_scanned(self.plan.as_ref()),
-            rows: self.delivered.rows.load(Ordering::Relaxed),
-            bytes: self.delivered.bytes.load(Ordering::Relaxed),
-        }
+        self.progress.progress()
+    }
+
+    pub(crate) fn progress_source(&self) -> ProgressSource {
+        self.progress.clone()
     }
 
     /// The next batch; `None` after the last one.
@@ -189,13 +224,14 @@ async fn run(
     rows_max: u64,
     bytes_max: u64,
     delivered: Arc<Delivered>,
+    places: Places,
 ) {
     let mut rows = 0_u64;
     let mut bytes = 0_u64;
     while let Some(batch) = source.next().await {
         let batch = match batch {
             Ok(batch) => batch,
-            Err(error) => return send_last(&sender, error.into()).await,
+            Err(error) => return send_last(&sender, places.of_data(error.into())).await,
         };
         let rows_left = rows_max - rows;
         let batch_rows = batch.num_rows() as u64;
@@ -229,15 +265,13 @@ async fn send_last(sender: &mpsc::Sender<Result<RecordBatch>>, error: Error) {
     let _ = sender.send(Err(error)).await;
 }
 
-fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
-    let own = plan
-        .metrics()
-        .and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
+fn sum_of_metric(plan: &dyn ExecutionPlan, name: &str) -> u64 {
+    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name(name));
     let own = own.map_or(0, |value| value.as_usize() as u64);
     own + plan
         .children()
         .into_iter()
-        .map(|child| bytes_scanned(child.as_ref()))
+        .map(|child| sum_of_metric(child.as_ref(), name))
         .sum::<u64>()
 }
 
@@ -260,6 +294,13 @@ impl<T: Send + 'static> OwnedTask<T> {
 impl<T> OwnedTask<T> {
     fn abort(&self) {
         self.handle.abort();
+    }
+
+    /// Stops the task, and returns when all that it held is let go of.
+    pub(crate) async fn stop(mut self) {
+        self.abort();
+        // How it ended is nothing to whoever stops it.
+        let _ = (&mut self.handle).await;
     }
 }
 

@@ -181,7 +181,8 @@ impl TableProvider for LakeTable {
             .collect();
         let files_total = files.len();
         let files = prune::prune(state, self.table, &self.schema, filters, files)?;
-        self.planned.add_scan(files_total, files.len());
+        let bytes = files.iter().map(|file| file.file.size_bytes).sum();
+        self.planned.add_scan(files_total, files.len(), bytes);
         scan::plan(
             state,
             self.table,

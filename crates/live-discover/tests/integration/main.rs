@@ -9,6 +9,7 @@
 
 #[cfg(feature = "ingest")]
 mod bundled;
+mod errors;
 mod fixture;
 mod guard;
 #[cfg(feature = "ingest")]
@@ -20,6 +21,7 @@ mod lookups;
 mod names;
 mod output;
 mod pruning;
+mod runs;
 mod slt;
 mod tenants;
 mod trino;
