@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use serde::{Deserialize, Serialize};
 
 use crate::dialect;
 use crate::limits::LimitKind;
-use crate::names;
+use crate::{names, words};
 
 /// The result of the crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -177,10 +177,13 @@ fn of_root(root: &DataFusionError) -> Error {
         DataFusionError::SQL(error, _) => of_parser(error),
         DataFusionError::Plan(message) => of_plan(message),
         DataFusionError::NotImplemented(message) => {
-            Error::invalid(format!("not supported: {}", sentence(message)))
+            Error::invalid(words::reworded(message).map_or_else(
+                || format!("not supported: {}", sentence(message)),
+                |words| scrub(&words),
+            ))
         }
         // What the query computes from the data: a failed cast, a wrong argument.
-        DataFusionError::Execution(message) => Error::invalid(sentence(message)),
+        DataFusionError::Execution(message) => Error::invalid(in_words(message)),
         DataFusionError::ArrowError(error, _) => of_arrow(error),
         DataFusionError::ParquetError(error) => of_parquet(error),
         DataFusionError::ObjectStore(error) => of_store(error),
@@ -260,7 +263,7 @@ fn of_schema(error: &SchemaError) -> Error {
             field,
             valid_fields,
         } => Error::InvalidQuery {
-            message: format!("no column `{}`", field.flat_name()),
+            message: no_column(field),
             position: None,
             suggestion: names::closest(
                 &field.name,
@@ -272,11 +275,27 @@ fn of_schema(error: &SchemaError) -> Error {
             "column `{}` is in more than one table: say `table.{}`",
             field.name, field.name
         )),
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => Error::invalid(format!(
-            "two columns of the result are named `{name}`: rename one with AS"
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => Error::invalid(format!(
+            "two tables are named `{}`; give one another name: AS …",
+            qualifier.table()
+        )),
+        SchemaError::DuplicateUnqualifiedField { name } => Error::invalid(format!(
+            "two columns of the result are named `{name}`; rename one with AS"
         )),
     }
+}
+
+fn no_column(field: &Column) -> String {
+    let is_name = |name: &str| {
+        name.chars()
+            .all(|character| character.is_alphanumeric() || character == '_')
+    };
+    if is_name(&field.name) {
+        return format!("no column `{}`", field.flat_name());
+    }
+    // Who writes "ada@contoso.com" means the text.
+    let name = &field.name;
+    format!("no column `{name}`; a text stands in single quotes: '{name}'")
 }
 
 /// `sql parser error: Expected: …, found: … at Line: 1, Column: 8`
@@ -306,8 +325,9 @@ fn of_parser(error: &ParserError) -> Error {
         }
         None => (message.as_str(), None),
     };
+    let message = format!("syntax error: {}", sentence(message));
     Error::InvalidQuery {
-        message: format!("syntax error: {}", sentence(message)),
+        message: words::reworded(&message).unwrap_or(message),
         position,
         suggestion: None,
     }
@@ -328,24 +348,53 @@ fn of_plan(message: &str) -> Error {
                 tables.join(", ")
             ));
         }
+        if names::table_names().any(|table| table == name) {
+            return Error::invalid(format!(
+                "tables are in no schema here; write `{name}` alone"
+            ));
+        }
         return Error::InvalidQuery {
-            suggestion: names::closest(&name, names::table_names()).map(str::to_owned),
+            suggestion: closest_table(&name),
             message: format!("no table `{name}`"),
             position: None,
         };
     }
     if let Some(name) = quoted("Invalid function '") {
+        if WINDOW_FUNCTIONS.contains(&name.as_str()) {
+            return Error::invalid(format!(
+                "`{name}` is a window function; write {name}(…) OVER (ORDER BY creation_time)"
+            ));
+        }
         return Error::InvalidQuery {
+            // The nearest of all functions may be far.
+            suggestion: quoted("Did you mean '")
+                .filter(|nearest| names::closest(&name, [nearest.as_str()]).is_some()),
             message: format!("no function `{name}`"),
             position: None,
-            suggestion: quoted("Did you mean '"),
         };
     }
-    // A function's own words about its arguments.
-    let own = message.split_once("user-defined coercion failed with: ");
-    let own = own.map(|(_, words)| words.split(" No function matches").next());
-    Error::invalid(sentence(own.flatten().unwrap_or(message)))
+    Error::invalid(in_words(message))
 }
+
+/// All our tables begin alike: it says nothing, and people leave it out.
+fn closest_table(name: &str) -> Option<String> {
+    const BEGINNING: &str = "m365_";
+    let names = names::table_names().filter_map(|table| table.strip_prefix(BEGINNING));
+    let wanted = name.strip_prefix(BEGINNING).unwrap_or(name);
+    names::closest(wanted, names).map(|name| format!("{BEGINNING}{name}"))
+}
+
+/// Functions that are there with OVER only.
+const WINDOW_FUNCTIONS: [&str; 8] = [
+    "cume_dist",
+    "dense_rank",
+    "lag",
+    "lead",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
+];
 
 fn of_arrow(error: &ArrowError) -> Error {
     match error {
@@ -359,7 +408,7 @@ fn of_arrow(error: &ArrowError) -> Error {
         | ArrowError::DivideByZero
         | ArrowError::ArithmeticOverflow(_)
         | ArrowError::InvalidArgumentError(_)
-        | ArrowError::NotYetImplemented(_) => Error::invalid(sentence(&error.to_string())),
+        | ArrowError::NotYetImplemented(_) => Error::invalid(in_words(&error.to_string())),
         ArrowError::MemoryError(message) => Error::exhausted(LimitKind::Memory, message.clone()),
         ArrowError::IoError(message, _) => of_io(message),
         _ => Error::internal(scrub(&error.to_string())),
@@ -405,6 +454,13 @@ fn of_exhausted(message: &str) -> Error {
     Error::exhausted(limit, sentence(message))
 }
 
+fn in_words(message: &str) -> String {
+    match words::reworded(message) {
+        Some(words) => scrub(&words),
+        None => words::with_plain_types(&sentence(message)),
+    }
+}
+
 /// The first line, starting with a lower-case letter and without a final full stop.
 fn sentence(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
@@ -412,6 +468,10 @@ fn sentence(message: &str) -> String {
         "Error during planning: ",
         "Execution error: ",
         "Arrow error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "Compute error: ",
+        "Invalid argument error: ",
     ]
     .iter()
     .fold(line, |line, prefix| {

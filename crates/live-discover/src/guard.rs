@@ -227,7 +227,7 @@ mod tests {
     fn syntax_errors_tell_where() {
         assert_eq!(
             refusal("SELECT id\nFROM m365_audit WERE id = 1"),
-            "syntax error: expected: end of statement, found: id (line 2, column 22)"
+            "syntax error: `id` cannot stand here (line 2, column 22)"
         );
         assert!(refusal("SELECT 'abc").contains("(line 1, column 8)"));
     }

@@ -57,6 +57,7 @@ mod session;
 mod stream;
 mod table;
 mod variables;
+mod words;
 
 /// From exports and content blobs into the lake; see `audit_ingest`.
 #[cfg(feature = "ingest")]

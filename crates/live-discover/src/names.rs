@@ -81,7 +81,12 @@ pub(crate) fn closest<'a>(
 ) -> Option<&'a str> {
     /// Below it, suggestions are noise.
     const SIMILARITY_MIN: f64 = 0.75;
+    /// Shorter names are like too many.
+    const LENGTH_MIN: usize = 3;
     let wanted = resolve_name(name);
+    if wanted.len() < LENGTH_MIN {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|candidate| {

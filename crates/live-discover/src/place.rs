@@ -11,13 +11,13 @@ use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Spanned,
     Statement as SqlStatement, Value, Visit, Visitor,
 };
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use crate::dialect::LakeDialect;
 use crate::error::{Error, Position, Result};
 use crate::request::Request;
 use crate::variables::{self, Binding};
-use crate::{guard, names};
+use crate::{names, words};
 
 /// Expressions that are tried before the place stays unknown.
 const TRIES_MAX: usize = 100;
@@ -28,21 +28,21 @@ const SHOWN_MAX: usize = 60;
 #[derive(Debug)]
 pub(crate) struct Places {
     pub(crate) request: Request,
-    pub(crate) text_bytes_max: usize,
     pub(crate) now_micros: i64,
 }
 
 impl Places {
     /// An error of planning with its place.
-    pub(crate) async fn of_plan(&self, state: &SessionState, error: Error) -> Error {
+    pub(crate) async fn of_plan(
+        &self,
+        state: &SessionState,
+        statement: &Statement,
+        error: Error,
+    ) -> Error {
         let Some(message) = placeless(&error).map(str::to_owned) else {
             return error;
         };
-        let Ok(statement) = guard::parse(&self.request, self.text_bytes_max, self.now_micros)
-        else {
-            return error;
-        };
-        match smallest(state, &statement, &message).await {
+        match smallest_or_misplaced(state, statement, &message).await {
             Some(expr) => at_expr(error, &expr),
             None => self.of_data(error),
         }
@@ -59,17 +59,47 @@ impl Places {
 
     /// The text as it was planned: every token has the place where it stands in what was written.
     fn tokens(&self) -> Result<Vec<TokenWithSpan>> {
-        let tokens = Tokenizer::new(&LakeDialect, &self.request.sql)
+        let dialect = self.request.dialect.unwrap_or_default();
+        let tokens = Tokenizer::new(dialect.grammar(), &self.request.sql)
             .tokenize_with_location()
             .map_err(|error| Error::invalid(error.message))?;
         let binding = Binding {
             variables: &self.request.variables,
-            dialect: self.request.dialect,
+            dialect,
             now_micros: self.now_micros,
         };
         let mut tokens = variables::bind(tokens, &binding)?;
         names::resolve(&mut tokens);
         Ok(tokens)
+    }
+}
+
+/// A syntax error in words, also where the text ends too early.
+pub(crate) fn of_syntax(text: &str, error: Error) -> Error {
+    match error {
+        Error::InvalidQuery {
+            message,
+            position,
+            suggestion,
+        } => {
+            let ends = message.starts_with("syntax error: the text ends");
+            Error::InvalidQuery {
+                message: words::reworded(&message).unwrap_or(message),
+                position: position.or_else(|| ends.then(|| end(text))),
+                suggestion,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Behind the last word of a text.
+fn end(text: &str) -> Position {
+    let text = text.trim_end();
+    let last = text.lines().next_back().unwrap_or_default();
+    Position {
+        line: text.lines().count().max(1) as u64,
+        column: last.chars().count() as u64 + 1,
     }
 }
 
@@ -119,7 +149,7 @@ fn at_expr(error: Error, expr: &Expr) -> Error {
             suggestion,
             ..
         } => Error::InvalidQuery {
-            message: format!("{message}, in `{shown}`"),
+            message: format!("`{shown}`: {message}"),
             position: position(expr.span().start),
             suggestion,
         },
@@ -127,8 +157,11 @@ fn at_expr(error: Error, expr: &Expr) -> Error {
     }
 }
 
-/// The smallest expression that fails with this message where it stands.
-async fn smallest(state: &SessionState, statement: &Statement, message: &str) -> Option<Expr> {
+async fn smallest_or_misplaced(
+    state: &SessionState,
+    statement: &Statement,
+    message: &str,
+) -> Option<Expr> {
     let Statement::Statement(statement) = statement else {
         return None;
     };
@@ -140,6 +173,36 @@ async fn smallest(state: &SessionState, statement: &Statement, message: &str) ->
         },
         _ => return None,
     };
+    match misplaced(state, query, message) {
+        Some(expr) => Some(expr),
+        None => smallest(state, query, message).await,
+    }
+}
+
+/// The function that stands where none of its kind can.
+fn misplaced(state: &SessionState, query: &Query, message: &str) -> Option<Expr> {
+    let is_aggregate = message.starts_with("an aggregate function cannot stand in WHERE");
+    let is_window = message.starts_with("a window function cannot stand here");
+    let conditions = selects(query)
+        .into_iter()
+        .flat_map(|select| select.selection);
+    let mut parts = conditions.flat_map(|condition| {
+        let mut parts = parts(&condition);
+        parts.push(condition);
+        parts
+    });
+    parts.find(|part| match part {
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            is_window && function.over.is_some()
+                || is_aggregate && state.aggregate_functions().contains_key(&name)
+        }
+        _ => false,
+    })
+}
+
+/// The smallest expression that fails with this message where it stands.
+async fn smallest(state: &SessionState, query: &Query, message: &str) -> Option<Expr> {
     let mut tries = TRIES_MAX;
     for select in selects(query) {
         let mut bare = select.clone();
@@ -295,11 +358,13 @@ fn parts(expr: &Expr) -> Vec<Expr> {
 
 /// The place of the one token that a message quotes.
 fn quoted(tokens: &[TokenWithSpan], message: &str) -> Option<Position> {
+    // What helps comes after a semicolon, and quotes what could be written.
+    let message = message.split("; ").next()?;
     ['\'', '`', '"'].into_iter().find_map(|mark| {
         let mut texts = message.split(mark).skip(1).step_by(2);
         texts.find_map(|text| {
             let name = text.rsplit('.').next().unwrap_or(text);
-            only(tokens, |token| match token {
+            let is_it = |token: &Token| match token {
                 Token::SingleQuotedString(value) => value == text,
                 Token::Word(word) => {
                     !name.is_empty()
@@ -307,16 +372,46 @@ fn quoted(tokens: &[TokenWithSpan], message: &str) -> Option<Position> {
                             == audit_schema::resolve_name(name)
                 }
                 Token::Number(number, _) => number == text,
+                Token::Placeholder(placeholder) => placeholder == text,
                 _ => false,
-            })
+            };
+            if message.starts_with("two tables") || message.starts_with("two columns") {
+                // The second one is too many.
+                let last = tokens.iter().rfind(|token| is_it(&token.token))?;
+                return position(last.span.start);
+            }
+            only(tokens, is_it)
         })
     })
 }
 
 /// The place of the one token that can have brought an error of this kind.
 fn culprit(tokens: &[TokenWithSpan], message: &str) -> Option<Position> {
-    if message.contains("division by zero") {
+    if message.starts_with("division by zero") {
         return only(tokens, |token| matches!(token, Token::Div | Token::Mod));
+    }
+    if message.contains("; TRY_CAST(") {
+        return only(tokens, |token| {
+            *token == Token::DoubleColon
+                || matches!(token, Token::Word(word) if word.keyword == Keyword::CAST)
+        });
+    }
+    if message.starts_with("SELECT * needs a table") {
+        return only(tokens, |token| *token == Token::Mul);
+    }
+    if message.starts_with("a subquery gives several rows") {
+        return followed(tokens, |token, next| {
+            *token == Token::LParen
+                && matches!(next, Token::Word(word) if word.keyword == Keyword::SELECT)
+        });
+    }
+    for keyword in [Keyword::LIMIT, Keyword::OFFSET] {
+        if message.starts_with(&format!("{keyword:?} ")) {
+            return only(
+                tokens,
+                |token| matches!(token, Token::Word(word) if word.keyword == keyword),
+            );
+        }
     }
     if message.contains("regular expression") {
         return only(
@@ -324,7 +419,32 @@ fn culprit(tokens: &[TokenWithSpan], message: &str) -> Option<Position> {
             |token| matches!(token, Token::SingleQuotedString(text) if regex::Regex::new(text).is_err()),
         );
     }
-    None
+    // A function that the message is about.
+    let message = message.to_lowercase();
+    followed(tokens, |token, next| match token {
+        Token::Word(word) if *next == Token::LParen => {
+            let name = word.value.to_lowercase();
+            let is_about_time =
+                message.contains("' is no time") && name.starts_with("to_timestamp");
+            is_about_time
+                || message
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .any(|part| part == name)
+        }
+        _ => false,
+    })
+}
+
+/// The place of the one token of which this is true, with the one after it.
+fn followed(tokens: &[TokenWithSpan], is_it: impl Fn(&Token, &Token) -> bool) -> Option<Position> {
+    let pairs = tokens.iter().zip(tokens.iter().skip(1));
+    let mut found = pairs.filter(|(token, next)| is_it(&token.token, &next.token));
+    let (first, _) = found.next()?;
+    found
+        .next()
+        .is_none()
+        .then(|| position(first.span.start))
+        .flatten()
 }
 
 fn only(tokens: &[TokenWithSpan], is_it: impl Fn(&Token) -> bool) -> Option<Position> {

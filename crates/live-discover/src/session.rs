@@ -7,11 +7,13 @@ use audit_lake::InternalNetworks;
 use audit_schema::{Category, MICROSOFT_365_AUDIT};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::sql::parser::Statement;
 use tokio::time::Instant;
 
@@ -27,7 +29,7 @@ use crate::limits::Limits;
 use crate::lookup::{self, Lookup};
 use crate::memory::QueryMemory;
 use crate::patterns;
-use crate::place::Places;
+use crate::place::{self, Places};
 use crate::request::Request;
 use crate::stream::{OwnedTask, Planned, QueryStream};
 
@@ -218,7 +220,8 @@ async fn plan(
 ) -> Result<Plan> {
     // One reading of the clock for the whole query.
     let now_micros = shared.clock.now_micros();
-    let statement = guard::parse(&request, limits.text_bytes, now_micros)?;
+    let statement = guard::parse(&request, limits.text_bytes, now_micros)
+        .map_err(|error| place::of_syntax(&request.sql, error))?;
     let window = request.range.resolve(request.range_mode, now_micros)?;
     let base = shared.state(request.dialect.unwrap_or_default());
     let references = base.resolve_table_references(&statement)?;
@@ -279,16 +282,15 @@ async fn plan(
     }
     let places = Places {
         request,
-        text_bytes_max: limits.text_bytes,
         now_micros,
     };
-    match physical_plan(&state, statement).await {
+    match physical_plan(&state, statement.clone()).await {
         Ok(physical) => Ok(Plan {
             state,
             physical,
             places,
         }),
-        Err(error) => Err(places.of_plan(&state, error).await),
+        Err(error) => Err(places.of_plan(&state, &statement, error).await),
     }
 }
 
@@ -300,7 +302,20 @@ async fn physical_plan(
     guard::verify(&logical)?;
     patterns::verify(&logical)?;
     let logical = without_unions(state, logical)?;
-    Ok(state.create_physical_plan(&logical).await?)
+    yielding(state.create_physical_plan(&logical).await?)
+}
+
+/// A join may make a billion rows of a few without asking its inputs for more, which is where a query yields: one
+/// whose rows are filtered away could not be stopped.
+fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let yielding = plan.transform_up(|node| {
+        Ok(if node.children().len() > 1 {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+        } else {
+            Transformed::no(node)
+        })
+    });
+    Ok(yielding?.data)
 }
 
 /// JSON values from `->` leave as JSON text: outside of DataFusion few can read Arrow's unions.

@@ -271,7 +271,7 @@ impl Board {
             Ok(()) => {
                 run.rows = Some(entry.rows());
                 run.result_until_micros = Some(until(now_micros, self.options.results_expire));
-                run.warnings.extend(why_empty(&run.progress, entry.rows()));
+                run.warnings.extend(nothing_to_read(&run.progress));
             }
             Err(End::Cancelled) => {}
             Err(End::Error(error)) => run.error = Some(error),
@@ -391,13 +391,10 @@ fn until(now_micros: i64, expire: std::time::Duration) -> i64 {
     now_micros.saturating_add(micros)
 }
 
-/// An empty result may mean that nothing happened, or that nobody looked where it did.
-fn why_empty(progress: &Progress, rows: u64) -> Option<String> {
-    if rows > 0 || progress.files_planned > 0 || progress.files_total == 0 {
-        return None;
-    }
-    Some(
+/// An empty result, or a count of zero, may mean that nothing happened, or that nobody looked where it did.
+fn nothing_to_read(progress: &Progress) -> Option<String> {
+    (progress.files_planned == 0 && progress.files_total > 0).then(|| {
         "no data file can have a record for this query: look whether its time range and its values are what you meant"
-            .to_owned(),
-    )
+            .to_owned()
+    })
 }

@@ -255,3 +255,35 @@ fn log(outcome: Result<()>) {
         tracing::warn!(%error, "what is left of a run could not be deleted");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Engine, Lake, LakeOptions, Limits, RunOptions, Runs, TenantScope};
+
+    #[tokio::test]
+    async fn cancelling_frees_memory() {
+        let lake = Lake::create_or_open("memory://test", LakeOptions::default()).await;
+        let engine = Engine::new(lake.unwrap()).unwrap();
+        let session = engine.session(TenantScope::All, Limits::default());
+        let runs = Runs::builder(&engine).open().await.unwrap();
+        let tables: Vec<String> = (0..12).map(|number| format!("v AS v{number}")).collect();
+        let endless = format!(
+            "WITH v AS (SELECT * FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)) AS t(n)) \
+             SELECT v0.n FROM {} ORDER BY v0.n + v1.n + v11.n",
+            tables.join(" CROSS JOIN ")
+        );
+        let run = runs.start(&session, endless, RunOptions::default());
+        let id = run.await.unwrap().id;
+        let used = || engine.shared.memory.used_bytes();
+        while used() == 0 {
+            let run = runs.get(&session, id).unwrap();
+            assert!(!run.state.is_finished(), "{run:?}");
+            tokio::task::yield_now().await;
+        }
+        let run = runs.cancel(&session, id).await.unwrap();
+        assert_eq!(run.state.to_string(), "cancelled");
+        while used() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -64,7 +64,7 @@ async fn errors_say_what_where_and_what_instead() {
         ),
         (
             "SELEC 1",
-            "syntax error: expected: an SQL statement, found: SELEC (line 1, column 1)",
+            "syntax error: a query begins with SELECT, not with `SELEC` (line 1, column 1)",
         ),
         (
             "SELECT id FROM m365_audit a JOIN m365_audit b ON a.id = b.id",

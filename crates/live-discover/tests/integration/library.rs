@@ -133,7 +133,7 @@ async fn what_is_wrong_with_a_file_is_told_with_its_line() {
         ),
         (
             "SELECT user_id AS a\nFROM m365_audit WHER record_type = $$n$$",
-            "`q.sql`: syntax error: expected: end of statement, found: record_type (line 7, column 22)",
+            "`q.sql`: syntax error: `record_type` cannot stand here (line 7, column 22)",
         ),
     ] {
         let error = session.check_file("q.sql", &format!("{header}{sql}")).await;

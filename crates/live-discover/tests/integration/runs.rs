@@ -691,8 +691,9 @@ async fn exports_are_what_the_query_would_write() {
 async fn columns_mean_what_the_query_says() {
     let host = Host::new(RunsOptions::default()).await;
     let library = Library::new();
-    let query = library.require("top_users").unwrap();
-    let run = host.run(&host.of_all(), Request::of(query)).await;
+    let mut query = library.require("top_users").unwrap().clone();
+    query.columns[0].value_type = Some(ValueType::User);
+    let run = host.run(&host.of_all(), Request::of(&query)).await;
     assert_eq!(run.state.to_string(), "succeeded");
     assert_eq!(run.query.as_deref(), Some("top_users"));
     assert_eq!(run.columns.len(), query.columns.len());

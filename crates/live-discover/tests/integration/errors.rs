@@ -1,0 +1,279 @@
+//! What an analyst reads when a query is wrong: what, where in the text as written, and what helps.
+
+use live_discover::{Request, Session};
+
+use crate::fixture::{lake, session};
+
+async fn told(session: &Session, request: Request) -> String {
+    match session.collect(request).await {
+        Ok(_) => "an answer".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn check(cases: &[(&str, &str)]) {
+    let session = session(&lake().await);
+    let mut wrong = Vec::new();
+    for (sql, expected) in cases {
+        let told = told(&session, Request::new(*sql)).await;
+        if told != *expected {
+            wrong.push(format!("({sql:?}, {told:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn names() {
+    check(&[
+        ("SELECT id,\n  userid2\nFROM m365_audit", "no column `userid2`; did you mean `user_id`? (line 2, column 3)"),
+        ("SELECT id FROM m365_audit WHERE operaton = 'x'", "no column `operaton`; did you mean `operation`? (line 1, column 33)"),
+        ("SELECT a.oops FROM m365_audit a", "no column `a.oops` (line 1, column 8)"),
+        ("SELECT b.id FROM m365_audit a", "no column `b.id` (line 1, column 8)"),
+        ("SELECT id FROM m365_audit\nJOIN m365_audit2 b ON true", "no table `m365_audit2`; did you mean `m365_audit`? (line 2, column 6)"),
+        ("SELECT id FROM sigins", "no table `sigins`; did you mean `m365_signins`? (line 1, column 16)"),
+        ("SELECT id FROM other.m365_audit", "tables are in no schema here; write `m365_audit` alone (line 1, column 16)"),
+        ("SELECT lenght(id) FROM m365_audit", "no function `lenght`; did you mean `length`? (line 1, column 8)"),
+        ("SELECT zzzzzz(id) FROM m365_audit", "no function `zzzzzz` (line 1, column 8)"),
+        ("SELECT * FROM zzzzzz(1)", "no table `zzzzzz` (line 1, column 15)"),
+        (
+            "SELECT id FROM m365_audit a JOIN m365_audit b ON a.id = b.id",
+            "column `id` is in more than one table: say `table.id` (line 1, column 8)",
+        ),
+        (
+            "SELECT \"x\" FROM m365_audit WHERE user_id = \"ada@contoso.com\"",
+            "no column `ada@contoso.com`; a text stands in single quotes: 'ada@contoso.com' (line 1, column 44)",
+        ),
+        ("SELECT * FROM m365_audit a, m365_audit a", "two tables are named `a`; give one another name: AS … (line 1, column 40)"),
+        ("SELECT id AS a, id AS a FROM m365_audit", "two columns of the result are named `a`; rename one with AS (line 1, column 23)"),
+        (
+            "WITH x AS (SELECT 1 AS n), x AS (SELECT 2 AS n) SELECT n FROM x",
+            "two queries of WITH are named `x`",
+        ),
+        ("SELECT count(*) AS n FROM m365_audit WHERE n > 1", "no column `n` (line 1, column 44)"),
+        ("SELECT row_number() OVER w FROM m365_audit", "`row_number() OVER w`: no window `w`; write OVER (…), or define it with WINDOW w AS (…) (line 1, column 8)"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn types() {
+    check(&[
+        ("SELECT user_id + 1 FROM m365_audit", "text + integer cannot be computed; CAST(… AS …) makes one type of another (line 1, column 8)"),
+        ("SELECT id,\n  creation_time - 7\nFROM m365_audit", "timestamp - integer cannot be computed; a span of time is written INTERVAL '7 days' (line 2, column 3)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > 5", "`creation_time > 5`: timestamp > integer cannot be compared; a time is written TIMESTAMP '2024-01-31T08:00:00Z' (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE record_type = 'abc'", "`record_type = 'abc'`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > 'yesterday'", "`creation_time > 'yesterday'`: 'yesterday' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > TIMESTAMP '2024-13-45'", "`TIMESTAMP '2024-13-45'`: '2024-13-45' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 59)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > DATE 'soon'", "`DATE 'soon'`: 'soon' is no date; it is written 2024-01-31 (line 1, column 54)"),
+        ("SELECT id FROM m365_audit WHERE user_id", "a condition is needed, and `user_id` is text; compare it with something (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE parameters = 'x'", "`parameters = 'x'`: a bag cannot be compared; its values are taken by name: bag['Name'] (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE parameters LIKE '%x%'", "`parameters LIKE '%x%'`: LIKE needs text, and this is a bag; its values are taken by name: bag['Name'] (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE modified_properties['Role.DisplayName'] = 'x'", "`modified_properties['Role.DisplayName'] = 'x'`: a structure cannot be compared; its members are taken by name: value['new_value'] (line 1, column 33)"),
+        ("SELECT parameters['ForwardTo'].x FROM m365_audit", "`parameters['ForwardTo'].x`: a value of a bag or structure is taken by name: value['Name'] (line 1, column 8)"),
+        ("SELECT parameters->>'ForwardTo' FROM m365_audit", "`parameters ->> 'ForwardTo'`: -> and ->> read JSON text, and this is a bag; its values are taken by name: bag['Name'] (line 1, column 8)"),
+        ("SELECT parameters[1] FROM m365_audit", "integer and text cannot be compared; the names in a bag are text: bag['Name']"),
+        ("SELECT CASE WHEN record_type = 1 THEN creation_time ELSE parameters END FROM m365_audit", "`CASE WHEN record_type = 1 THEN creation_time ELSE parameters…`: the results of CASE are timestamp and a bag; CAST(… AS …) makes one type of another (line 1, column 8)"),
+        ("SELECT sum(user_id) FROM m365_audit", "`sum(user_id)`: `sum` takes number or duration, not text (line 1, column 8)"),
+        ("SELECT avg(creation_time) FROM m365_audit", "`avg(creation_time)`: `avg` takes number or duration, not timestamp (line 1, column 8)"),
+        ("SELECT substr(id) FROM m365_audit", "`SUBSTR(id)`: `substr` needs where to begin; write substr(text, 1, 10) (line 1, column 15)"),
+        ("SELECT date_trunc(1, creation_time) FROM m365_audit", "`date_trunc(1, creation_time)`: `date_trunc` takes text, not integer (line 1, column 8)"),
+        ("SELECT date_trunc('fortnight', creation_time) FROM m365_audit", "'fortnight' is no unit of date_trunc; there are microsecond, millisecond, second, minute, hour, day, week, month, quarter, year (line 1, column 19)"),
+        ("SELECT creation_time + INTERVAL '1 fortnight' FROM m365_audit", "`INTERVAL '1 fortnight'`: '1 fortnight' is no span of time; it is written like '7 days' or '1 hour 30 minutes' (line 1, column 33)"),
+        ("SELECT CAST(id AS text2) FROM m365_audit", "`CAST(id AS text2)`: no type `text2` (line 1, column 13)"),
+        ("SELECT upper() FROM m365_audit", "`upper()`: `upper` needs an argument (line 1, column 8)"),
+        ("SELECT length(id, 2) FROM m365_audit", "`length(id, 2)`: `character_length` takes 1 arguments, not 2 (line 1, column 8)"),
+        ("SELECT coalesce(id, parameters) FROM m365_audit", "`coalesce(id, parameters)`: `coalesce` does not take (text, a bag); CAST(… AS …) makes one type of another (line 1, column 8)"),
+        ("SELECT id || parameters FROM m365_audit", "text || a bag cannot be computed; CAST(… AS text) makes text of a value (line 1, column 8)"),
+        ("SELECT id FROM m365_audit WHERE record_type IN ('a', 'b')", "`record_type IN ('a', 'b')`: 'a' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE user_id BETWEEN 1 AND 5", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values"),
+        ("SELECT NOT user_id FROM m365_audit", "NOT needs a condition, and this is text (line 1, column 12)"),
+        ("SELECT -user_id FROM m365_audit", "a minus sign needs a number or a span of time (line 1, column 9)"),
+        ("SELECT a.id FROM m365_audit a\nJOIN m365_audit b ON a.creation_time = b.parameters", "`a.creation_time = b.parameters`: a bag cannot be compared; its values are taken by name: bag['Name'] (line 2, column 22)"),
+        ("SELECT id FROM m365_audit WHERE id IN (SELECT creation_time FROM m365_audit WHERE user_id + 1 = 2)", "`user_id + 1`: text + integer cannot be computed; CAST(… AS …) makes one type of another (line 1, column 83)"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn clauses() {
+    check(&[
+        (
+            "SELECT user_id, operation, count(*)\nFROM m365_audit\nGROUP BY user_id",
+            "`operation` is neither in GROUP BY nor in an aggregate function; add it there, or take max(operation) (line 1, column 17)",
+        ),
+        ("SELECT user_id, count(*) FROM m365_audit", "`user_id` is neither in GROUP BY nor in an aggregate function; add it there, or take max(user_id) (line 1, column 8)"),
+        (
+            "SELECT user_id FROM m365_audit WHERE count(*) > 3 GROUP BY user_id",
+            "`count(*)`: an aggregate function cannot stand in WHERE; conditions on groups stand in HAVING (line 1, column 38)",
+        ),
+        (
+            "SELECT user_id FROM m365_audit GROUP BY user_id HAVING operation = 'x'",
+            "`operation` is neither in GROUP BY nor in an aggregate function; add it there, or take max(operation) (line 1, column 56)",
+        ),
+        ("SELECT count(count(*)) FROM m365_audit", "`count(count(*))`: an aggregate function cannot stand inside another; compute the inner one in a subquery (line 1, column 8)"),
+        (
+            "SELECT id FROM m365_audit WHERE row_number() OVER () = 1",
+            "`row_number() OVER ()`: a window function cannot stand here; compute it in a subquery and use its column (line 1, column 33)",
+        ),
+        ("SELECT row_number() FROM m365_audit", "`row_number` is a window function; write row_number(…) OVER (ORDER BY creation_time) (line 1, column 8)"),
+        (
+            "SELECT id FROM m365_audit UNION SELECT id, user_id FROM m365_audit",
+            "the queries of this UNION have different numbers of columns (line 1, column 1)",
+        ),
+        (
+            "SELECT id FROM m365_audit UNION ALL SELECT parameters FROM m365_audit",
+            "the column `parameters` of this UNION is text in one query and a bag in another; CAST(… AS …) makes one type of another (line 1, column 44)",
+        ),
+        ("SELECT id FROM m365_audit LIMIT user_id", "no column `user_id` (line 1, column 33)"),
+        ("SELECT id FROM m365_audit LIMIT 'ten'", "LIMIT takes a whole number, not text (line 1, column 27)"),
+        ("SELECT id FROM m365_audit LIMIT -1", "LIMIT cannot be negative, and is -1 (line 1, column 27)"),
+        ("SELECT id FROM m365_audit ORDER BY 5", "ORDER BY `5` is beyond the columns of the result, which are 1 (line 1, column 36)"),
+        ("SELECT id FROM m365_audit GROUP BY 5", "GROUP BY `5` is beyond the columns of the result, which are 1 (line 1, column 36)"),
+        ("SELECT DISTINCT id FROM m365_audit ORDER BY user_id", "with SELECT DISTINCT the result can be ordered by its own columns, and `user_id` is none (line 1, column 45)"),
+        (
+            "SELECT id FROM m365_audit WHERE id = (SELECT id, user_id FROM m365_audit)",
+            "`(SELECT id, user_id FROM m365_audit)`: this subquery has to give one column; name the one that is meant (line 1, column 39)",
+        ),
+        (
+            "SELECT id FROM m365_audit WHERE id = (SELECT id FROM m365_audit)",
+            "a subquery gives several rows where one value is needed; write IN (…), or LIMIT 1 (line 1, column 38)",
+        ),
+        (
+            "SELECT id FROM m365_audit WHERE id IN (SELECT id, user_id FROM m365_audit)",
+            "this subquery has to give one column; name the one that is meant (line 1, column 47)",
+        ),
+        ("SELECT *", "SELECT * needs a table; write FROM m365_audit (line 1, column 8)"),
+        ("WITH x(a, b) AS (SELECT 1) SELECT a FROM x", "a table of 1 columns is given 2 names for them"),
+        ("VALUES (1, 2), (3)", "a row of VALUES has 1 values, and the first one has 2"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn syntax() {
+    check(&[
+        ("SELECT id FROM m365_audit\nWHERE user_id = 'ada", "syntax error: this quote is not closed; inside a text a quote is written twice: 'it''s' (line 2, column 17)"),
+        ("SELECT id FROM m365_audit WHERE \"user_id = 1", "syntax error: this \" is not closed (line 1, column 33)"),
+        ("SELECT id FROM m365_audit /* oops", "syntax error: a comment is not closed (line 1, column 34)"),
+        ("SELCT id FROM m365_audit", "syntax error: a query begins with SELECT, not with `SELCT` (line 1, column 1)"),
+        ("SELECT id, FROM m365_audit", "syntax error: an expression is expected, not `FROM` (line 1, column 17)"),
+        ("SELECT id FROM m365_audit WHERE (user_id = 'x'", "syntax error: the text ends, and ) is expected (line 1, column 47)"),
+        ("SELECT id FROM m365_audit WHERE user_id = 'x')", "syntax error: `)` cannot stand here (line 1, column 46)"),
+        ("SELECT id FROM m365_audit WHERE", "syntax error: the text ends, and an expression is expected (line 1, column 32)"),
+        (
+            "SELECT id FROM m365_audit WHERE user_id == 'x' AND AND id = 'y'",
+            "syntax error: `id` cannot stand here (line 1, column 56)",
+        ),
+        ("SELECT id FROM m365_audit WHERE user_id LIKE", "syntax error: the text ends, and an expression is expected (line 1, column 45)"),
+        ("SELECT id FROM m365_audit WHERE user_id = 'it's'", "syntax error: this quote is not closed; inside a text a quote is written twice: 'it''s' (line 1, column 48)"),
+        ("SELECT id m365_audit WHERE id = 'x'", "no column `id` (line 1, column 28)"),
+        ("SELECT id FROM m365_audit; DROP TABLE m365_audit", "one query at a time: there are 2 statements"),
+        ("SELECT id FROM m365_audit ORDER creation_time", "syntax error: `ORDER` cannot stand here (line 1, column 27)"),
+        ("SELECT id FROM m365_audit WHERE user_id = $$who", "a variable is written `$$name$$`: here the second `$$` is missing (line 1, column 48)"),
+        ("SELECT id FROM m365_audit WHERE user_id = ?", "the placeholder '?' has no value; a variable is written $$name$$ (line 1, column 43)"),
+        ("SELECT id FROM m365_audit WHERE user_id = $1", "the placeholder '$1' has no value; a variable is written $$name$$ (line 1, column 43)"),
+        ("", "there is no query"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn data() {
+    check(&[
+        ("SELECT 1 / 0", "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 10)"),
+        (
+            "SELECT record_type /\n  (record_type - record_type) FROM m365_audit",
+            "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 20)",
+        ),
+        ("SELECT CAST('abc' AS BIGINT)", "`CAST('abc' AS BIGINT)`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 13)"),
+        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
+        ("SELECT user_id::BIGINT FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 15)"),
+        ("SELECT id FROM m365_audit WHERE user_id ~ '(['", "`user_id ~ '(['`: the regular expression cannot be used: unclosed character class (line 1, column 33)"),
+        ("SELECT regexp_like(user_id, '*a') FROM m365_audit", "`regexp_like(user_id, '*a')`: the regular expression cannot be used: repetition operator missing expression (line 1, column 8)"),
+        (
+            "SELECT regexp_replace(user_id, '(?<=a)b', '') FROM m365_audit",
+            "the regular expression cannot be used: look-around, including look-ahead and look-behind, is not supported (line 1, column 32)",
+        ),
+        ("SELECT to_timestamp('soon')", "'soon' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 21)"),
+        ("SELECT to_timestamp(user_id) FROM m365_audit", "'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
+        ("SELECT CAST(300 AS TINYINT)", "`CAST(300 AS TINYINT)`: 300 does not fit into the type; take a larger one (line 1, column 13)"),
+        (
+            "SELECT id FROM m365_audit WHERE user_id LIKE 'x' ESCAPE 'ab'",
+            "`user_id LIKE 'x' ESCAPE 'ab'`: ESCAPE takes one character, not 'ab' (line 1, column 33)",
+        ),
+        ("SELECT chr(-1)", "invalid Unicode scalar value: -1"),
+        ("SELECT to_char(creation_time, '%Q') FROM m365_audit", "the pattern of the format is none; it is written like '%Y-%m-%d'"),
+        ("SELECT decode('zz', 'hex')", "failed to decode value using hex: Invalid character 'z' at position 0 (line 1, column 8)"),
+        (
+            "SELECT date_bin(INTERVAL '0 days', creation_time) FROM m365_audit",
+            "DATE_BIN stride must be non-zero (line 1, column 8)",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn variables() {
+    let session = session(&lake().await);
+    let mut wrong = Vec::new();
+    for (sql, values, expected) in [
+        (
+            "SELECT id FROM m365_audit\nWHERE user_id = $$user$$ AND operation = $$what$$",
+            vec![("user", "ada")],
+            "the variable `what` has no value (line 2, column 42)",
+        ),
+        (
+            "SELECT id FROM m365_audit WHERE user_id = $$user$$",
+            vec![("usr", "ada")],
+            "the query has no variable `usr`; did you mean `user`?",
+        ),
+        (
+            "SELECT id FROM m365_audit\nWHERE user_id = $$user$$ AND userid2 = 'x'",
+            vec![(
+                "user",
+                "a value that is longer than its name, with 'quotes'",
+            )],
+            "no column `userid2`; did you mean `user_id`? (line 2, column 30)",
+        ),
+        (
+            "SELECT id FROM m365_audit\nWHERE record_type = $$type$$",
+            vec![("type", "abc")],
+            "`record_type = 'abc'`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 2, column 7)",
+        ),
+        (
+            "SELECT id FROM m365_audit WHERE user_id ~ $$pattern$$",
+            vec![("pattern", "([")],
+            "`user_id ~ '(['`: the regular expression cannot be used: unclosed character class (line 1, column 33)",
+        ),
+        (
+            "SELECT id FROM m365_audit WHERE creation_time > TIMESTAMP '$$day$$'",
+            vec![("day", "2024-13-01")],
+            "`TIMESTAMP '2024-13-01'`: '2024-13-01' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 59)",
+        ),
+        (
+            "SELECT id AS \"$$name$$\" FROM m365_audit",
+            vec![("name", "x")],
+            "the variable `name` cannot stand in a name, only where a value can (line 1, column 14)",
+        ),
+        (
+            "SELECT id FROM m365_audit WHERE [[ user_id = $$user$$ AND ]]\n  oops = 1",
+            vec![("user", "")],
+            "no column `oops` (line 2, column 3)",
+        ),
+        (
+            "SELECT 10 / $$n$$",
+            vec![("n", "0")],
+            "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 11)",
+        ),
+    ] {
+        let request = (values.iter()).fold(Request::new(sql), |request, (name, value)| {
+            request.with_variable(*name, *value)
+        });
+        let told = told(&session, request).await;
+        if told != expected {
+            wrong.push(format!("({sql:?}, {told:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
