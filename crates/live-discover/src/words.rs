@@ -37,6 +37,8 @@ const RULES: &[(&str, &str)] = &[
     (r"unsupported SQL type (\S+)", "no type `$1`"),
     (r"'(\w+)' does not support zero arguments", "`$1` needs an argument"),
     (r"'(\w+)' expects (\d+) arguments? but received (\d+)", "`$1` takes $2 arguments, not $3"),
+    // Ours say it themselves.
+    (r"coercion failed with: (?:[\w ]+: )*(`\w+` takes .*?)\.? No function matches", "$1"),
     (r"name and argument types '(\w+)\((.*)\)'", "`$1` does not take ($2); CAST(… AS …) makes one type of another"),
     (r"string concat operation (.+ \|\| .+)", "$1 cannot be computed; CAST(… AS text) makes text of a value"),
     (r"operator 'NOT' requires a boolean expression, got (.+)", "NOT needs a condition, and this is $1"),
