@@ -413,12 +413,6 @@ fn culprit(tokens: &[TokenWithSpan], message: &str) -> Option<Position> {
             );
         }
     }
-    if message.contains("regular expression") {
-        return only(
-            tokens,
-            |token| matches!(token, Token::SingleQuotedString(text) if regex::Regex::new(text).is_err()),
-        );
-    }
     // A function that the message is about.
     let message = message.to_lowercase();
     followed(tokens, |token, next| match token {

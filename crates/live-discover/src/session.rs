@@ -290,7 +290,7 @@ async fn plan(
             physical,
             places,
         }),
-        Err(error) => Err(places.of_plan(&state, &statement, error).await),
+        Err(error) => Err(Box::pin(places.of_plan(&state, &statement, error)).await),
     }
 }
 

@@ -99,10 +99,12 @@ pub(crate) struct ProgressSource {
 impl ProgressSource {
     pub(crate) fn progress(&self) -> Progress {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let files_planned = read(&self.planned.files_planned);
         Progress {
             files_total: read(&self.planned.files_total),
-            files_planned: read(&self.planned.files_planned),
-            files_scanned: sum_of_metric(self.plan.as_ref(), "files_processed"),
+            files_planned,
+            // One that is read in pieces counts for each of them.
+            files_scanned: sum_of_metric(self.plan.as_ref(), "files_processed").min(files_planned),
             bytes_planned: read(&self.planned.bytes_planned),
             bytes_scanned: sum_of_metric(self.plan.as_ref(), "bytes_scanned"),
             rows: read(&self.delivered.rows),
