@@ -256,7 +256,8 @@ impl Lake {
         self.inner.options.clock.as_ref()
     }
 
-    pub(crate) fn ids(&self) -> &dyn IdSource {
+    /// Where the lake's unique names come from.
+    pub fn ids(&self) -> &dyn IdSource {
         self.inner.options.ids.as_ref()
     }
 

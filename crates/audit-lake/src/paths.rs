@@ -5,6 +5,7 @@
 //! internal_networks.json
 //! tenants/<tenant>/<table>/_delta_log/00000000000000000000.json
 //! tenants/<tenant>/<table>/event_date=2024-01-31/<file>.parquet
+//! tenants/<tenant>/watches/<name>/00000000000000000000.json
 //! ```
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::fmt;
 use object_store::path::Path;
 
 use crate::TenantId;
+use crate::document::DocumentKind;
 use crate::error::{Error, Result};
 
 /// The tables that a tenant has.
@@ -94,12 +96,38 @@ pub(crate) fn version_file(table_root: &Path, version: u64) -> Path {
     delta_log(table_root).join(format!("{version:0VERSION_DIGITS$}.json"))
 }
 
-/// The version whose commit a file of the log is; `None` for checkpoints and what else lies there.
+/// The version that a file of a log or a document is; `None` for checkpoints and what else lies there.
 pub(crate) fn version_of_file(path: &Path) -> Option<u64> {
     let digits = path.filename()?.strip_suffix(".json")?;
     let is_version =
         digits.len() == VERSION_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_version.then(|| digits.parse().ok())?
+}
+
+/// Bytes of a document's name.
+pub(crate) const DOCUMENT_NAME_MAX: usize = 64;
+
+pub(crate) fn is_document_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.len() <= DOCUMENT_NAME_MAX
+        && name.bytes().next().is_some_and(is_plain)
+        && name
+            .bytes()
+            .all(|byte| is_plain(byte) || b"_-".contains(&byte))
+}
+
+pub(crate) fn documents(tenant: TenantId, kind: DocumentKind) -> Path {
+    tenant_root(tenant).join(kind.folder())
+}
+
+pub(crate) fn document(tenant: TenantId, kind: DocumentKind, name: &str) -> Path {
+    documents(tenant, kind).join(name)
+}
+
+pub(crate) fn document_version(document: &Path, version: u64) -> Path {
+    document
+        .clone()
+        .join(format!("{version:0VERSION_DIGITS$}.json"))
 }
 
 /// A data file that a log names, as a path from the lake's root.
