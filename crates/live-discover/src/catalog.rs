@@ -49,7 +49,7 @@ pub(crate) fn tables_behind(references: &[TableReference]) -> BTreeSet<TableName
         .collect()
 }
 
-fn table_behind(name: &str) -> Option<TableName> {
+pub(crate) fn table_behind(name: &str) -> Option<TableName> {
     let table = TableName::ALL
         .into_iter()
         .find(|table| table.as_str() == name);
@@ -118,7 +118,7 @@ async fn tenants_of(lake: &Lake, scope: &TenantScope) -> Result<Vec<TenantId>> {
 /// `state_with` gives a session state that sees the catalogue; it plans the views.
 pub(crate) async fn catalogue(
     tables: Vec<(TableName, Vec<Arc<Snapshot>>)>,
-    window: Window,
+    window: &Window,
     references: &[TableReference],
     lookups: &Lookups,
     with_raw: bool,

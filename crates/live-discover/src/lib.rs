@@ -57,6 +57,7 @@ mod session;
 mod stream;
 mod table;
 mod variables;
+mod watch;
 mod words;
 
 /// From exports and content blobs into the lake; see `audit_ingest`.
@@ -84,7 +85,7 @@ pub use functions::{Function, functions, functions_markdown, trino_markdown};
 pub use library::{Enrichment, Library, Link, Pivot};
 pub use limits::{LimitKind, Limits};
 pub use lookup::Lookup;
-pub use output::{OutputFormat, write_result};
+pub use output::{OutputFormat, ResultWriter, write_result};
 pub use range::{TimePoint, TimeRange};
 pub use request::Request;
 pub use run::{
@@ -92,3 +93,7 @@ pub use run::{
 };
 pub use session::Session;
 pub use stream::{Progress, QueryStream};
+pub use watch::{
+    Advance, AdvanceOutcome, CommitWindow, NewWatch, ResultId, Watch, WatchStatus, WatchedQuery,
+    Watches,
+};

@@ -1,5 +1,6 @@
 //! Results as files: CSV, NDJSON, Parquet, Arrow IPC.
 
+use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -63,6 +64,48 @@ pub async fn write_result(
     }
     writer.finish()?;
     outcome.map(|()| rows)
+}
+
+/// Writes batches that are not of a [`QueryStream`]: results of a watch, or kept ones.
+///
+/// A batch of CSV or NDJSON has gone to `out` when [`ResultWriter::write`] returns.
+pub struct ResultWriter<W: Write + Send>(Writer<W>);
+
+impl<W: Write + Send> ResultWriter<W> {
+    /// A writer of batches that have this schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidQuery`] for a column that the form cannot hold; [`Error::Unavailable`] if `out` fails.
+    pub fn new(format: OutputFormat, schema: SchemaRef, out: W) -> Result<Self> {
+        Writer::new(format, schema, out).map(Self)
+    }
+
+    /// Writes a batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`ResultWriter::new`].
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.0.write(batch)
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`ResultWriter::new`].
+    pub fn finish(self) -> Result<()> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write + Send> fmt::Debug for ResultWriter<W> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ResultWriter")
+            .finish_non_exhaustive()
+    }
 }
 
 /// Writes batches in a form.

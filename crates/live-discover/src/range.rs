@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit_schema::RangeMode;
@@ -330,7 +331,7 @@ pub(crate) struct Bounds {
 }
 
 /// Which rows of the lake's tables a query sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Window {
     All,
     EventTime(Bounds),
@@ -339,6 +340,11 @@ pub(crate) enum Window {
     Commits {
         after: i64,
         to: i64,
+    },
+    /// Commits of one tenant's table up to one, of these the records that happened in one of the times.
+    Around {
+        to: i64,
+        times: Arc<[Bounds]>,
     },
 }
 

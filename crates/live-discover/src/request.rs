@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use audit_lake::Snapshot;
 use audit_schema::{Query, RangeMode};
 
 use crate::dialect::Dialect;
-use crate::range::TimeRange;
+use crate::range::{TimeRange, Window};
 use crate::variables::Variables;
 
 /// A query to be asked. A text alone is one, over all time.
@@ -22,6 +23,19 @@ pub struct Request {
     pub(crate) is_of_category: bool,
     /// The query of a category that it asks.
     pub(crate) query: Option<Arc<Query>>,
+    /// Whether its outermost LIMIT is left out.
+    pub(crate) is_unlimited: bool,
+    pub(crate) pinned: Option<Pinned>,
+}
+
+/// What a query sees, where that is not told by the time at which it is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Pinned {
+    /// The records of the one tenant in scope.
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// In place of the time range.
+    pub(crate) window: Window,
+    pub(crate) now_micros: i64,
 }
 
 impl Request {
@@ -35,6 +49,8 @@ impl Request {
             range_mode: RangeMode::default(),
             is_of_category: false,
             query: None,
+            is_unlimited: false,
+            pinned: None,
         }
     }
 
@@ -52,12 +68,24 @@ impl Request {
             range_mode: query.range,
             is_of_category: true,
             query: Some(Arc::new(query.clone())),
+            is_unlimited: false,
+            pinned: None,
         }
     }
 
     /// Makes it one that can be planned before there is anything to ask.
     pub(crate) fn without_data(mut self) -> Self {
         self.is_of_category = false;
+        self
+    }
+
+    pub(crate) fn without_limit(mut self) -> Self {
+        self.is_unlimited = true;
+        self
+    }
+
+    pub(crate) fn pinned(mut self, pinned: Pinned) -> Self {
+        self.pinned = Some(pinned);
         self
     }
 

@@ -116,6 +116,17 @@ impl Session {
         Ok(plan.physical.schema())
     }
 
+    /// Plans a query, looks at what it asks before it is optimised, and reads no data.
+    pub(crate) async fn inspect<T>(
+        &self,
+        request: Request,
+        look: fn(&LogicalPlan) -> T,
+    ) -> Result<T> {
+        let deadline = Instant::now() + self.limits.duration;
+        let plan = self.plan(request, deadline, &Arc::default()).await?;
+        Ok(look(&plan.logical))
+    }
+
     async fn plan(
         &self,
         mut request: Request,
@@ -177,6 +188,10 @@ impl Session {
         self
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) fn is_of(&self, engine: &Engine) -> bool {
         Arc::ptr_eq(&self.shared, &engine.shared)
     }
@@ -205,6 +220,8 @@ impl fmt::Debug for Session {
 /// A query that can run.
 struct Plan {
     state: SessionState,
+    /// Before it is optimised.
+    logical: LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
     places: Places,
 }
@@ -219,18 +236,25 @@ async fn plan(
     planned: Arc<Planned>,
 ) -> Result<Plan> {
     // One reading of the clock for the whole query.
-    let now_micros = shared.clock.now_micros();
+    let now_micros = match &request.pinned {
+        Some(pinned) => pinned.now_micros,
+        None => shared.clock.now_micros(),
+    };
     let statement = guard::parse(&request, limits.text_bytes, now_micros)
         .map_err(|error| place::of_syntax(&request.sql, error))?;
-    let window = request.range.resolve(request.range_mode, now_micros)?;
+    let window = match &request.pinned {
+        Some(pinned) => pinned.window.clone(),
+        None => request.range.resolve(request.range_mode, now_micros)?,
+    };
     let base = shared.state(request.dialect.unwrap_or_default());
     let references = base.resolve_table_references(&statement)?;
     let mut tables = Vec::new();
     for table in catalog::tables_behind(&references) {
-        tables.push((
-            table,
-            catalog::snapshots(&shared.lake, &shared.snapshots, &scope, table).await?,
-        ));
+        let snapshots = match &request.pinned {
+            Some(pinned) if table == pinned.snapshot.table() => vec![Arc::clone(&pinned.snapshot)],
+            _ => catalog::snapshots(&shared.lake, &shared.snapshots, &scope, table).await?,
+        };
+        tables.push((table, snapshots));
     }
     if request.is_of_category
         && tables.iter().any(|(_, snapshots)| snapshots.is_empty())
@@ -261,7 +285,7 @@ async fn plan(
     };
     let mut state = catalog::catalogue(
         tables,
-        window,
+        &window,
         &references,
         &lookups,
         functions::may_search_records(&request.sql),
@@ -284,9 +308,11 @@ async fn plan(
         request,
         now_micros,
     };
-    match physical_plan(&state, statement.clone()).await {
-        Ok(physical) => Ok(Plan {
+    let is_unlimited = places.request.is_unlimited;
+    match plans(&state, statement.clone(), is_unlimited).await {
+        Ok((logical, physical)) => Ok(Plan {
             state,
+            logical,
             physical,
             places,
         }),
@@ -294,15 +320,21 @@ async fn plan(
     }
 }
 
-async fn physical_plan(
+async fn plans(
     state: &SessionState,
     statement: Statement,
-) -> Result<Arc<dyn ExecutionPlan>> {
+    is_unlimited: bool,
+) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
     let logical = state.statement_to_plan(statement).await?;
     guard::verify(&logical)?;
     patterns::verify(&logical)?;
+    let logical = match logical {
+        LogicalPlan::Limit(limit) if is_unlimited => Arc::unwrap_or_clone(limit.input),
+        logical => logical,
+    };
     let logical = without_unions(state, logical)?;
-    yielding(state.create_physical_plan(&logical).await?)
+    let physical = yielding(state.create_physical_plan(&logical).await?)?;
+    Ok((logical, physical))
 }
 
 /// A join may make a billion rows of a few without asking its inputs for more, which is where a query yields: one

@@ -8,7 +8,7 @@ use audit_lake::{DataFile, Snapshot, TableName, TenantId};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -86,12 +86,12 @@ pub(crate) fn is_constant_in_file(table: TableName, column: &str) -> bool {
 /// The rows of a table that are in a window; `None` lets all pass.
 ///
 /// A table without the time of an event goes by when its row was written.
-pub(crate) fn filter_of(table: TableName, window: Window) -> Option<Expr> {
+pub(crate) fn filter_of(table: TableName, window: &Window) -> Option<Expr> {
     let arrival = match table {
         TableName::Content => STATE_AT,
         TableName::Audit | TableName::Rejects => INGESTED_AT,
     };
-    match window {
+    match *window {
         Window::All => None,
         Window::EventTime(bounds) if table == TableName::Audit => {
             // The time in whole days, too: it is what files are parted by.
@@ -113,7 +113,18 @@ pub(crate) fn filter_of(table: TableName, window: Window) -> Option<Expr> {
                 .gt(lit(after))
                 .and(col(INGEST_SEQUENCE).lt_eq(lit(to))),
         ),
-        Window::Commits { .. } => None,
+        Window::Around { to, ref times } if table == TableName::Audit => {
+            let times = (times.iter()).map(|bounds| {
+                conjunction(between(CREATION_TIME, *bounds)).unwrap_or_else(|| lit(true))
+            });
+            conjunction(
+                [col(INGEST_SEQUENCE).lt_eq(lit(to))]
+                    .into_iter()
+                    .chain(disjunction(times)),
+            )
+        }
+        // The other tables do not count commits: they are seen whole.
+        Window::Commits { .. } | Window::Around { .. } => None,
     }
 }
 

@@ -26,3 +26,4 @@ mod slt;
 mod tenants;
 mod trino;
 mod variables;
+mod watches;
