@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// List, show, run, import and export the queries of the categories
     #[command(subcommand)]
     Queries(Queries),
+    /// Keep queries that report what arrives
+    #[command(subcommand)]
+    Watch(Watch),
     /// List the tables and views
     Tables,
     /// List the columns of a table or view
@@ -305,6 +308,111 @@ pub(crate) struct Demo {
     /// Where to put them
     #[arg(long, value_name = "DIR", default_value = "./live-discover-demo")]
     pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Watch {
+    /// Put a query on watch
+    Add(AddWatch),
+    /// List the watches and how far they are
+    List {
+        /// Those of a tenant [default: all]
+        #[arg(long, value_name = "ID")]
+        tenant: Option<TenantId>,
+    },
+    /// Report what has arrived since the last time
+    Advance(AdvanceWatch),
+    /// Remove a watch and what it remembers
+    Remove {
+        /// Its name, as `watch list` shows it
+        name: String,
+        /// Whose it is; needed if the lake has several tenants
+        #[arg(long, value_name = "ID")]
+        tenant: Option<TenantId>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A result is reported once. Columns that tell results apart are named by --key; without it these are all columns. \
+A query that joins or groups needs to look back at the records that arrived before.
+
+Examples:
+  live-discover --lake ./lake watch add inbox_rules
+  live-discover --lake ./lake watch add failed_sign_ins_by_user --key user_id --look-back 1h
+  live-discover --lake ./lake watch add -f hunt.sql --name hunt --var user=ada@contoso.com --from-start")]
+pub(crate) struct AddWatch {
+    /// The query's id, as `queries list` shows it
+    #[arg(value_name = "ID", required_unless_present = "file")]
+    pub(crate) id: Option<String>,
+    /// Read the query from a file, SQL with or without a header; `-` is standard input
+    #[arg(short, long, value_name = "FILE", conflicts_with = "id")]
+    pub(crate) file: Option<PathBuf>,
+    /// The SQL that it is written in
+    #[arg(long, value_enum, default_value_t = Dialect::Datafusion)]
+    pub(crate) dialect: Dialect,
+    /// What to call the watch [default: the query's id, or the file's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The value of a variable; again for each value of a list
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub(crate) variables: Vec<(String, String)>,
+    /// Whose records; needed if the lake has several tenants
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<TenantId>,
+    /// A file as a table beside the lake's; give it to `watch advance`, too
+    #[arg(long = "lookup", value_name = "NAME=FILE", value_parser = parse_pair)]
+    pub(crate) lookups: Vec<(String, String)>,
+    /// How far apart in time the records of one result are, such as 10m or 1day [default: a day where the query joins
+    /// or groups]
+    #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
+    pub(crate) look_back: Option<Duration>,
+    /// The columns that tell one result from another [default: all]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub(crate) key: Vec<String>,
+    /// Begin with the first record, not with those that arrive from now on
+    #[arg(long)]
+    pub(crate) from_start: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For a scheduler: run it after each ingest, or every few minutes. csv and ndjson have the columns `watch` and \
+`result_id` before the result's; a result that comes again after a crash has the same id.
+
+Examples:
+  live-discover --lake ./lake watch advance inbox_rules
+  live-discover --lake ./lake watch advance --all --format ndjson >> alerts.ndjson")]
+pub(crate) struct AdvanceWatch {
+    /// Its name, as `watch list` shows it
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub(crate) name: Option<String>,
+    /// Advance every watch
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
+    /// Whose; needed for a name if the lake has several tenants
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<TenantId>,
+    /// A file as a table beside the lake's, for the watches that ask for it
+    #[arg(long = "lookup", value_name = "NAME=FILE", value_parser = parse_pair)]
+    pub(crate) lookups: Vec<(String, String)>,
+    /// Form of the results
+    #[arg(long, value_enum, default_value_t = WatchFormat::Table)]
+    pub(crate) format: WatchFormat,
+    /// Take the results that another run has and does not confirm, without waiting
+    #[arg(long)]
+    pub(crate) take_over: bool,
+}
+
+/// Form of a watch's results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchFormat {
+    /// For people; fits the terminal
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// A JSON object a line
+    Ndjson,
 }
 
 /// The lake for a command that needs one.

@@ -8,7 +8,8 @@ pub(crate) use live_discover::ingest::{
     find_inputs, ingest,
 };
 pub(crate) use live_discover::{
-    Dialect, Engine, EngineOptions, Error, Lake, LakeOptions, Library, LimitKind, Limits, Lookup,
-    OutputFormat, Query, QueryStream, RangeMode, Request, Session, TableName, TenantId,
-    TenantScope, TimeRange, Variable, write_result,
+    Advance, AdvanceOutcome, Dialect, Engine, EngineOptions, Error, Lake, LakeOptions, Library,
+    LimitKind, Limits, Lookup, NewWatch, OutputFormat, Query, QueryStream, RangeMode, Request,
+    ResultWriter, Session, TableName, TenantId, TenantScope, TimeRange, Variable, WatchStatus,
+    WatchedQuery, Watches, write_result,
 };

@@ -58,6 +58,7 @@ async fn command(cli: Cli) -> Result<ExitCode, Failure> {
             commands::queries::categories(&args::required(lake), categories).await
         }
         Command::Queries(queries) => commands::queries::run(lake, queries).await,
+        Command::Watch(watch) => commands::watch::run(&args::required(lake), watch).await,
         Command::Tables => commands::tables::tables(),
         Command::Columns(columns) => commands::tables::columns(&columns.table),
         Command::Status => commands::status::run(&args::required(lake)).await,

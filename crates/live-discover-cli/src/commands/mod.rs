@@ -10,6 +10,7 @@ pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod tables;
 pub(crate) mod verify;
+pub(crate) mod watch;
 
 use crate::failure::Failure;
 use crate::library::{Error, Lake, LakeOptions};

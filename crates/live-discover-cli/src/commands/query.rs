@@ -43,7 +43,7 @@ impl From<Dialect> for Sql {
     }
 }
 
-fn text(sql: Option<String>, file: Option<&Path>) -> Result<String, Failure> {
+pub(super) fn text(sql: Option<String>, file: Option<&Path>) -> Result<String, Failure> {
     let Some(file) = file else {
         return Ok(sql.unwrap_or_default());
     };

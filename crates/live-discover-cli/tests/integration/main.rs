@@ -12,3 +12,4 @@ mod query;
 mod run;
 mod shell;
 mod usage;
+mod watch;

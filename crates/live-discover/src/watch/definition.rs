@@ -161,6 +161,8 @@ impl NewWatch {
 
     /// Sets how far apart in time (`creation_time`) the records are that make one result together.
     ///
+    /// The query sees at least the records that near, often more: one that counts has to say over what time.
+    ///
     /// Without it: none for a query that looks at each record alone, a day for one that joins, groups or compares.
     pub fn with_look_back(mut self, look_back: Duration) -> Self {
         self.look_back = Some(look_back);
