@@ -42,7 +42,8 @@ const CHANGES_MAX: usize = 5;
 /// # What a host can rely on
 ///
 /// - Each record is evaluated once, in the commits in which it arrived, however late it is.
-/// - A result is reported once: not for another advance, an overlap, a crash or a second host.
+/// - A result is reported once: not for another advance, an overlap, a crash or a second host. One that goes away and
+///   comes back is known among the last 20,000 reported.
 /// - Results are kept until they are [acknowledged](Watches::acknowledge). A host that dies before that, or forgets
 ///   it, gets the same results again, with the same identities; another host gets them when the
 ///   [lease](Watches::with_lease) is over. Nothing new is evaluated meanwhile.
@@ -259,6 +260,8 @@ impl Watches {
     }
 
     /// Evaluates the records that have arrived since the last advance, and reports what is new.
+    ///
+    /// A host advances a watch once at a time: to itself it would redeliver what it is still at work on.
     ///
     /// # Errors
     ///
