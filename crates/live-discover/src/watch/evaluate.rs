@@ -104,8 +104,8 @@ pub(super) fn too_many(name: &str) -> Error {
     Error::exhausted(
         LimitKind::Rows,
         format!(
-            "the watch `{name}` takes {RESULTS_MAX} new results of at most {} MiB from one commit, and there are \
-             more: let its query find less",
+            "the watch `{name}` takes {RESULTS_MAX} new results of at most {} MiB from one commit, and {KNOWN_MAX} that \
+             its look-back gives again: let its query find less",
             RESULTS_BYTES_MAX >> 20
         ),
     )
