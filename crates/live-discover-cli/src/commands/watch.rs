@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -22,26 +23,26 @@ use crate::show::{self, Column, Grid};
 use crate::units;
 
 pub(crate) async fn run(location: &str, command: Watch) -> Result<ExitCode, Failure> {
-    let lake = open(location).await?;
+    let engine = Engine::new(open(location).await?)?;
     match command {
-        Watch::Add(new) => add(lake, new).await?,
-        Watch::List { tenant } => list(&lake, tenant).await?,
-        Watch::Advance(wanted) => advance(&lake, wanted).await?,
+        Watch::Add(new) => add(&engine, new).await?,
+        Watch::List { tenant } => list(&engine, tenant).await?,
+        Watch::Advance(wanted) => advance(&engine, wanted).await?,
         Watch::Remove { name, tenant } => {
-            let tenant = one_tenant(&lake, tenant).await?;
-            watches(&lake, tenant, &[])?.remove(&name).await?;
+            let tenant = one_tenant(engine.lake(), tenant).await?;
+            watches(&engine, tenant, &[])?.remove(&name).await?;
             note(&format!("removed {name}"));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn add(lake: Lake, new: AddWatch) -> Result<(), Failure> {
-    let tenant = one_tenant(&lake, new.tenant).await?;
-    let watches = watches(&lake, tenant, &new.lookups)?;
+async fn add(engine: &Engine, new: AddWatch) -> Result<(), Failure> {
+    let tenant = one_tenant(engine.lake(), new.tenant).await?;
+    let watches = watches(engine, tenant, &new.lookups)?;
     let mut watch = match (&new.id, &new.file) {
         (Some(id), _) => {
-            let library = Library::load(&lake).await?;
+            let library = Library::load(engine.lake()).await?;
             let query = library.require(id)?;
             NewWatch::of(new.name.as_deref().unwrap_or(id), query)
         }
@@ -99,10 +100,10 @@ fn of_file(file: Option<&Path>, name: Option<String>) -> Result<NewWatch, Failur
     Ok(NewWatch::sql(name, text))
 }
 
-async fn list(lake: &Lake, tenant: Option<TenantId>) -> Result<(), Failure> {
+async fn list(engine: &Engine, tenant: Option<TenantId>) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    for tenant in tenants(lake, tenant).await? {
-        for status in watches(lake, tenant, &[])?.list().await? {
+    for tenant in tenants(engine.lake(), tenant).await? {
+        for status in watches(engine, tenant, &[])?.list().await? {
             rows.push(row(tenant, &status));
         }
     }
@@ -145,7 +146,7 @@ fn row(tenant: TenantId, status: &WatchStatus) -> Vec<Option<String>> {
     ]
 }
 
-async fn advance(lake: &Lake, wanted: AdvanceWatch) -> Result<(), Failure> {
+async fn advance(engine: &Engine, wanted: AdvanceWatch) -> Result<(), Failure> {
     if wanted.all && wanted.format == WatchFormat::Csv {
         return Err(
             Failure::usage("one CSV has one header: watches have each their own")
@@ -155,12 +156,12 @@ async fn advance(lake: &Lake, wanted: AdvanceWatch) -> Result<(), Failure> {
     let mut chosen = Vec::new();
     match wanted.name {
         Some(name) => {
-            let tenant = one_tenant(lake, wanted.tenant).await?;
-            chosen.push((watches(lake, tenant, &wanted.lookups)?, name));
+            let tenant = one_tenant(engine.lake(), wanted.tenant).await?;
+            chosen.push((watches(engine, tenant, &wanted.lookups)?, name));
         }
         None => {
-            for tenant in tenants(lake, wanted.tenant).await? {
-                let watches = watches(lake, tenant, &wanted.lookups)?;
+            for tenant in tenants(engine.lake(), wanted.tenant).await? {
+                let watches = watches(engine, tenant, &wanted.lookups)?;
                 for status in watches.list().await? {
                     chosen.push((watches.clone(), status.watch.name));
                 }
@@ -170,12 +171,29 @@ async fn advance(lake: &Lake, wanted: AdvanceWatch) -> Result<(), Failure> {
     if chosen.is_empty() {
         note("no watches; `watch add` makes one");
     }
+    let count = chosen.len() as u64;
+    let mut failed = 0;
     for (watches, name) in chosen {
         let watches = match wanted.take_over {
-            true => watches.with_lease(std::time::Duration::ZERO),
+            true => watches.with_lease(Duration::ZERO),
             false => watches,
         };
-        catch_up(&watches, &name, wanted.format).await?;
+        match catch_up(&watches, &name, wanted.format).await {
+            // One that cannot go on does not keep the others.
+            Err(failure @ Failure::Failed { .. }) if wanted.all => {
+                note(&format!("{name}:"));
+                let _ = failure.report();
+                failed += 1;
+            }
+            outcome => outcome?,
+        }
+    }
+    if failed > 0 {
+        return Err(Failure::new(format!(
+            "{} of {} could not be advanced",
+            units::count(failed),
+            units::counted(count, "watch", "watches")
+        )));
     }
     Ok(())
 }
@@ -290,12 +308,12 @@ fn labelled(advance: &Advance, results: &RecordBatch) -> Result<RecordBatch, Fai
 }
 
 fn watches(
-    lake: &Lake,
+    engine: &Engine,
     tenant: TenantId,
     lookups: &[(String, String)],
 ) -> Result<Watches, Failure> {
     let scope = TenantScope::Only([tenant].into());
-    let mut session = Engine::new(lake.clone())?.session(scope, Limits::default());
+    let mut session = engine.session(scope, Limits::default());
     for (name, file) in lookups {
         session = session.with_lookup(name, Lookup::read(file)?)?;
     }

@@ -97,6 +97,35 @@ fn bundled_queries_are_watched_by_their_id() {
 }
 
 #[test]
+fn a_watch_that_cannot_go_on_does_not_keep_the_others() {
+    let place = Place::with_records();
+    let users = place.file("users.csv", "who\nuser3@contoso.example\n");
+    let lookup = format!("vips={users}");
+    let vips = place.file(
+        "a.sql",
+        "SELECT id FROM m365_audit JOIN vips ON user_id = who",
+    );
+    let all = place.file("b.sql", RULES);
+    place
+        .lake(&["watch", "add", "-f", &vips, "--lookup", &lookup])
+        .exits(0);
+    place.lake(&["watch", "add", "-f", &all]).exits(0);
+    let more = place.file("more.ndjson", &records(4));
+    place.lake(&["ingest", &more]).exits(0);
+    place
+        .lake(&["watch", "advance", "--all"])
+        .exits(1)
+        .says("no table `vips`")
+        .says("b: 1 new result")
+        .says("error: 1 of 2 watches could not be advanced");
+    place
+        .lake(&["watch", "advance", "--all", "--lookup", &lookup])
+        .exits(0)
+        .says("a: 1 new result")
+        .says("b: nothing new");
+}
+
+#[test]
 fn mistakes_are_told() {
     let place = Place::with_records();
     let query = place.file("logins.sql", RULES);
