@@ -131,7 +131,7 @@ fn of_limit(limit: LimitKind) -> Option<String> {
         }
         LimitKind::Rows => "allow more with --max-rows",
         LimitKind::Spill => "ask for fewer rows or columns, or point TMPDIR to a larger disk",
-        LimitKind::Text | LimitKind::Operators | LimitKind::Nesting => {
+        LimitKind::Text | LimitKind::Operators | LimitKind::Nesting | LimitKind::Shape => {
             "split the query into smaller ones"
         }
         _ => return None,

@@ -17,6 +17,7 @@ use object_store::ObjectStoreExt;
 
 use crate::engine::SnapshotCache;
 use crate::error::{Error, Result};
+use crate::information;
 use crate::lookup::Lookup;
 use crate::range::Window;
 use crate::stream::Planned;
@@ -149,6 +150,9 @@ pub(crate) async fn catalogue(
     }
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::clone(&schema) as Arc<dyn SchemaProvider>)?;
+    if information::is_asked(references) {
+        catalog.register_schema(information::NAME, information::schema(lookups)?)?;
+    }
     let list = MemoryCatalogProviderList::new();
     list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
     let state = state_with(Arc::new(list));

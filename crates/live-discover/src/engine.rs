@@ -13,7 +13,8 @@ use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
@@ -23,12 +24,14 @@ use crate::catalog::{self, TenantScope};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::growth::BoundGrowth;
 use crate::inside::Inside;
 use crate::limits::Limits;
 use crate::memory::EngineMemory;
-use crate::runtime::QueryRuntime;
+use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::session::Session;
+use crate::stop;
 
 /// Values in an `IN (…)` up to which files, row groups and pages are pruned by it: lists of indicators are long.
 const PRUNED_IN_LIST_MAX: usize = 500;
@@ -45,7 +48,8 @@ pub struct EngineOptions {
     pub spill_folder: Option<PathBuf>,
     /// Memory for footers and page indexes of data files: some 100 kB a file. What doesn't fit is read again.
     pub metadata_cache_bytes: usize,
-    /// Threads that one query uses at most; `None` is as many as the machine has.
+    /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
+    /// queries are planned at once. `None` is as many as the machine has.
     pub parallelism: Option<usize>,
     /// How old a tenant's snapshot may be. Zero: a query sees every commit made before it began, for one small
     /// request a tenant. More saves these requests where a host asks many tenants often.
@@ -131,6 +135,7 @@ impl EngineBuilder {
                     known: Mutex::default(),
                 },
                 memory: Arc::new(EngineMemory::new(self.options.memory_bytes)),
+                planners: Planners::new(state.config().target_partitions()),
                 lake,
                 clock,
                 runtime,
@@ -163,6 +168,7 @@ pub(crate) struct Shared {
     pub(crate) lake: Lake,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) runtime: QueryRuntime,
+    pub(crate) planners: Planners,
     pub(crate) runtime_env: Arc<RuntimeEnv>,
     /// Functions and settings; without tables.
     state: SessionState,
@@ -310,8 +316,11 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
+        .with_optimizer_rules(stop::in_time(&Optimizer::new().rules))
         .build();
     functions::register(&mut state)?;
+    // Last: it sees the functions that others put in place of operators.
+    state.register_function_rewrite(Arc::new(BoundGrowth))?;
     Ok(state)
 }
 

@@ -1,8 +1,10 @@
 //! Errors by what the caller does next, and the one place where DataFusion's errors become ours.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
+use audit_lake::{IdSource, RandomIds};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::parquet::errors::ParquetError;
@@ -122,6 +124,33 @@ impl Error {
         }
     }
 
+    /// A panic: its text may tell of data, so it goes to the log and its number to the caller.
+    #[cold]
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        // Nothing depends on it: it is to be found in a log.
+        let id = RandomIds.next_id();
+        tracing::error!(%id, panic = text.unwrap_or_default(), "a query panicked");
+        Self::internal(format_args!(
+            "the query could not be run; the log has it under {id}"
+        ))
+    }
+
+    /// The error as somebody may read it who is not to know where the lake lies.
+    pub(crate) fn without_places(mut self) -> Self {
+        match &mut self {
+            Self::InvalidQuery { message, .. }
+            | Self::NotFound { message }
+            | Self::ResourcesExhausted { message, .. }
+            | Self::Unavailable { message }
+            | Self::Corrupt { message }
+            | Self::Internal { message } => *message = scrub(message),
+            Self::TimedOut { .. } => {}
+        }
+        self
+    }
+
     #[cold]
     pub(crate) fn exhausted(limit: LimitKind, message: impl Into<String>) -> Self {
         Self::ResourcesExhausted {
@@ -191,8 +220,9 @@ fn of_root(root: &DataFusionError) -> Error {
         DataFusionError::External(error) => of_any(error.as_ref()),
         DataFusionError::IoError(error) => of_io(&error.to_string()),
         DataFusionError::Internal(message) if is_about_pattern(message) => of_pattern(message),
+        // A format of EXPLAIN; settings cannot be written.
+        DataFusionError::Configuration(message) => Error::invalid(sentence(message)),
         DataFusionError::Internal(_)
-        | DataFusionError::Configuration(_)
         | DataFusionError::ExecutionJoin(_)
         | DataFusionError::Context(..)
         | DataFusionError::Substrait(_)
@@ -488,7 +518,7 @@ fn sentence(message: &str) -> String {
 }
 
 /// Takes out where in the store a file lies; its own name stays.
-fn scrub(message: &str) -> String {
+pub(crate) fn scrub(message: &str) -> String {
     let mut rest = message;
     let mut scrubbed = String::new();
     while let Some(start) = rest.find("tenants/") {

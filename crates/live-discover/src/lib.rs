@@ -29,15 +29,21 @@
 //!
 //! # What a host has to know
 //!
-//! Queries run on threads of the engine ([`EngineBuilder::with_runtime`] gives it others); the calls here only wait
-//! for them. A panic inside a query becomes an error of that query, which needs `panic = "unwind"`.
+//! Queries run on threads of the engine ([`EngineBuilder::with_runtime`] gives it others) and are planned on threads
+//! of their own; the calls here only wait for them. A panic inside a query becomes an error of that query, which needs
+//! `panic = "unwind"`; what it said goes to the log (`tracing`) under the number that the error has.
+//!
+//! A query's text may come from anybody: see `docs/decisions/0008-what-sql-may-do.md` for what bounds it, and
+//! [`Limits`] for what can be set.
 
 mod catalog;
 mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod growth;
 mod guard;
+mod information;
 mod inside;
 mod library;
 mod limits;
@@ -54,10 +60,12 @@ mod run;
 mod runtime;
 mod scan;
 mod session;
+mod stop;
 mod stream;
 mod table;
 mod variables;
 mod watch;
+mod watched;
 mod words;
 
 /// From exports and content blobs into the lake; see `audit_ingest`.
@@ -83,7 +91,7 @@ pub use engine::{Engine, EngineBuilder, EngineOptions};
 pub use error::{Error, Position, Result};
 pub use functions::{Function, functions, functions_markdown, trino_markdown};
 pub use library::{Enrichment, Library, Link, Pivot};
-pub use limits::{LimitKind, Limits};
+pub use limits::{LimitKind, Limits, ShapeLimits};
 pub use lookup::Lookup;
 pub use output::{OutputFormat, ResultWriter, write_result};
 pub use range::{TimePoint, TimeRange};

@@ -21,6 +21,55 @@ pub struct Limits {
     pub bytes: u64,
     /// Length of the query's text. Long lists of indicators are the usual reason for long queries.
     pub text_bytes: usize,
+    /// What the text may hold.
+    pub shape: ShapeLimits,
+}
+
+/// How much of each kind a query's text may hold.
+///
+/// They keep planning short: its time and memory grow faster than the text. What people write by hand stays far
+/// below; what programs write has lists, and those are bounded by the text alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeLimits {
+    /// Words, values and signs, after the variables have their values.
+    pub tokens: usize,
+    /// Operators between operands (`AND`, `OR`, `+`, `||`, `JOIN`, …): a chain of them is a tree as deep as it is
+    /// long.
+    pub operators: usize,
+    /// `UNION`, `INTERSECT` and `EXCEPT`.
+    pub set_operations: usize,
+    /// Tables and subqueries in `FROM`, and so joins.
+    pub relations: usize,
+    /// Queries in `WITH`.
+    pub ctes: usize,
+    /// Calls of functions.
+    pub calls: usize,
+    /// Columns that the SELECTs name.
+    pub columns: usize,
+    /// Groupings of one `GROUP BY`: `CUBE` of 8 columns has 256.
+    pub grouping_sets: usize,
+    /// Steps of the plan, with each query in `WITH` counted wherever it is used.
+    pub plan_steps: usize,
+    /// Terms of the plan, with each column counted as what it is computed from: `a + a` of a column that is `b + b`
+    /// has 7.
+    pub plan_terms: usize,
+}
+
+impl Default for ShapeLimits {
+    fn default() -> Self {
+        Self {
+            tokens: 500_000,
+            operators: 1_000,
+            set_operations: 100,
+            relations: 100,
+            ctes: 100,
+            calls: 1_000,
+            columns: 2_000,
+            grouping_sets: 256,
+            plan_steps: 2_000,
+            plan_terms: 300_000,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -31,6 +80,7 @@ impl Default for Limits {
             rows: u64::MAX,
             bytes: u64::MAX,
             text_bytes: 1 << 20,
+            shape: ShapeLimits::default(),
         }
     }
 }
@@ -51,8 +101,12 @@ pub enum LimitKind {
     Bytes,
     /// [`Limits::text_bytes`].
     Text,
-    /// Operators in the text: planning takes time that grows faster than their number.
+    /// [`ShapeLimits::operators`].
     Operators,
+    /// Another of the [`ShapeLimits`].
+    Shape,
+    /// What functions may make from little: repeated and joined text, arrays, series.
+    Growth,
     /// How deep parentheses and subqueries nest.
     Nesting,
     /// Runs that wait to be started: [`RunsOptions`](crate::RunsOptions).
@@ -69,6 +123,8 @@ impl fmt::Display for LimitKind {
             Self::Bytes => "byte limit of the query",
             Self::Text => "length limit of the query's text",
             Self::Operators => "limit of operators in one query",
+            Self::Shape => "limit of what one query may hold",
+            Self::Growth => "limit of what functions may make",
             Self::Nesting => "limit of nesting in one query",
             Self::WaitingRuns => "limit of waiting runs",
         })

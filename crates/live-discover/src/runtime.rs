@@ -1,11 +1,76 @@
-//! Where queries run: threads of the engine's own, or those of the host.
+//! Where queries are planned and run: threads of the engine's own, or, to run, those of the host.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::future::{Either, select};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{Error, Result};
 
 /// Planner and expressions recurse over the query; a chain of operators is as deep as it is long.
 const STACK_BYTES: usize = 32 << 20;
+
+/// The same for the threads that plan, whatever the host's are.
+const PLANNER_STACK_BYTES: usize = 64 << 20;
+
+/// Threads that plan queries: the planner does not wait, so it would hold a thread of the host's.
+#[derive(Debug)]
+pub(crate) struct Planners {
+    turns: Arc<Semaphore>,
+}
+
+impl Planners {
+    /// As many as plan at once; others wait for their turn.
+    pub(crate) fn new(threads: usize) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(threads.max(1))),
+        }
+    }
+
+    /// Does the work on a thread with a large stack, whose panic is an error. Dropped, the work ends where it waits
+    /// next, and keeps its turn until then.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        runtime: Handle,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(Error::internal)?;
+        let (mut sender, receiver) = oneshot::channel();
+        let on_thread = move || {
+            let _turn = turn;
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                runtime.block_on(async {
+                    match select(pin!(work), pin!(sender.closed())).await {
+                        Either::Left((outcome, _)) => Some(outcome),
+                        Either::Right(_) => None,
+                    }
+                })
+            }));
+            let outcome =
+                outcome.unwrap_or_else(|panic| Some(Err(Error::panicked(panic.as_ref()))));
+            if let Some(outcome) = outcome {
+                // Nobody is left to tell when the receiver is gone.
+                let _ = sender.send(outcome);
+            }
+        };
+        std::thread::Builder::new()
+            .name("live-discover-plan".to_owned())
+            .stack_size(PLANNER_STACK_BYTES)
+            .spawn(on_thread)
+            .map_err(|error| Error::Unavailable {
+                message: format!("could not start a thread to plan the query: {error}"),
+            })?;
+        receiver
+            .await
+            .map_err(|_| Error::internal("the runtime of the queries was shut down"))?
+    }
+}
 
 /// A runtime that may be let go of anywhere, also in an asynchronous context.
 #[derive(Debug)]
@@ -44,5 +109,54 @@ impl Drop for QueryRuntime {
         {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_planner_is_an_error_without_its_text() {
+        let planners = Planners::new(1);
+        let work = async { panic!("of whom?") };
+        let error = (planners.run::<()>(Handle::current(), work).await).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("internal error: the query could not be run; the log has it under "),
+            "{error}"
+        );
+        // The turn is free again.
+        let work = async { Ok(1) };
+        assert_eq!(planners.run(Handle::current(), work).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn work_ends_with_whoever_waits_for_it() {
+        let planners = Planners::new(1);
+        let (sender, receiver) = oneshot::channel::<()>();
+        let work = async move {
+            let _sender = sender;
+            std::future::pending::<Result<()>>().await
+        };
+        let waiting = planners.run(Handle::current(), work);
+        assert!(futures::poll!(pin!(waiting)).is_pending());
+        // The work held the sender.
+        assert!(receiver.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn deep_recursion_has_a_stack() {
+        fn depth_of(levels: usize) -> usize {
+            let frame = std::hint::black_box([0_u8; 4096]);
+            match levels {
+                0 => 0,
+                levels => depth_of(levels - 1) + usize::from(frame[levels % 4096]) + 1,
+            }
+        }
+        let planners = Planners::new(1);
+        let work = async { Ok(depth_of(4_000)) };
+        let depth = planners.run(Handle::current(), work).await.unwrap();
+        assert_eq!(depth, 4_000);
     }
 }

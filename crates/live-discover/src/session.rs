@@ -7,15 +7,14 @@ use audit_lake::InternalNetworks;
 use audit_schema::{Category, MICROSOFT_365_AUDIT};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::FunctionRegistry;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::sql::parser::Statement;
-use tokio::time::Instant;
 
 use crate::catalog::{self, Lookups, TenantScope};
 use crate::dialect::Dialect;
@@ -23,6 +22,7 @@ use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::guard;
+use crate::information;
 use crate::inside;
 use crate::library::Library;
 use crate::limits::Limits;
@@ -31,7 +31,9 @@ use crate::memory::QueryMemory;
 use crate::patterns;
 use crate::place::{self, Places};
 use crate::request::Request;
-use crate::stream::{OwnedTask, Planned, QueryStream};
+use crate::stop::{Bounds, Stop, StopOnDrop};
+use crate::stream::{Planned, QueryStream};
+use crate::watched;
 
 /// Asks queries on behalf of somebody: sees their tenants, has their limits. Cheap to clone.
 #[derive(Clone)]
@@ -91,15 +93,15 @@ impl Session {
     /// for a text beyond the limits; [`Error::TimedOut`]; what the store says. The stream brings later errors.
     pub async fn query(&self, request: impl Into<Request>) -> Result<QueryStream> {
         let runtime = self.shared.runtime.handle()?;
-        let deadline = Instant::now() + self.limits.duration;
+        let stop = StopOnDrop(Arc::new(Stop::after(self.limits.duration)));
         let planned = Arc::new(Planned::default());
-        let plan = self.plan(request.into(), deadline, &planned).await?;
+        let plan = self.plan(request.into(), &stop.0, &planned).await?;
         QueryStream::start(
             &runtime,
             plan.physical,
             plan.state.task_ctx(),
             &self.limits,
-            deadline,
+            stop,
             planned,
             plan.places,
         )
@@ -111,8 +113,8 @@ impl Session {
     ///
     /// As [`Session::query`].
     pub async fn schema(&self, request: impl Into<Request>) -> Result<SchemaRef> {
-        let deadline = Instant::now() + self.limits.duration;
-        let plan = self.plan(request.into(), deadline, &Arc::default()).await?;
+        let stop = StopOnDrop(Arc::new(Stop::after(self.limits.duration)));
+        let plan = (self.plan(request.into(), &stop.0, &Arc::default())).await?;
         Ok(plan.physical.schema())
     }
 
@@ -122,36 +124,28 @@ impl Session {
         request: Request,
         look: fn(&LogicalPlan) -> T,
     ) -> Result<T> {
-        let deadline = Instant::now() + self.limits.duration;
-        let plan = self.plan(request, deadline, &Arc::default()).await?;
+        let stop = StopOnDrop(Arc::new(Stop::after(self.limits.duration)));
+        let plan = self.plan(request, &stop.0, &Arc::default()).await?;
         Ok(look(&plan.logical))
     }
 
     async fn plan(
         &self,
         mut request: Request,
-        deadline: Instant,
+        stop: &Arc<Stop>,
         planned: &Arc<Planned>,
     ) -> Result<Plan> {
         request.dialect.get_or_insert(self.dialect);
         let runtime = self.shared.runtime.handle()?;
-        let plan = plan(
-            Arc::clone(&self.shared),
-            self.scope.clone(),
-            self.limits.clone(),
-            Arc::clone(&self.lookups),
-            self.internal_networks.clone(),
-            request,
-            Arc::clone(planned),
-        );
-        // On a task of its own: a panic in the planner is an error here, and time runs out even if it never yields.
-        let planning = OwnedTask::spawn(&runtime, plan);
+        let plan = plan(self.clone(), request, Arc::clone(stop), Arc::clone(planned));
+        // On a thread of its own: a panic in the planner is an error here, and time runs out even if it never waits.
+        let planning = self.shared.planners.run(runtime.clone(), plan);
         let timeout = {
             let _guard = runtime.enter();
-            tokio::time::timeout_at(deadline, planning)
+            tokio::time::timeout_at(stop.deadline(), planning)
         };
-        let limit = self.limits.duration;
-        timeout.await.map_err(|_| Error::TimedOut { limit })??
+        let outcome = timeout.await.map_err(|_| stop.timed_out())?;
+        outcome.map_err(Error::without_places)
     }
 
     /// The whole result of a query at once.
@@ -175,7 +169,9 @@ impl Session {
     ///
     /// What the store says.
     pub async fn categories<'a>(&self, library: &'a Library) -> Result<Vec<&'a Category>> {
-        let is_connected = catalog::is_connected(&self.shared.lake, &self.scope).await?;
+        let is_connected = catalog::is_connected(&self.shared.lake, &self.scope)
+            .await
+            .map_err(Error::without_places)?;
         let categories = library.categories().iter();
         Ok(categories
             .filter(|category| is_connected || category.id != MICROSOFT_365_AUDIT.id)
@@ -227,20 +223,26 @@ struct Plan {
 }
 
 async fn plan(
-    shared: Arc<Shared>,
-    scope: TenantScope,
-    limits: Limits,
-    mut lookups: Arc<Lookups>,
-    internal_networks: Option<Arc<InternalNetworks>>,
+    session: Session,
     request: Request,
+    stop: Arc<Stop>,
     planned: Arc<Planned>,
 ) -> Result<Plan> {
+    let Session {
+        shared,
+        scope,
+        limits,
+        mut lookups,
+        internal_networks,
+        ..
+    } = session;
     // One reading of the clock for the whole query.
     let now_micros = match &request.pinned {
         Some(pinned) => pinned.now_micros,
         None => shared.clock.now_micros(),
     };
-    let statement = guard::parse(&request, limits.text_bytes, now_micros)
+    let is_lookup = |name: &str| lookups.contains_key(name);
+    let statement = guard::parse(&request, &limits, is_lookup, now_micros)
         .map_err(|error| place::of_syntax(&request.sql, error))?;
     let window = match &request.pinned {
         Some(pinned) => pinned.window.clone(),
@@ -269,19 +271,28 @@ async fn plan(
         });
     }
     let inside = match internal_networks {
-        _ if !inside::is_asked(&request.sql, &references) => None,
+        _ if !inside::is_asked(&request.sql, &references)
+            && !information::is_asked(&references) =>
+        {
+            None
+        }
         Some(networks) => Some(networks),
         None => Some(shared.inside.networks(&shared.lake, now_micros).await?),
     };
     if let Some(inside) = &inside {
         Arc::make_mut(&mut lookups).insert(inside::TABLE.to_owned(), inside::table(inside)?);
     }
+    let memory: Arc<dyn MemoryPool> = Arc::new(QueryMemory::new(
+        limits.memory_bytes,
+        Arc::clone(&shared.memory),
+    ));
     let runtime_env = RuntimeEnv {
-        memory_pool: Arc::new(QueryMemory::new(
-            limits.memory_bytes,
-            Arc::clone(&shared.memory),
-        )),
+        memory_pool: Arc::clone(&memory),
         ..shared.runtime_env.as_ref().clone()
+    };
+    let bounds = Bounds {
+        stop: Arc::clone(&stop),
+        memory,
     };
     let mut state = catalog::catalogue(
         tables,
@@ -297,6 +308,8 @@ async fn plan(
                 .build();
             let now = chrono::DateTime::from_timestamp_micros(now_micros);
             state.execution_props_mut().query_execution_start_time = now;
+            let options = state.config_mut().options_mut();
+            options.extensions.insert(bounds);
             state
         },
     )
@@ -308,8 +321,7 @@ async fn plan(
         request,
         now_micros,
     };
-    let is_unlimited = places.request.is_unlimited;
-    match plans(&state, statement.clone(), is_unlimited).await {
+    match plans(&mut state, statement.clone(), &places.request, &limits, &stop).await {
         Ok((logical, physical)) => Ok(Plan {
             state,
             logical,
@@ -321,33 +333,28 @@ async fn plan(
 }
 
 async fn plans(
-    state: &SessionState,
+    state: &mut SessionState,
     statement: Statement,
-    is_unlimited: bool,
+    request: &Request,
+    limits: &Limits,
+    stop: &Arc<Stop>,
 ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
     let logical = state.statement_to_plan(statement).await?;
     guard::verify(&logical)?;
+    guard::plan::check(&logical, &limits.shape)?;
     patterns::verify(&logical)?;
     let logical = match logical {
-        LogicalPlan::Limit(limit) if is_unlimited => Arc::unwrap_or_clone(limit.input),
+        LogicalPlan::Limit(limit) if request.is_unlimited => Arc::unwrap_or_clone(limit.input),
         logical => logical,
     };
     let logical = without_unions(state, logical)?;
-    let physical = yielding(state.create_physical_plan(&logical).await?)?;
-    Ok((logical, physical))
-}
-
-/// A join may make a billion rows of a few without asking its inputs for more, which is where a query yields: one
-/// whose rows are filtered away could not be stopped.
-fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let yielding = plan.transform_up(|node| {
-        Ok(if node.children().len() > 1 {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-        } else {
-            Transformed::no(node)
-        })
-    });
-    Ok(yielding?.data)
+    let optimised = state.optimize(&logical)?;
+    let batch_rows = guard::plan::batch_rows(&optimised, state.config().batch_size())?;
+    state.config_mut().options_mut().execution.batch_size =
+        ConfigNonZeroUsize::try_new(batch_rows)?;
+    let planner = Arc::clone(state.query_planner());
+    let physical = planner.create_physical_plan(&optimised, state).await?;
+    Ok((logical, watched::watch(physical, stop, batch_rows)?))
 }
 
 /// JSON values from `->` leave as JSON text: outside of DataFusion few can read Arrow's unions.

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -21,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::error::{Error, Result};
 use crate::limits::{LimitKind, Limits};
 use crate::place::Places;
+use crate::stop::StopOnDrop;
 
 /// Batches that wait for the caller: one being taken, one being ready.
 const BATCHES_AHEAD: usize = 2;
@@ -41,7 +41,7 @@ pub struct QueryStream {
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: OwnedTask<()>,
     deadline: Pin<Box<Sleep>>,
-    time_limit: Duration,
+    stop: StopOnDrop,
     progress: ProgressSource,
     finished: bool,
 }
@@ -125,7 +125,7 @@ impl QueryStream {
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
         limits: &Limits,
-        deadline: Instant,
+        stop: StopOnDrop,
         planned: Arc<Planned>,
         places: Places,
     ) -> Result<Self> {
@@ -150,8 +150,8 @@ impl QueryStream {
             schema,
             batches,
             task,
-            deadline: Box::pin(tokio::time::sleep_until(deadline)),
-            time_limit: limits.duration,
+            deadline: Box::pin(tokio::time::sleep_until(stop.0.deadline())),
+            stop,
             progress: ProgressSource {
                 plan,
                 planned,
@@ -182,6 +182,7 @@ impl QueryStream {
 
     fn finish(&mut self, error: Option<Error>) -> Poll<Option<Result<RecordBatch>>> {
         self.finished = true;
+        self.stop.0.cancel();
         self.task.abort();
         Poll::Ready(error.map(Err))
     }
@@ -195,8 +196,8 @@ impl Stream for QueryStream {
             return Poll::Ready(None);
         }
         if self.deadline.poll_unpin(context).is_ready() {
-            let limit = self.time_limit;
-            return self.finish(Some(Error::TimedOut { limit }));
+            let timed_out = self.stop.0.timed_out();
+            return self.finish(Some(timed_out));
         }
         match self.batches.poll_recv(context) {
             Poll::Pending => Poll::Pending,
@@ -319,13 +320,7 @@ impl<T> Future for OwnedTask<T> {
         self.handle
             .poll_unpin(context)
             .map_err(|error| match error.try_into_panic() {
-                Ok(panic) => {
-                    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                    let text = text
-                        .or_else(|| panic.downcast_ref::<String>().cloned())
-                        .unwrap_or_default();
-                    Error::internal(format!("the query panicked: {text}"))
-                }
+                Ok(panic) => Error::panicked(panic.as_ref()),
                 Err(_) => Error::internal("the runtime of the queries was shut down"),
             })
     }
@@ -339,6 +334,12 @@ mod tests {
     async fn a_panic_is_an_error() {
         let task: OwnedTask<()> = OwnedTask::spawn(&Handle::current(), async { panic!("oh") });
         let error = task.await.unwrap_err();
-        assert_eq!(error.to_string(), "internal error: the query panicked: oh");
+        let error = error.to_string();
+        let (words, id) = error.rsplit_once(' ').unwrap();
+        assert_eq!(
+            words,
+            "internal error: the query could not be run; the log has it under"
+        );
+        assert!(uuid::Uuid::parse_str(id).is_ok());
     }
 }

@@ -10,6 +10,7 @@ use super::Variables;
 use super::value::{self, Value};
 use crate::dialect::Dialect;
 use crate::error::{Error, Position, Result};
+use crate::limits::LimitKind;
 use crate::names;
 
 /// What the values are bound under.
@@ -18,6 +19,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) variables: &'a Variables,
     pub(crate) dialect: Dialect,
     pub(crate) now_micros: i64,
+    /// How many tokens there may be with the values in them.
+    pub(crate) tokens_max: usize,
 }
 
 /// What all values of a query may be together; a text of its own size is nothing unusual.
@@ -67,6 +70,7 @@ pub(crate) fn bind(
         if !is_dropped {
             output.take(token)?;
         }
+        output.within(binding.tokens_max)?;
     }
     output.finish()
 }
@@ -205,6 +209,8 @@ struct Output<'a> {
     /// Open parentheses, and which of them hold the values of an `IN`.
     open: Vec<bool>,
     missing: BTreeMap<String, Span>,
+    /// Of values in their places: one may have many.
+    bytes: usize,
 }
 
 impl<'a> Output<'a> {
@@ -214,7 +220,15 @@ impl<'a> Output<'a> {
             tokens: Vec::new(),
             open: Vec::new(),
             missing: BTreeMap::new(),
+            bytes: 0,
         }
+    }
+
+    fn within(&self, tokens_max: usize) -> Result<()> {
+        if self.tokens.len() <= tokens_max.saturating_mul(2) && self.bytes <= VALUES_BYTES_MAX {
+            return Ok(());
+        }
+        Err(too_much())
     }
 
     fn take(&mut self, token: TokenWithSpan) -> Result<()> {
@@ -320,7 +334,13 @@ impl<'a> Output<'a> {
                     let time = value::timestamp(*micros);
                     bound.push_str(time.split('T').next().unwrap_or_default());
                 }
-                Some([value]) => bound.push_str(&value.to_text()),
+                Some([value]) => {
+                    let text = value.to_text();
+                    if bound.len().saturating_add(text.len()) > VALUES_BYTES_MAX {
+                        return Err(too_much());
+                    }
+                    bound.push_str(&text);
+                }
                 Some(values) => {
                     return Err(at(
                         span,
@@ -332,6 +352,7 @@ impl<'a> Output<'a> {
                 }
             }
         }
+        self.bytes = self.bytes.saturating_add(bound.len());
         Ok(bound)
     }
 
@@ -391,7 +412,10 @@ impl<'a> Output<'a> {
 
     fn literal(&mut self, value: Value, span: Span) {
         match value {
-            Value::Text(text) => self.push(Token::SingleQuotedString(text), span),
+            Value::Text(text) => {
+                self.bytes = self.bytes.saturating_add(text.len());
+                self.push(Token::SingleQuotedString(text), span);
+            }
             Value::Integer(number) => self.number(number.to_string(), span),
             // With a fraction, so that the type stays what it is.
             Value::Double(number) => self.number(format!("{number:?}"), span),
@@ -463,6 +487,14 @@ fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+#[cold]
+fn too_much() -> Error {
+    Error::exhausted(
+        LimitKind::Shape,
+        "the values of the variables in all their places; a lookup table takes long lists",
+    )
 }
 
 #[cold]
@@ -543,6 +575,7 @@ mod tests {
             variables: &variables,
             dialect,
             now_micros: NOW,
+            tokens_max: 500_000,
         };
         let tokens = bind(tokens, &binding)?;
         Ok(tokens.iter().map(|token| token.token.to_string()).collect())

@@ -1,0 +1,401 @@
+//! A plan that stops in time and makes no memory of single values.
+//!
+//! Every step of a physical plan is put into one that looks like it and watches its batches:
+//!
+//! - After the query's end nothing more comes, also from a join that would go on for hours without waiting.
+//! - Joins and the like hand the thread on, so that queries take turns.
+//! - What goes into a step that copies values to many rows (a join, UNNEST, a window) may hold no value that is too
+//!   large for it, and what a step keeps without counting it counts for the query's memory.
+//! - The text of an EXPLAIN has the names of files, and not where they lie.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, StringArray,
+};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{RecordBatchStream, TaskContext};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr,
+    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+};
+use futures::{Stream, StreamExt};
+
+use crate::error::{Error, scrub};
+use crate::limits::LimitKind;
+use crate::stop::Stop;
+
+/// What the values of one row may become when a batch of rows holds them all.
+const COPIED_BYTES_MAX: usize = 256 << 20;
+
+/// Steps that copy values of their inputs to many rows, some without waiting.
+const COPYING: [&str; 8] = [
+    "CrossJoinExec",
+    "NestedLoopJoinExec",
+    "HashJoinExec",
+    "SortMergeJoinExec",
+    "PiecewiseMergeJoinExec",
+    "UnnestExec",
+    "BoundedWindowAggExec",
+    "ScalarSubqueryExec",
+];
+/// Steps that keep all of their input and do not count it.
+const KEEPING: [&str; 1] = ["WindowAggExec"];
+/// Steps whose text tells where files lie.
+const EXPLAINING: [&str; 2] = ["ExplainExec", "AnalyzeExec"];
+
+/// The plan, watched; `batch_rows` is how many rows go through it at a time.
+pub(crate) fn watch(
+    plan: Arc<dyn ExecutionPlan>,
+    stop: &Arc<Stop>,
+    batch_rows: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let name = plan.name().to_owned();
+    let is_copying = COPYING.contains(&name.as_str());
+    let is_keeping = KEEPING.contains(&name.as_str());
+    let row_bytes_max = (is_copying || is_keeping).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
+    let mut children = Vec::new();
+    for child in plan.children() {
+        let child = watch(Arc::clone(child), stop, batch_rows)?;
+        children.push(match row_bytes_max {
+            None => child,
+            Some(_) => Arc::new(Watched {
+                inner: Arc::clone(&child),
+                stop: Arc::clone(stop),
+                row_bytes_max,
+                is_kept: is_keeping,
+                takes_turns: false,
+                hides_places: false,
+            }) as Arc<dyn ExecutionPlan>,
+        });
+    }
+    let plan = replace_children_if_necessary(plan, children)?;
+    Ok(Arc::new(Watched {
+        inner: stoppable(plan, stop)?,
+        stop: Arc::clone(stop),
+        row_bytes_max: None,
+        is_kept: false,
+        takes_turns: is_copying,
+        hides_places: EXPLAINING.contains(&name.as_str()),
+    }))
+}
+
+/// A join whose condition asks whether to go on: it may try many rows before it has one to give.
+fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Arc<Stop>) -> Result<Arc<dyn ExecutionPlan>> {
+    let asking = |filter: &JoinFilter| {
+        let expression = Arc::new(Asking {
+            inner: Arc::clone(filter.expression()),
+            stop: Arc::clone(stop),
+        });
+        JoinFilter::new(
+            expression,
+            filter.column_indices().to_vec(),
+            Arc::clone(filter.schema()),
+        )
+    };
+    if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        let projection = join.projection().as_ref().map(|columns| columns.to_vec());
+        return Ok(Arc::new(NestedLoopJoinExec::try_new(
+            Arc::clone(join.left()),
+            Arc::clone(join.right()),
+            Some(asking(filter)),
+            join.join_type(),
+            projection,
+        )?));
+    }
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        let filter = asking(filter);
+        return join.builder().with_filter(Some(filter)).build_exec();
+    }
+    Ok(plan)
+}
+
+/// A step that looks like the one inside.
+#[derive(Debug)]
+struct Watched {
+    inner: Arc<dyn ExecutionPlan>,
+    stop: Arc<Stop>,
+    /// What the values of a row may take, if they are to be copied.
+    row_bytes_max: Option<usize>,
+    is_kept: bool,
+    takes_turns: bool,
+    hides_places: bool,
+}
+
+impl DisplayAs for Watched {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_as(format, f)
+    }
+}
+
+impl ExecutionPlan for Watched {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn downcast_delegate(&self) -> Option<&dyn ExecutionPlan> {
+        Some(self.inner.as_ref())
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.inner.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.inner.children()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.inner.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self {
+            inner: Arc::clone(&self.inner).replace_children(children, options)?,
+            stop: Arc::clone(&self.stop),
+            ..*self
+        }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let kept = self.is_kept.then(|| {
+            MemoryConsumer::new(format!("rows of {}", self.inner.name()))
+                .register(context.memory_pool())
+        });
+        Ok(Box::pin(WatchedStream {
+            inner: self.inner.execute(partition, context)?,
+            stop: Arc::clone(&self.stop),
+            row_bytes_max: self.row_bytes_max,
+            kept,
+            takes_turns: self.takes_turns,
+            hides_places: self.hides_places,
+        }))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.inner.metrics()
+    }
+}
+
+struct WatchedStream {
+    inner: SendableRecordBatchStream,
+    stop: Arc<Stop>,
+    row_bytes_max: Option<usize>,
+    kept: Option<MemoryReservation>,
+    takes_turns: bool,
+    hides_places: bool,
+}
+
+impl WatchedStream {
+    fn look_at(&self, batch: &RecordBatch) -> Result<()> {
+        if let Some(max) = self.row_bytes_max {
+            let bytes: usize = batch.columns().iter().map(|column| widest(column)).sum();
+            if bytes > max {
+                let message = format!(
+                    "values of {bytes} bytes would be copied to many rows, at most {max} can be; \
+                     cut them with left() before they are joined"
+                );
+                return Err(external(Error::exhausted(LimitKind::Growth, message)));
+            }
+        }
+        if let Some(kept) = &self.kept {
+            kept.try_grow(batch.get_array_memory_size())?;
+        }
+        Ok(())
+    }
+}
+
+impl Stream for WatchedStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Err(error) = self.stop.check() {
+            return Poll::Ready(Some(Err(external(error))));
+        }
+        let polled = if self.takes_turns {
+            let turn = ready!(tokio::task::coop::poll_proceed(context));
+            let polled = self.inner.poll_next_unpin(context);
+            if polled.is_ready() {
+                turn.made_progress();
+            }
+            polled
+        } else {
+            self.inner.poll_next_unpin(context)
+        };
+        match ready!(polled) {
+            Some(Ok(batch)) if self.hides_places => Poll::Ready(Some(Ok(without_places(&batch)))),
+            Some(Ok(batch)) => Poll::Ready(Some(self.look_at(&batch).map(|()| batch))),
+            other => Poll::Ready(other),
+        }
+    }
+}
+
+impl RecordBatchStream for WatchedStream {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+}
+
+/// Bytes of the largest value of a column when it is copied; views share theirs.
+fn widest(column: &ArrayRef) -> usize {
+    const VIEW_BYTES: usize = 16;
+    match column.data_type() {
+        DataType::Utf8 => longest(column.as_string::<i32>().offsets()),
+        DataType::LargeUtf8 => longest(column.as_string::<i64>().offsets()),
+        DataType::Binary => longest(column.as_binary::<i32>().offsets()),
+        DataType::LargeBinary => longest(column.as_binary::<i64>().offsets()),
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            of_elements(longest(list.offsets()), list.values())
+        }
+        DataType::LargeList(_) => {
+            let list = column.as_list::<i64>();
+            of_elements(longest(list.offsets()), list.values())
+        }
+        DataType::Map(..) => {
+            let map = column.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            of_elements(longest(map.offsets()), &entries)
+        }
+        DataType::Struct(_) => column.as_struct().columns().iter().map(widest).sum(),
+        _ => VIEW_BYTES,
+    }
+}
+
+fn longest<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> usize {
+    let lengths = offsets.windows(2).map(|pair| match pair {
+        [start, end] => end.as_usize() - start.as_usize(),
+        _ => 0,
+    });
+    lengths.max().unwrap_or(0)
+}
+
+fn of_elements(count: usize, elements: &ArrayRef) -> usize {
+    let bytes = elements.get_array_memory_size();
+    count.saturating_mul(bytes / elements.len().max(1))
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// A condition that is the one inside, as long as the query goes on.
+#[derive(Debug)]
+struct Asking {
+    inner: Arc<dyn PhysicalExpr>,
+    stop: Arc<Stop>,
+}
+
+impl PartialEq for Asking {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.eq(&other.inner)
+    }
+}
+
+impl Eq for Asking {}
+
+impl Hash for Asking {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl fmt::Display for Asking {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(formatter)
+    }
+}
+
+impl PhysicalExpr for Asking {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.inner.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.inner.nullable(schema)
+    }
+
+    fn return_field(&self, schema: &Schema) -> Result<FieldRef> {
+        self.inner.return_field(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        self.stop.check().map_err(external)?;
+        self.inner.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.inner]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let [inner] = <[_; 1]>::try_from(children)
+            .map_err(|_| DataFusionError::Internal("a condition is one expression".to_owned()))?;
+        Ok(Arc::new(Self {
+            inner,
+            stop: Arc::clone(&self.stop),
+        }))
+    }
+
+    fn fmt_sql(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_sql(formatter)
+    }
+}
+
+/// The text of an EXPLAIN without the places of files.
+fn without_places(batch: &RecordBatch) -> RecordBatch {
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| match column.data_type() {
+            DataType::Utf8 => {
+                let texts = column.as_string::<i32>().iter();
+                let scrubbed: StringArray = texts.map(|text| text.map(scrub)).collect();
+                Arc::new(scrubbed) as ArrayRef
+            }
+            _ => Arc::clone(column),
+        });
+    // The same columns of the same types: it cannot fail.
+    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap_or_else(|_| batch.clone())
+}
