@@ -1,6 +1,9 @@
 //! What sessions refuse, and what errors say.
 
-use live_discover::Error;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use live_discover::{Engine, Error, Limits, Lookup, ShapeLimits, TenantScope};
 
 use crate::fixture::{ask, lake, refusal, session};
 
@@ -12,11 +15,11 @@ async fn nothing_but_a_query_is_run() {
         "SELECT 1 INTO x",
         "COPY (SELECT 1) TO '/tmp/x.csv'",
         "SET datafusion.execution.batch_size = 1",
-        "SHOW TABLES",
+        "SHOW ALL",
         "EXPLAIN INSERT INTO m365_audit SELECT * FROM m365_audit",
         "SELECT 1; DROP TABLE m365_audit",
         "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT * FROM n",
-        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM information_schema.df_settings",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM 'file:///etc/hosts.csv'",
         "SELECT * FROM read_parquet('/etc/x')",
@@ -114,5 +117,85 @@ async fn long_chains_neither_crash_nor_hang() {
         refusal(&session, &many)
             .await
             .starts_with("the limit of operators")
+    );
+}
+
+#[tokio::test]
+async fn a_session_is_told_of_its_own_world() {
+    let batch = RecordBatch::try_from_iter([(
+        "IP address",
+        Arc::new(StringArray::from(vec!["203.0.113.1"])) as ArrayRef,
+    )])
+    .unwrap();
+    let lookup = Lookup::from_batches(&batch.schema(), vec![batch]).unwrap();
+    let session = session(&lake().await).with_lookup("iocs", lookup).unwrap();
+    let tables = ask(&session, "SHOW TABLES").await;
+    for line in [
+        "iocs\tLOCAL TEMPORARY",
+        "m365_audit\tBASE TABLE",
+        "m365_signins\tVIEW",
+    ] {
+        assert!(tables.lines().any(|table| table == line), "{tables}");
+    }
+    assert_eq!(
+        ask(&session, "DESCRIBE IOCs").await,
+        "ip_address\tvarchar\tYES"
+    );
+    assert_eq!(
+        ask(&session, "SHOW COLUMNS FROM iocs").await,
+        "ip_address\tvarchar\tYES"
+    );
+    // Every column that is told of can be asked for, in that order.
+    for table in ["m365_audit", "m365_signins", "m365_content", "m365_rejects"] {
+        let told = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' \
+             ORDER BY ordinal_position"
+        );
+        let told = ask(&session, &told).await;
+        let schema = (session
+            .schema(format!("SELECT * FROM {table}").as_str())
+            .await)
+            .unwrap();
+        let columns: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        assert_eq!(told.lines().collect::<Vec<_>>(), columns, "{table}");
+    }
+    assert_eq!(
+        refusal(&session, "DESCRIBE m365_audits").await,
+        "no table `m365_audits`; did you mean `m365_audit`?"
+    );
+}
+
+#[tokio::test]
+async fn limits_of_the_text_can_be_set() {
+    let engine = Engine::new(lake().await).unwrap();
+    let shape = ShapeLimits {
+        relations: 2,
+        plan_steps: 20,
+        ..ShapeLimits::default()
+    };
+    let limits = Limits {
+        shape,
+        ..Limits::default()
+    };
+    let session = engine.session(TenantScope::All, limits);
+    assert_eq!(
+        refusal(
+            &session,
+            "SELECT 1 FROM m365_audit, m365_audit b, m365_audit c"
+        )
+        .await,
+        "the limit of what one query may hold was reached: 2 tables and subqueries in FROM; ask in several queries"
+    );
+    assert_eq!(
+        ask(
+            &session,
+            "SELECT count(*) FROM m365_audit a JOIN m365_audit b USING (id)"
+        )
+        .await,
+        "75"
     );
 }

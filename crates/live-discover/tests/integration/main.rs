@@ -12,9 +12,11 @@ mod bundled;
 mod errors;
 mod fixture;
 mod guard;
+mod hostile;
 #[cfg(feature = "ingest")]
 mod ingested;
 mod internal_networks;
+mod isolation;
 mod library;
 mod limits;
 mod lookups;

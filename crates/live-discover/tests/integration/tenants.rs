@@ -38,9 +38,11 @@ async fn a_session_sees_its_tenants_and_no_others() {
                 "{scope:?} {sql}: {seen}"
             );
         }
+        // The plan names files and not where they lie.
         let plan = ask(&session, "EXPLAIN SELECT * FROM m365_audit").await;
-        for id in [CONTOSO, FABRIKAM] {
-            assert_eq!(plan.contains(id), scope.contains(&id), "{scope:?}: {plan}");
+        assert_eq!(plan.contains("part-"), records > 0, "{scope:?}: {plan}");
+        for part in [CONTOSO, FABRIKAM, "tenants/", "event_date="] {
+            assert!(!plan.contains(part), "{scope:?}: {plan}");
         }
     }
 }
