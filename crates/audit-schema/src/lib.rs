@@ -33,7 +33,7 @@ pub use columns::{M365_AUDIT, M365_CONTENT, M365_REJECTS, tables};
 pub use content_type::ContentType;
 pub use extra::{ExtraField, NestedField, extra_fields, nested_fields};
 pub use markdown::tables_markdown;
-pub use query::{Query, QueryError, RangeMode, ResultColumn, Severity, TACTICS};
+pub use query::{Dialect, Query, QueryError, RangeMode, ResultColumn, Severity, TACTICS};
 pub use table::{Table, resolve_name};
 pub use variable::{ValueType, Variable, variables_in};
 pub use view::{View, views};

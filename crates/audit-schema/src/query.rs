@@ -10,6 +10,7 @@
 //! -- technique: T1114.003
 //! -- reference: https://learn.microsoft.com/…
 //! -- range: event_time
+//! -- dialect: trino
 //! -- variable $$user$$ user default "%": whose mailbox
 //! -- variable $$addresses$$ list of ip optional: addresses to look for
 //! -- variable $$days$$ integer default "7" one of "1", "7", "30": days to look back
@@ -46,6 +47,8 @@ pub struct Query {
     pub references: Vec<String>,
     /// How a time range applies to it.
     pub range: RangeMode,
+    /// The SQL it is written in.
+    pub dialect: Dialect,
     /// What it asks for, in the order of the header.
     pub variables: Vec<Variable>,
     /// Columns of its result, in order.
@@ -93,6 +96,43 @@ impl Severity {
 }
 
 impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Which SQL a query is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// DataFusion's, which is like PostgreSQL's.
+    #[default]
+    DataFusion,
+    /// Trino's, for people and templates that come from Data Lake queries: `docs/trino.md`.
+    Trino,
+}
+
+impl Dialect {
+    const ALL: [Self; 2] = [Self::DataFusion, Self::Trino];
+
+    /// Its name in headers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DataFusion => "datafusion",
+            Self::Trino => "trino",
+        }
+    }
+}
+
+impl std::str::FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        one_of("dialect", text, &Self::ALL, &Self::ALL.map(Self::as_str))
+    }
+}
+
+impl fmt::Display for Dialect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -223,6 +263,7 @@ impl Query {
             techniques: header.techniques.unwrap_or_default(),
             references: header.references,
             range: header.range.unwrap_or_default(),
+            dialect: header.dialect.unwrap_or_default(),
             variables: (header.variables.into_iter())
                 .map(|(_, variable)| variable)
                 .collect(),
@@ -259,6 +300,9 @@ impl Query {
         }
         if self.range != RangeMode::default() {
             entry("range", self.range.as_str());
+        }
+        if self.dialect != Dialect::default() {
+            entry("dialect", self.dialect.as_str());
         }
         for variable in &self.variables {
             entry(&declaration(variable), &variable.meaning);
@@ -348,6 +392,7 @@ struct Header {
     techniques: Option<Vec<String>>,
     references: Vec<String>,
     range: Option<RangeMode>,
+    dialect: Option<Dialect>,
     variables: Vec<(usize, Variable)>,
     columns: Vec<ResultColumn>,
 }
@@ -392,6 +437,10 @@ impl Header {
                 let known = RangeMode::ALL.map(RangeMode::as_str);
                 let range = one_of("range", value, &RangeMode::ALL, &known)?;
                 self.range.replace(range).is_some()
+            }
+            "dialect" => {
+                let dialect = value.parse()?;
+                self.dialect.replace(dialect).is_some()
             }
             "tactic" => self.tactics.replace(list(value, tactic)?).is_some(),
             "technique" => self.techniques.replace(list(value, technique)?).is_some(),
@@ -610,6 +659,7 @@ mod tests {
 -- technique: T1114.003, T1114
 -- reference: https://example.com/a
 -- range: off
+-- dialect: trino
 -- variable $$no. of "days" (x)$$ integer default "7" one of "1", "7": days
 -- variable $$who: or what$$ list of user optional default "a ""b""", "c": people
 -- column user_id (user): who
@@ -632,6 +682,7 @@ WHERE days = $$no. of "days" (x)$$ [[AND user_id IN ($$who: or what$$)]]
         assert_eq!(query.techniques, ["T1114.003", "T1114"]);
         assert_eq!(query.references, ["https://example.com/a"]);
         assert_eq!(query.range, RangeMode::Off);
+        assert_eq!(query.dialect, Dialect::Trino);
         let [days, who] = query.variables.as_slice() else {
             panic!("{:?}", query.variables);
         };

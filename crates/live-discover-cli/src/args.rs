@@ -119,9 +119,9 @@ pub(crate) struct Query {
     /// Read the query from a file; `-` is standard input
     #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
     pub(crate) file: Option<PathBuf>,
-    /// The SQL that the query is written in
-    #[arg(long, value_enum, default_value_t = Dialect::Datafusion)]
-    pub(crate) dialect: Dialect,
+    /// The SQL that the query is written in [default: what the file's header says, else datafusion]
+    #[arg(long, value_enum)]
+    pub(crate) dialect: Option<Dialect>,
     #[command(flatten)]
     pub(crate) filled: Filled,
     #[command(flatten)]
@@ -348,9 +348,9 @@ pub(crate) struct AddWatch {
     /// Read the query from a file, SQL with or without a header; `-` is standard input
     #[arg(short, long, value_name = "FILE", conflicts_with = "id")]
     pub(crate) file: Option<PathBuf>,
-    /// The SQL that it is written in
-    #[arg(long, value_enum, default_value_t = Dialect::Datafusion)]
-    pub(crate) dialect: Dialect,
+    /// The SQL that it is written in [default: what the query's header says, else datafusion]
+    #[arg(long, value_enum)]
+    pub(crate) dialect: Option<Dialect>,
     /// What to call the watch [default: the query's id, or the file's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

@@ -185,8 +185,8 @@ impl Shared {
     /// What queries of a dialect are planned in.
     pub(crate) fn state(&self, dialect: Dialect) -> &SessionState {
         match dialect {
-            Dialect::DataFusion => &self.state,
             Dialect::Trino => &self.trino,
+            _ => &self.state,
         }
     }
 }

@@ -164,7 +164,7 @@ impl Growth {
         const ELEMENT_BYTES: u64 = 16;
         let rows = rows as u64;
         let size = |index: usize| args.get(index).map_or(0, |arg| bytes_of(arg, rows));
-        let largest = |index: usize| args.get(index).map_or(0, |arg| largest_of(arg));
+        let largest = |index: usize| args.get(index).map_or(0, largest_of);
         let all = (0..args.len()).fold(0_u64, |sum, index| sum.saturating_add(size(index)));
         let each = rows.saturating_mul(ELEMENT_BYTES);
         let grown = match self {

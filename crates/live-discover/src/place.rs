@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect;
 use crate::error::{Error, Position, Result};
 use crate::request::Request;
 use crate::variables::{self, Binding};
@@ -59,14 +60,15 @@ impl Places {
 
     /// The text as it was planned: every token has the place where it stands in what was written.
     fn tokens(&self) -> Result<Vec<TokenWithSpan>> {
-        let dialect = self.request.dialect.unwrap_or_default();
-        let tokens = Tokenizer::new(dialect.grammar(), &self.request.sql)
+        let written_in = self.request.dialect.unwrap_or_default();
+        let tokens = Tokenizer::new(dialect::grammar(written_in), &self.request.sql)
             .tokenize_with_location()
             .map_err(|error| Error::invalid(error.message))?;
         let binding = Binding {
             variables: &self.request.variables,
-            dialect,
+            dialect: written_in,
             now_micros: self.now_micros,
+            tokens_max: usize::MAX,
         };
         let mut tokens = variables::bind(tokens, &binding)?;
         names::resolve(&mut tokens);

@@ -59,7 +59,7 @@ impl Request {
         Self {
             sql: query.sql.clone(),
             // What the library checked it as, whatever people of the session write.
-            dialect: Some(Dialect::DataFusion),
+            dialect: Some(query.dialect),
             variables: Variables {
                 declared: query.variables.clone(),
                 given: BTreeMap::new(),

@@ -321,7 +321,15 @@ async fn plan(
         request,
         now_micros,
     };
-    match plans(&mut state, statement.clone(), &places.request, &limits, &stop).await {
+    match plans(
+        &mut state,
+        statement.clone(),
+        &places.request,
+        &limits,
+        &stop,
+    )
+    .await
+    {
         Ok((logical, physical)) => Ok(Plan {
             state,
             logical,

@@ -227,7 +227,7 @@ struct WatchedStream {
 impl WatchedStream {
     fn look_at(&self, batch: &RecordBatch) -> Result<()> {
         if let Some(max) = self.row_bytes_max {
-            let bytes: usize = batch.columns().iter().map(|column| widest(column)).sum();
+            let bytes: usize = batch.columns().iter().map(widest).sum();
             if bytes > max {
                 let message = format!(
                     "values of {bytes} bytes would be copied to many rows, at most {max} can be; \

@@ -236,8 +236,7 @@ async fn ask_one(location: &str, arguments: RunQuery) -> Result<ExitCode, Failur
 async fn import(lake: &Lake, file: &Path) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::new(format!("could not read `{}`: {error}", file.display())))?;
-    let session =
-        Engine::new(lake.clone())?.session(crate::library::TenantScope::All, Limits::default());
+    let session = Engine::new(lake.clone())?.session(TenantScope::All, Limits::default());
     let query = session.check_file(&file.to_string_lossy(), &text).await?;
     let mut library = Library::load(lake).await?;
     library.insert(query.clone())?;

@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use super::{ask, open};
 use crate::args::{self, Dialect};
 use crate::failure::Failure;
-use crate::library::{Dialect as Sql, Query};
-use crate::library::{Error, Request, TimeRange};
+use crate::library::{Dialect as Sql, Query, Request, TimeRange};
 
 /// A text this long is no query; it would be read whole.
 const TEXT_BYTES_MAX: u64 = 64 << 20;
@@ -17,7 +16,10 @@ const TEXT_BYTES_MAX: u64 = 64 << 20;
 pub(crate) async fn run(location: &str, arguments: args::Query) -> Result<ExitCode, Failure> {
     ask::check(&arguments.asked)?;
     let sql = text(arguments.sql, arguments.file.as_deref())?;
-    let request = request(&sql, arguments.file.as_deref())?.with_dialect(arguments.dialect.into());
+    let mut request = request(&sql, arguments.file.as_deref())?;
+    if let Some(dialect) = arguments.dialect {
+        request = request.with_dialect(dialect.into());
+    }
     let request = ask::filled(request, &arguments.filled)?;
     let session = ask::session(open(location).await?, &arguments.asked).await?;
     ask::ask(&session, request, &sql, &arguments.asked).await?;

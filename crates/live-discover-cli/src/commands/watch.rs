@@ -47,8 +47,10 @@ async fn add(engine: &Engine, new: AddWatch) -> Result<(), Failure> {
             NewWatch::of(new.name.as_deref().unwrap_or(id), query)
         }
         (None, file) => of_file(file.as_deref(), new.name)?,
+    };
+    if let Some(dialect) = new.dialect {
+        watch = watch.with_dialect(dialect.into());
     }
-    .with_dialect(new.dialect.into());
     let mut variables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in new.variables {
         variables.entry(name).or_default().push(value);

@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect;
 use crate::error::{Error, Position, Result};
 use crate::limits::{LimitKind, Limits, ShapeLimits};
 use crate::names;
@@ -48,8 +49,8 @@ pub(crate) fn parse(
             format!("{text_bytes_max} bytes, the query has {}", text.len()),
         ));
     }
-    let dialect = request.dialect.unwrap_or_default();
-    let tokens = Tokenizer::new(dialect.grammar(), text)
+    let written_in = request.dialect.unwrap_or_default();
+    let tokens = Tokenizer::new(dialect::grammar(written_in), text)
         .tokenize_with_location()
         .map_err(|error| Error::InvalidQuery {
             message: if error.message.contains("dollar-quoted") {
@@ -66,13 +67,13 @@ pub(crate) fn parse(
     count(&tokens, &limits.shape)?;
     let binding = Binding {
         variables: &request.variables,
-        dialect,
+        dialect: written_in,
         now_micros,
         tokens_max: limits.shape.tokens,
     };
     let mut tokens = variables::bind(tokens, &binding)?;
     names::resolve(&mut tokens);
-    let mut parser = Parser::new(dialect.grammar())
+    let mut parser = Parser::new(dialect::grammar(written_in))
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens);
     let statements = parser
@@ -89,7 +90,7 @@ pub(crate) fn parse(
         return Err(only_reads());
     }
     tree::check(&statement, &limits.shape)?;
-    dialect.rewrite(&mut statement)?;
+    dialect::rewrite(written_in, &mut statement)?;
     Ok(Statement::Statement(Box::new(statement)))
 }
 

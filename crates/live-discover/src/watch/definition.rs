@@ -118,7 +118,8 @@ pub struct NewWatch {
 impl NewWatch {
     /// A query of a category on watch.
     pub fn of(name: impl Into<String>, query: &Query) -> Self {
-        Self::new(name, WatchedQuery::Query(Box::new(query.clone())))
+        let dialect = query.dialect;
+        Self::new(name, WatchedQuery::Query(Box::new(query.clone()))).with_dialect(dialect)
     }
 
     /// SQL on watch: one SELECT over `m365_audit` or a view of it.
@@ -194,19 +195,14 @@ mod dialect {
         dialect: &Dialect,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match dialect {
-            Dialect::DataFusion => "datafusion",
-            Dialect::Trino => "trino",
-        })
+        serializer.serialize_str(dialect.as_str())
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Dialect, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "datafusion" => Ok(Dialect::DataFusion),
-            "trino" => Ok(Dialect::Trino),
-            other => Err(D::Error::custom(format!("no dialect `{other}`"))),
-        }
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
