@@ -35,6 +35,9 @@ use crate::stop::{Bounds, Stop, StopOnDrop};
 use crate::stream::{Planned, QueryStream};
 use crate::watched;
 
+/// Texts up to which the place of an error is looked for: it plans parts of the query again.
+const PLACED_BYTES_MAX: usize = 64 << 10;
+
 /// Asks queries on behalf of somebody: sees their tenants, has their limits. Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
@@ -336,6 +339,7 @@ async fn plan(
             physical,
             places,
         }),
+        Err(error) if places.request.sql.len() > PLACED_BYTES_MAX => Err(error),
         Err(error) => Err(Box::pin(places.of_plan(&state, &statement, error)).await),
     }
 }

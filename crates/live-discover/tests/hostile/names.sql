@@ -17,7 +17,7 @@ SELECT * FROM "../../tenants"
 SELECT * FROM "tenants/8b7f9a52-1f0e-4d3b-9c55-2f6f0f6a7e10/m365_audit"
 -- expect: refused no table
 SELECT * FROM "m365_audit/../../8b7f9a52-1f0e-4d3b-9c55-2f6f0f6a7e10/m365_audit"
--- expect: refused no table
+-- expect: refused tables are in no schema here
 SELECT * FROM other.public.m365_audit
 -- expect: refused no table
 SELECT * FROM pg_catalog.pg_class
