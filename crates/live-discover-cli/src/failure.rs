@@ -103,7 +103,7 @@ impl From<Error> for Failure {
                 Some("give it with --var 'NAME=VALUE'".to_owned())
             }
             Error::InvalidQuery { .. } => None,
-            Error::NotFound { message } if !message.contains("lake at") => None,
+            Error::NotFound { message } if !message.starts_with("the lake ") => None,
             Error::NotFound { .. } => Some(
                 "`live-discover --lake URL ingest PATH…` makes a lake; `live-discover demo` makes one to try".to_owned(),
             ),
