@@ -38,7 +38,11 @@ pub enum InputError {
     },
 }
 
-/// The objects at a path or URL, in the order of their names. A folder or prefix is taken whole.
+/// The objects at a path or URL. A folder or prefix is taken whole.
+///
+/// In the order of their file names, whatever folders they are in: the names of content blobs begin
+/// with the time, so the blobs of all content types come in the order of time, and those of a day
+/// end in few data files.
 ///
 /// # Errors
 /// If nothing is there or it can't be listed.
@@ -81,7 +85,10 @@ pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
     if found.is_empty() && file_path(location).is_none_or(|path| !path.is_dir()) {
         return Err(InputError::NotFound(location.to_owned()));
     }
-    found.sort_by(|a, b| a.location.cmp(&b.location));
+    found.sort_by(|a, b| {
+        let by_name = a.location.filename().cmp(&b.location.filename());
+        by_name.then_with(|| a.location.cmp(&b.location))
+    });
     let inputs = found.into_iter().map(|meta| {
         let below = meta
             .location

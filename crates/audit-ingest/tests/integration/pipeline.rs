@@ -407,6 +407,40 @@ async fn names_of_any_kind_are_read() {
 }
 
 #[tokio::test]
+async fn blobs_come_in_the_order_of_their_names_whatever_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "Audit.SharePoint/20261001.json",
+        "Audit.Exchange/20261002.json",
+        "Audit.Exchange/20261001.json",
+        "Audit.General/20261003.json",
+        "20261002.json",
+    ] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "[]").unwrap();
+    }
+    let found = find_inputs(folder.path().to_str().unwrap()).await.unwrap();
+    let names: Vec<&str> = found
+        .iter()
+        .map(|input| {
+            let below = input.name.strip_prefix(folder.path().to_str().unwrap());
+            below.unwrap().trim_start_matches('/')
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "Audit.Exchange/20261001.json",
+            "Audit.SharePoint/20261001.json",
+            "20261002.json",
+            "Audit.Exchange/20261002.json",
+            "Audit.General/20261003.json",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_so() {
     let empty = tempfile::tempdir().unwrap();
     let missing = find_inputs(empty.path().join("missing").to_str().unwrap()).await;
