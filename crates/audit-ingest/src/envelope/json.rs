@@ -103,6 +103,10 @@ enum Scan {
 }
 
 impl JsonReader {
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.slab.window.reserve_exact(bytes);
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(Slab)) {
         // In steps, so that the slabs of one huge push are as small as those of many pushes.
         for step in bytes.chunks(super::SLAB_BYTES) {
@@ -134,6 +138,7 @@ impl JsonReader {
             }
         }
         if !self.slab.is_empty() {
+            self.slab.window.shrink_to_fit();
             sink(self.slab);
         }
     }

@@ -28,6 +28,9 @@ pub const MAX_DEPTH: usize = 256;
 /// How much of an input one slab holds before it is handed on.
 const SLAB_BYTES: usize = 4 << 20;
 
+/// The longest window while no record is longer: what makes a slab full may have come with much more.
+const WINDOW_BYTES: usize = SLAB_BYTES + (1 << 20);
+
 /// A window of an input and the items found in it.
 #[derive(Debug, Default)]
 pub struct Slab {
@@ -129,7 +132,8 @@ impl Slab {
 
     /// Splits off everything before `at`; what follows stays, as the beginning of the next slab.
     fn take(&mut self, at: usize) -> Slab {
-        let rest = self.window[at..].to_vec();
+        let mut rest = Vec::with_capacity(self.window.capacity().min(WINDOW_BYTES));
+        rest.extend_from_slice(&self.window[at..]);
         let mut full = std::mem::take(self);
         full.window.truncate(at);
         self.base = full.base + at as u64;
@@ -170,6 +174,14 @@ impl Reader {
             text: detected.transcoder(),
             inner,
             bom_bytes: detected.bom_bytes(),
+        }
+    }
+
+    /// Says how many bytes are to come, if known, so that memory for them is taken at once.
+    pub fn expect_bytes(&mut self, bytes: u64) {
+        if let Inner::Json(reader) = &mut self.inner {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            reader.reserve(bytes.min(WINDOW_BYTES));
         }
     }
 

@@ -18,7 +18,9 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use super::read::{InputDigest, hex};
-use super::{IngestError, Input, Outcome, Progress, Report};
+use super::{
+    FLUSH_BYTES, FLUSH_INPUTS, GATHERED_BYTES_MAX, IngestError, Input, Outcome, Progress, Report,
+};
 use crate::decode::{Decoded, Reject};
 use crate::envelope::Form;
 use crate::identity::canonical;
@@ -166,12 +168,12 @@ impl Flusher {
         });
     }
 
-    pub(super) fn gathered_bytes(&self) -> usize {
-        self.gathering.bytes
-    }
-
-    pub(super) fn ended_inputs(&self) -> usize {
-        self.gathering.ended.len()
+    /// Whether to commit now: enough was gathered and no commit is under way, or no more can wait.
+    pub(super) fn is_due(&self) -> bool {
+        let Batch { bytes, ended, .. } = &self.gathering;
+        let enough = *bytes >= FLUSH_BYTES || ended.len() >= FLUSH_INPUTS;
+        let idle = self.running.as_ref().is_none_or(JoinHandle::is_finished);
+        enough && (idle || *bytes >= GATHERED_BYTES_MAX || ended.len() >= 2 * FLUSH_INPUTS)
     }
 
     /// Starts to commit what was gathered, once the commit before is done.

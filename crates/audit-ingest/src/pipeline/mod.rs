@@ -9,24 +9,28 @@ mod read;
 mod report;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use arrow::error::ArrowError;
 use audit_lake::{Lake, TenantId};
 use futures::StreamExt;
 use futures::stream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use input::{Input, InputError, find_inputs};
 pub use report::{InputReport, Outcome, Progress, Report};
 
 use crate::decode::{Decoded, UNKNOWN_TENANT, decode};
-use crate::envelope::Form;
+use crate::envelope::{Form, Slab};
 use flush::Flusher;
 use read::Event;
 
 /// Records' text gathered for one commit. More makes fewer files and costs memory: a million generated
 /// records took 0.8 GB at most with 64 MiB, 1.2 GB with 128 MiB.
 const FLUSH_BYTES: usize = 64 << 20;
+
+/// Records' text gathered while the commit before is not done. Decoding waits then.
+const GATHERED_BYTES_MAX: usize = 72 << 20;
 
 /// Inputs whose ledger rows wait for one commit.
 const FLUSH_INPUTS: usize = 10_000;
@@ -122,7 +126,7 @@ pub async fn ingest(
                 Event::Slab { .. } => {}
             },
         }
-        if flusher.gathered_bytes() >= FLUSH_BYTES || flusher.ended_inputs() >= FLUSH_INPUTS {
+        if flusher.is_due() {
             flusher.flush(&mut report).await?;
         }
     }
@@ -140,6 +144,26 @@ enum Decoding {
     Other(Event),
 }
 
+type Undecoded = (Slab, oneshot::Sender<Result<Decoded, ArrowError>>);
+
+/// Decodes on threads that stay the same: allocators keep memory by thread, so with any thread of
+/// the runtime's pool each of them would hold on to as much as a commit needs.
+fn decoders(tenant: Option<String>, threads: NonZeroUsize) -> std::sync::mpsc::Sender<Undecoded> {
+    let (sender, slabs) = std::sync::mpsc::channel::<Undecoded>();
+    let slabs = Arc::new(Mutex::new(slabs));
+    for _ in 0..threads.get() {
+        let (slabs, tenant) = (Arc::clone(&slabs), tenant.clone());
+        let next = move || slabs.lock().ok()?.recv().ok();
+        tokio::task::spawn_blocking(move || {
+            while let Some((slab, done)) = next() {
+                // An ingest that stopped does not wait for it any more.
+                let _ = done.send(decode(slab, tenant.as_deref()));
+            }
+        });
+    }
+    sender
+}
+
 /// The events in their order, slabs decoded, `threads` at a time.
 fn decoded(
     events: mpsc::Receiver<Event>,
@@ -149,18 +173,20 @@ fn decoded(
     let events = stream::unfold(events, |mut events| async move {
         events.recv().await.map(|event| (event, events))
     });
+    let slabs = decoders(tenant, threads);
     let decoded = events.map(move |event| {
-        let tenant = tenant.clone();
+        let slabs = slabs.clone();
         async move {
             let Event::Slab { input, slab } = event else {
                 return Decoding::Other(event);
             };
             let text_bytes = slab.len_bytes();
-            let decoded =
-                tokio::task::spawn_blocking(move || decode(slab, tenant.as_deref())).await;
-            let decoded = match decoded {
+            let (done, decoded) = oneshot::channel();
+            // If nobody takes it, nobody answers either.
+            let _ = slabs.send((slab, done));
+            let decoded = match decoded.await {
                 Ok(decoded) => decoded.map_err(|e| IngestError::Internal(e.to_string())),
-                Err(panic) => Err(IngestError::Internal(panic.to_string())),
+                Err(_) => Err(IngestError::Internal("a decoder ended early".to_owned())),
             };
             Decoding::Slab {
                 input,

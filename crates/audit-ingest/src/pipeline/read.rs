@@ -82,6 +82,7 @@ pub(super) fn start(
     });
     tokio::task::spawn_blocking(move || {
         let mut to_read = to_read;
+        let mut buffer = vec![0; READ_BYTES];
         while let Some((at, get)) = to_read.blocking_recv() {
             let input = OneInput {
                 at,
@@ -91,7 +92,7 @@ pub(super) fn start(
                 progress: &progress,
             };
             let done = match get {
-                Ok(get) => input.read(get, &handle),
+                Ok(get) => input.read(get, &handle, &mut buffer),
                 Err(error) => input.send(Event::Failed {
                     input: at,
                     error: error.to_string(),
@@ -121,9 +122,15 @@ impl OneInput<'_> {
         self.events.blocking_send(event).map_err(|_| Closed)
     }
 
-    fn read(&self, get: GetResult, handle: &tokio::runtime::Handle) -> Result<(), Closed> {
+    /// `buffer` is for what is read at a time; what is in it does not matter.
+    fn read(
+        &self,
+        get: GetResult,
+        handle: &tokio::runtime::Handle,
+        buffer: &mut [u8],
+    ) -> Result<(), Closed> {
         let mut stored = Stored::new(get, handle, self.progress);
-        match self.read_stored(&mut stored) {
+        match self.read_stored(&mut stored, buffer) {
             Ok(done) => done,
             Err(error) => self.send(Event::Failed {
                 input: self.at,
@@ -132,7 +139,11 @@ impl OneInput<'_> {
         }
     }
 
-    fn read_stored(&self, stored: &mut Stored<'_>) -> std::io::Result<Result<(), Closed>> {
+    fn read_stored(
+        &self,
+        stored: &mut Stored<'_>,
+        buffer: &mut [u8],
+    ) -> std::io::Result<Result<(), Closed>> {
         let magic = read_up_to(stored, 4)?;
         let compressed = matches!(
             magic.as_slice(),
@@ -147,18 +158,18 @@ impl OneInput<'_> {
                 [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(whole)?),
                 _ => Box::new(whole),
             };
-            let mut buffer = Vec::with_capacity(PREFIX_BYTES);
-            // What comes before an error is in the buffer all the same.
+            let mut prefix = Vec::with_capacity(PREFIX_BYTES);
+            // What comes before an error is in the prefix all the same.
             match (&mut plain)
                 .take(PREFIX_BYTES as u64)
-                .read_to_end(&mut buffer)
+                .read_to_end(&mut prefix)
             {
-                Err(error) if compressed => damage = Some((buffer.len() as u64, error)),
+                Err(error) if compressed => damage = Some((prefix.len() as u64, error)),
                 read => {
                     read?;
                 }
             }
-            let mut detected = detect(&buffer);
+            let mut detected = detect(&prefix);
             if let Some(form) = self.form {
                 detected = detected.with_form(form);
             } else if let Some(why) = skip(detected.form, self.input).filter(|_| damage.is_none()) {
@@ -174,25 +185,24 @@ impl OneInput<'_> {
                 return Ok(Err(Closed));
             }
             let mut reader = Reader::new(&detected);
+            if !compressed {
+                reader.expect_bytes(self.input.size_bytes);
+            }
             let mut closed = false;
             let mut sink = |slab| closed |= self.send(Event::Slab { input, slab }).is_err();
-            let mut at = 0;
-            while !buffer.is_empty() {
-                reader.push(&buffer, &mut sink);
-                at += buffer.len() as u64;
-                if damage.is_some() {
-                    break;
-                }
-                buffer.resize(READ_BYTES, 0);
-                let read = match plain.read(&mut buffer) {
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                    Err(error) if compressed => {
-                        damage = Some((at, error));
-                        0
+            reader.push(&prefix, &mut sink);
+            let mut at = prefix.len() as u64;
+            while at > 0 && damage.is_none() {
+                match plain.read(buffer) {
+                    Ok(0) => break,
+                    Ok(read) => {
+                        reader.push(&buffer[..read], &mut sink);
+                        at += read as u64;
                     }
-                    read => read?,
-                };
-                buffer.truncate(read);
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) if compressed => damage = Some((at, error)),
+                    Err(error) => return Err(error),
+                }
             }
             // A stream that ended badly at the very beginning is damaged, not empty.
             if damage.is_none() || at > 0 {
