@@ -192,9 +192,10 @@ fn leaf(metadata: &parquet::file::metadata::ParquetMetaData, name: &str) -> Opti
 
 /// Whether the filter, of ids that are each of one letter case, may hold the id or another case of it.
 fn may_hold(bloom: &Sbbf, id: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| id.as_bytes().iter().any(is);
     bloom.check(id)
-        || bloom.check(id.to_ascii_lowercase().as_str())
-        || bloom.check(id.to_ascii_uppercase().as_str())
+        || (has(u8::is_ascii_uppercase) && bloom.check(id.to_ascii_lowercase().as_str()))
+        || (has(u8::is_ascii_lowercase) && bloom.check(id.to_ascii_uppercase().as_str()))
 }
 
 /// Tells `keys` which of its records are in `file`. `probes` are those whose time the file covers.
@@ -222,7 +223,7 @@ pub(crate) async fn look_up(
         times.sort_unstable();
         times.dedup();
         let pages = key_file.pages(group, &times);
-        let found = find_rows(store, file, &key_file, group, &pages, keys).await?;
+        let found = find_rows(store, file, &key_file, group, &pages, &times, keys).await?;
         if !found.is_empty() {
             read_texts(store, file, &key_file, group, &found, keys).await?;
         }
@@ -230,13 +231,15 @@ pub(crate) async fn look_up(
     Ok(())
 }
 
-/// The rows (within the group, in order) of `pages` whose key is one of `keys`, with its group of keys.
+/// The rows (within the group, in order) of `pages` whose time is one of `times`, which are sorted, and
+/// whose key is one of `keys`, with its group of keys.
 async fn find_rows(
     store: &Arc<dyn ObjectStore>,
     file: &DataFile,
     key_file: &KeyFile,
     group: usize,
     pages: &[(usize, usize)],
+    times: &[i64],
     keys: &Keys<'_>,
 ) -> Result<Vec<(usize, usize)>> {
     let mut stream = select(store, file, key_file, group, pages, &KEY_COLUMNS)?;
@@ -250,7 +253,9 @@ async fn find_rows(
         let columns = KeyColumns::of(&batch)?;
         for (row, position) in (0..batch.num_rows()).zip(positions.by_ref()) {
             let key: Key<'_> = columns.key(row);
-            if let Some(group) = keys.find(&key) {
+            if times.binary_search(&key.creation_time).is_ok()
+                && let Some(group) = keys.find(&key)
+            {
                 found.push((position, group));
             }
         }
