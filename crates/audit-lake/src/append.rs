@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::commit::{CommitOutcome, NewFile};
-use crate::data_file::{self, Columns, RowIndex};
+use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
 use crate::error::{Error, Result};
 use crate::existing;
 use crate::keys::{Canonical, Keys, NewRow};
@@ -186,7 +186,7 @@ impl Lake {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
                 let encoded = tokio::task::spawn_blocking(move || {
-                    data_file::encode(&columns, &order, Some("creation_time"), "id", threads)
+                    data_file::encode(&columns, &order, "id", threads)
                 })
                 .await
                 .map_err(Error::internal)?
@@ -245,7 +245,7 @@ impl Lake {
             }
             let batches = [rows.clone()];
             let columns = Columns::of(file_columns(name), &batches);
-            let encoded = data_file::encode(&columns, &order, None, key, NonZeroUsize::MIN)
+            let encoded = data_file::encode(&columns, &order, key, NonZeroUsize::MIN)
                 .map_err(|e| Error::internal(format!("could not encode rows of {name}: {e}")))?;
             let path = format!("{}.parquet", self.ids().next_id());
             let place = object_store::path::Path::from(format!("{}/{path}", table.root()));
@@ -311,17 +311,26 @@ fn file_columns(table: TableName) -> impl Iterator<Item = &'static str> {
         .filter(|name| Some(*name) != schema.partition_by)
 }
 
-/// The rows of each day in the order of their time.
+/// The rows of each day as they stand in its file: row groups in the order of time, in each the rows
+/// by record type, operation and time.
 fn by_day(new_rows: &[NewRow]) -> BTreeMap<i32, Vec<RowIndex>> {
     let mut sorted: Vec<&NewRow> = new_rows.iter().collect();
     sorted.sort_by_key(|new| (new.creation_time, new.row));
-    let mut days: BTreeMap<i32, Vec<RowIndex>> = BTreeMap::new();
+    let mut days: BTreeMap<i32, Vec<&NewRow>> = BTreeMap::new();
     for new in sorted {
         // Years 1 to 9999 are what a time may be: a day number fits.
         let day = new.creation_time.div_euclid(MICROS_PER_DAY) as i32;
-        days.entry(day).or_default().push(new.row);
+        days.entry(day).or_default().push(new);
     }
-    days
+    let rows = |mut day: Vec<&NewRow>| {
+        for group in day.chunks_mut(ROW_GROUP_ROWS) {
+            group.sort_by_key(|new| new.kind);
+        }
+        day.into_iter().map(|new| new.row).collect()
+    };
+    days.into_iter()
+        .map(|(day, new)| (day, rows(new)))
+        .collect()
 }
 
 /// The variants of each batch's rows; zero for those that are not new.

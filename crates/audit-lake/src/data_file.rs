@@ -1,11 +1,13 @@
 //! One data file: rows of one partition, encoded as Parquet.
 //!
-//! Rows stand in the order of `creation_time`; only columns with a value in the file are there
-//! (Delta reads a missing column as null); `id` has a bloom filter; numbers, times and texts of few
-//! values have statistics a page.
+//! Row groups follow each other in time; in a row group, rows of one record type stand together, as
+//! they have the same columns and look alike. Only columns with a value in the file are there (Delta
+//! reads a missing column as null); `id` has a bloom filter; numbers, times and texts of few values
+//! have statistics a page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +22,7 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -47,8 +49,13 @@ const TEXTS_WITH_STATISTICS: [&str; 5] = [
 /// spelling by the lower and the upper one.
 pub(crate) const ONE_CASE_IDS: &str = "live_discover.one_case_ids";
 
-/// Texts that hardly ever repeat: a dictionary of them is work in vain.
-const UNIQUE_TEXTS: [&str; 3] = ["raw", "extra", "id"];
+/// So many rows without a column are written at once, as a run of nulls.
+const NULL_RUN_MIN: usize = 256;
+
+/// Texts looked at to tell whether they repeat, and how many of a hundred are different at most for a
+/// dictionary of them to be worth its work.
+const SAMPLE_TEXTS: usize = 512;
+const DIFFERENT_PERCENT_MAX: usize = 95;
 
 /// Which row of which batch.
 pub(crate) type RowIndex = (usize, usize);
@@ -105,7 +112,6 @@ impl Columns {
 pub(crate) fn encode(
     columns: &Columns,
     order: &[RowIndex],
-    sorted_by: Option<&str>,
     bloom: &str,
     threads: NonZeroUsize,
 ) -> Result<Bytes, ParquetError> {
@@ -120,19 +126,10 @@ pub(crate) fn encode(
             .map(|column| Arc::clone(&column.field))
             .collect::<Vec<_>>(),
     ));
-    let one_case = columns
-        .iter()
-        .all(|column| column.field.name() != bloom || column.is_one_case(order));
     // Parquet's own types say all there is to say; Arrow's copy of the schema would be a good part of
     // a small file.
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(
-            &file_schema,
-            sorted_by,
-            bloom,
-            order.len(),
-            one_case,
-        ))
+        .with_properties(properties(&columns, order, bloom))
         .with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&file_schema), options)?;
     let (mut file, factory) = writer.into_serialized_writer()?;
@@ -177,13 +174,54 @@ impl Column {
             .any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
     }
 
+    /// Where rows have the column or lack it by their batch, in turn: rows of one record type come
+    /// from batches with the same columns, so most columns are absent for long runs.
+    fn runs(&self, rows: &[RowIndex]) -> Vec<(bool, Range<usize>)> {
+        let mut runs: Vec<(bool, Range<usize>)> = Vec::new();
+        let mut at = 0;
+        while at < rows.len() {
+            let present = self.present[rows[at].0];
+            let len = rows[at..]
+                .iter()
+                .take_while(|row| self.present[row.0] == present)
+                .count();
+            let present = present || len < NULL_RUN_MIN;
+            match runs.last_mut() {
+                Some((last, range)) if *last == present => range.end += len,
+                _ => runs.push((present, at..at + len)),
+            }
+            at += len;
+        }
+        runs
+    }
+
+    /// Whether texts come again, by a sample of them.
+    fn repeats(&self, order: &[RowIndex]) -> bool {
+        let step = order.len().div_ceil(SAMPLE_TEXTS);
+        let texts = order.iter().step_by(step).filter_map(|&(batch, row)| {
+            let texts = Texts::of_array(&self.arrays[batch])?;
+            texts.get(row)
+        });
+        let (mut all, mut different) = (0, HashSet::new());
+        for text in texts {
+            all += 1;
+            different.insert(text);
+        }
+        different.len() * 100 <= all * DIFFERENT_PERCENT_MAX
+    }
+
     /// Whether each text has letters of one case only.
     fn is_one_case(&self, order: &[RowIndex]) -> bool {
         let arrays: Vec<Option<Texts<'_>>> = self.arrays.iter().map(Texts::of_array).collect();
         order.iter().all(|&(batch, row)| {
             let text = arrays[batch].map_or("", |texts| texts.value(row));
-            let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
-            !(has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+            let letters = text.bytes().fold((false, false), |(lower, upper), byte| {
+                (
+                    lower | byte.is_ascii_lowercase(),
+                    upper | byte.is_ascii_uppercase(),
+                )
+            });
+            letters != (true, true)
         })
     }
 }
@@ -205,15 +243,21 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn run(&mut self, rows: &[RowIndex]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let arrays: Vec<&dyn Array> = self.column.arrays.iter().map(AsRef::as_ref).collect();
-        let array = interleave(&arrays, rows)?;
-        for (leaf, writer) in compute_leaves(&self.column.field, &array)?
-            .iter()
-            .zip(&mut self.writers)
-        {
-            writer.write(leaf)?;
+        let column = self.column;
+        let arrays: Vec<&dyn Array> = column.arrays.iter().map(AsRef::as_ref).collect();
+        for (present, run) in column.runs(rows) {
+            let array = if present {
+                interleave(&arrays, &rows[run])?
+            } else {
+                new_null_array(column.field.data_type(), run.len())
+            };
+            for (leaf, writer) in compute_leaves(&column.field, &array)?
+                .iter()
+                .zip(&mut self.writers)
+            {
+                writer.write(leaf)?;
+            }
         }
-        drop(array);
         self.writers
             .drain(..)
             .map(ArrowColumnWriter::close)
@@ -250,51 +294,36 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::Utf8View)
 }
 
-fn properties(
-    schema: &Schema,
-    sorted_by: Option<&str>,
-    bloom: &str,
-    rows: usize,
-    one_case: bool,
-) -> WriterProperties {
+fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
-    if one_case {
-        let entry = KeyValue::new(ONE_CASE_IDS.to_owned(), "true".to_owned());
-        properties = properties.set_key_value_metadata(Some(vec![entry]));
-    }
-    if let Some(at) = sorted_by.and_then(|name| schema.index_of(name).ok()) {
-        let leaves_before: usize = schema.fields()[..at]
-            .iter()
-            .map(|field| leaves(field.data_type()))
-            .sum();
-        properties = properties.set_sorting_columns(Some(vec![SortingColumn {
-            column_idx: leaves_before as i32,
-            descending: false,
-            nulls_first: false,
-        }]));
-    }
-    for field in schema.fields() {
-        let path = ColumnPath::from(field.name().as_str());
-        if is_text(field.data_type()) && !TEXTS_WITH_STATISTICS.contains(&field.name().as_str()) {
+    for column in columns {
+        let (name, data_type) = (column.field.name(), column.field.data_type());
+        let path = ColumnPath::from(name.as_str());
+        if is_text(data_type) {
+            if !TEXTS_WITH_STATISTICS.contains(&name.as_str()) {
+                properties =
+                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+            }
             properties =
-                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+                properties.set_column_dictionary_enabled(path.clone(), column.repeats(order));
         }
-        if UNIQUE_TEXTS.contains(&field.name().as_str()) {
-            properties = properties.set_column_dictionary_enabled(path.clone(), false);
-        }
-        if matches!(field.data_type(), DataType::Timestamp(_, _)) {
+        if matches!(data_type, DataType::Timestamp(_, _)) {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
         }
-        if field.name() == bloom {
+        if name == bloom {
             properties = properties
                 .set_column_bloom_filter_enabled(path.clone(), true)
                 .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
-                .set_column_bloom_filter_max_ndv(path, rows.clamp(1, ROW_GROUP_ROWS) as u64);
+                .set_column_bloom_filter_max_ndv(path, order.len().clamp(1, ROW_GROUP_ROWS) as u64);
+            if column.is_one_case(order) {
+                let entry = KeyValue::new(ONE_CASE_IDS.to_owned(), "true".to_owned());
+                properties = properties.set_key_value_metadata(Some(vec![entry]));
+            }
         }
     }
     properties.build()

@@ -4,7 +4,7 @@
 //! `creation_time`; its content is compared only where a key is met again. A record without `id`
 //! is known by its content alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use arrow::array::{
@@ -57,7 +57,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    fn get(self, row: usize) -> Option<&'a str> {
+    pub(crate) fn get(self, row: usize) -> Option<&'a str> {
         let valid = match self {
             Self::Views(array) => array.is_valid(row),
             Self::Strings(array) => array.is_valid(row),
@@ -177,6 +177,8 @@ pub(crate) struct NewRow {
     pub(crate) row: RowIndex,
     pub(crate) creation_time: i64,
     pub(crate) variant: i64,
+    /// Rank of its record type and operation among those of the append.
+    pub(crate) kind: usize,
 }
 
 impl<'a> Keys<'a> {
@@ -311,6 +313,7 @@ impl<'a> Keys<'a> {
                     row: group.first,
                     creation_time,
                     variant: 0,
+                    kind: 0,
                 }),
                 Some(contents) => {
                     let lacking = contents
@@ -324,12 +327,32 @@ impl<'a> Keys<'a> {
                             row: *row,
                             creation_time,
                             variant,
+                            kind: 0,
                         });
                     }
                 }
             }
         }
+        self.rank(&mut rows);
         rows
+    }
+
+    fn rank(&self, rows: &mut [NewRow]) {
+        let mut kinds: HashMap<(Option<i64>, Option<&str>), usize> = HashMap::new();
+        for new in rows.iter_mut() {
+            let key = self.key(new.row);
+            let number = kinds.len();
+            new.kind = *kinds
+                .entry((key.record_type, key.operation))
+                .or_insert(number);
+        }
+        let mut sorted: Vec<_> = kinds.into_iter().collect();
+        sorted.sort_unstable();
+        let mut ranks = vec![0; sorted.len()];
+        for (rank, (_, number)) in sorted.into_iter().enumerate() {
+            ranks[number] = rank;
+        }
+        rows.iter_mut().for_each(|new| new.kind = ranks[new.kind]);
     }
 
     fn key(&self, (batch, row): RowIndex) -> Key<'a> {

@@ -151,6 +151,9 @@ enum Place {
     Own { at: usize, len: usize },
 }
 
+/// Memory is taken for so many rows at first.
+const ROWS_EXPECTED: usize = 128;
+
 /// Number of the slab among the buffers of a column, and of the column's own texts.
 const SLAB: u32 = 0;
 const OWN: u32 = 1;
@@ -162,6 +165,10 @@ impl Texts {
 
     /// Appends a text that may stand in `slab`.
     pub(super) fn append(&mut self, row: usize, text: &str, slab: &[u8]) {
+        if self.views.is_empty() {
+            self.views.reserve(ROWS_EXPECTED);
+            self.valid.0.reserve(ROWS_EXPECTED / 8);
+        }
         self.views.resize(row, 0);
         // A slab and a column's own texts are far smaller than 4 GiB.
         let place = match position(text, slab) {
@@ -184,6 +191,14 @@ impl Texts {
         };
         self.last = Some(place);
         self.valid.set(row);
+    }
+
+    /// The text appended last, if it stands in the slab.
+    pub(super) fn last_in<'s>(&self, slab: &'s [u8]) -> Option<&'s str> {
+        match self.last? {
+            Place::Slab { at, len } => std::str::from_utf8(slab.get(at..at + len)?).ok(),
+            Place::Own { .. } => None,
+        }
     }
 
     /// The text appended last.

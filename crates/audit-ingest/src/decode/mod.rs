@@ -1,7 +1,8 @@
 //! Record texts into columns: one pass, no tree of the record, no allocation a field.
 //!
-//! A [`Slab`] goes in; out come Arrow batches by tenant, and what is no
-//! record. Nothing here knows of files, threads or clocks.
+//! A [`Slab`] goes in; out come Arrow batches by tenant and record type, and what is no record.
+//! Records of one type have the same fields, so nearly every column of a batch is full.
+//! Nothing here knows of files, threads or clocks.
 
 mod column;
 mod field;
@@ -16,9 +17,10 @@ use std::net::IpAddr;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 use audit_schema::{ColumnType, M365_AUDIT, parse_address};
+use memchr::memmem::Finder;
 use sonic_rs::to_object_iter;
 use std::sync::{Arc, LazyLock};
 
@@ -35,13 +37,13 @@ pub const UNKNOWN_TENANT: &str = "unknown";
 /// What a slab held.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    /// The records, by tenant, each tenant's in the order of the input.
+    /// The records, by tenant and record type, those of one in the order of the input.
     pub batches: Vec<TenantBatch>,
     /// What is no record, in the order of the input.
     pub rejects: Vec<Reject>,
 }
 
-/// Records of one tenant.
+/// Records of one tenant and one record type.
 #[derive(Debug)]
 pub struct TenantBatch {
     /// Lower-case GUID, or [`UNKNOWN_TENANT`].
@@ -85,9 +87,9 @@ pub fn decode(slab: Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
             });
         }
     }
-    let tenants = decoder.tenants;
+    let parts = decoder.parts;
     let window = Buffer::from(slab.into_window());
-    let filled = tenants.into_iter().filter(|rows| rows.rows > 0);
+    let filled = parts.into_iter().filter(|rows| rows.rows > 0);
     Ok(Decoded {
         batches: filled
             .map(|rows| rows.finish(&window))
@@ -117,6 +119,8 @@ enum Stop {
     Bad(Bad),
     /// It belongs to this tenant.
     Tenant(String),
+    /// It is of this record type.
+    RecordType(Option<i64>),
     /// A column's field came twice, or the object is a wrapper: it wants the careful pass.
     Careful,
 }
@@ -155,24 +159,37 @@ static DERIVED: LazyLock<Derived> = LazyLock::new(|| {
     }
 });
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| M365_AUDIT.arrow_schema());
+/// The table's columns as batches have them: texts are views.
+static COLUMNS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| {
+    let schema = M365_AUDIT.arrow_schema();
+    let as_view = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8 => Arc::new(Field::new(field.name(), DataType::Utf8View, true)),
+        _ => Arc::clone(field),
+    };
+    schema.fields().iter().map(as_view).collect()
+});
 
 struct Decoder<'t> {
     fixed_tenant: Option<&'t str>,
     slab: &'t [u8],
-    tenants: Vec<Rows>,
+    parts: Vec<Rows>,
+    /// The part of the record before: most often that of the next one too.
     current: usize,
-    /// For each field the one that came after it last time: records of one type have one order.
-    next: Vec<usize>,
 }
 
-/// The columns of one tenant.
+/// The columns of one tenant and record type.
 struct Rows {
     tenant: String,
+    /// `None`: records without one, and those of types that came when there were [`PARTS_MAX`] already.
+    record_type: Option<i64>,
+    /// The record type of the record at hand.
+    expected: Option<i64>,
     columns: Vec<Column>,
     rows: usize,
     /// The row's `extra` while it grows.
     extra: String,
+    /// For each field the one that came after it last time: records of one type have one order.
+    next: Vec<usize>,
 }
 
 /// What the row's other columns need of the fields.
@@ -184,17 +201,25 @@ struct Seen {
     user_type: Option<i64>,
     /// The best client address so far, with its rank and port.
     address: Option<(u8, IpAddr, Option<u16>)>,
+    /// The column that holds the address as `source_ip` spells it.
+    spelled: Option<usize>,
 }
+
+/// Record types of a slab whose rows are kept apart; what comes beyond is kept together.
+const PARTS_MAX: usize = 64;
+
+/// Passes over one record at most: in the wrong tenant's columns, in the wrong record type's, and
+/// rightly, each quick and careful.
+const PASSES_MAX: usize = 6;
 
 impl<'t> Decoder<'t> {
     fn new(fixed_tenant: Option<&'t str>, slab: &'t [u8]) -> Self {
-        let first = Rows::new(fixed_tenant.unwrap_or(UNKNOWN_TENANT).to_owned());
+        let tenant = fixed_tenant.unwrap_or(UNKNOWN_TENANT).to_owned();
         Self {
             fixed_tenant,
             slab,
-            tenants: vec![first],
+            parts: vec![Rows::new(tenant, None)],
             current: 0,
-            next: vec![START; FIELDS.len()],
         }
     }
 
@@ -220,50 +245,49 @@ impl<'t> Decoder<'t> {
     }
 
     fn record(&mut self, text: &str) -> Result<(), Bad> {
-        let mut result = self.quick(text);
-        if let Err(Stop::Tenant(tenant)) = result {
-            self.enter(tenant);
-            result = self.quick(text);
+        if let Some(record_type) = probable_record_type(text) {
+            self.enter(None, Some(record_type));
         }
-        if let Err(Stop::Careful) = result {
+        let mut careful = false;
+        for _ in 0..PASSES_MAX {
+            let result = if careful {
+                self.careful(text)
+            } else {
+                self.quick(text)
+            };
+            let Err(stop) = result else {
+                self.parts[self.current].rows += 1;
+                return Ok(());
+            };
             self.take_back();
-            result = self.careful(text);
-            if let Err(Stop::Tenant(tenant)) = result {
-                self.enter(tenant);
-                result = self.careful(text);
+            match stop {
+                Stop::Bad(bad) => return Err(bad),
+                Stop::Careful => careful = true,
+                Stop::Tenant(tenant) => {
+                    let record_type = self.parts[self.current].expected;
+                    self.enter(Some(tenant), record_type);
+                }
+                Stop::RecordType(record_type) => self.enter(None, record_type),
             }
         }
-        match result {
-            Ok(()) => {
-                self.tenants[self.current].rows += 1;
-                Ok(())
-            }
-            Err(Stop::Bad(bad)) => {
-                self.take_back();
-                Err(bad)
-            }
-            Err(Stop::Tenant(_) | Stop::Careful) => {
-                self.take_back();
-                Err(Bad::new(
-                    Reason::InvalidJson,
-                    "more than one OrganizationId",
-                ))
-            }
-        }
+        Err(Bad::new(
+            Reason::InvalidJson,
+            "more than one OrganizationId",
+        ))
     }
 
     /// The pass for a plain record: each field straight to its column.
     fn quick(&mut self, text: &str) -> Result<(), Stop> {
-        let rows = &mut self.tenants[self.current];
+        let rows = &mut self.parts[self.current];
         let mut seen = Seen::default();
         let mut previous = START;
         for member in to_object_iter(text) {
             let (key, value) = member.map_err(|e| invalid_json(&e))?;
-            let guess = self.next[previous];
+            let guess = rows.next[previous];
             let at = if guess != START && FIELDS.get(guess).wire_name == key {
                 guess
             } else if let Some(found) = FIELDS.find(&key) {
-                self.next[previous] = found;
+                rows.next[previous] = found;
                 found
             } else if wrapped::is_marker(&key) {
                 return Err(Stop::Careful);
@@ -278,12 +302,7 @@ impl<'t> Decoder<'t> {
             }
             let raw = value.as_raw_cow();
             rows.field(field, &key, &raw, &mut seen, self.slab);
-            if field.role == Role::OrganizationId
-                && self.fixed_tenant.is_none()
-                && let Some(tenant) = other_tenant(&rows.tenant, &raw)
-            {
-                return Err(Stop::Tenant(tenant));
-            }
+            rows.check_place(field, &raw, &seen, self.fixed_tenant)?;
         }
         self.close(text, seen)
     }
@@ -293,7 +312,7 @@ impl<'t> Decoder<'t> {
     fn careful(&mut self, text: &str) -> Result<(), Stop> {
         let wrapped = wrapped::unwrap(text)?;
         let members = wrapped.members()?;
-        let rows = &mut self.tenants[self.current];
+        let rows = &mut self.parts[self.current];
         let column_of = |key: &str| FIELDS.find(key).map(|at| FIELDS.get(at));
         let mut winner = vec![usize::MAX; M365_AUDIT.columns.len()];
         for (at, (key, _)) in members.iter().enumerate() {
@@ -306,12 +325,7 @@ impl<'t> Decoder<'t> {
             match column_of(key) {
                 Some(field) if winner[field.column] == at => {
                     rows.field(field, key, raw, &mut seen, self.slab);
-                    if field.role == Role::OrganizationId
-                        && self.fixed_tenant.is_none()
-                        && let Some(tenant) = other_tenant(&rows.tenant, raw)
-                    {
-                        return Err(Stop::Tenant(tenant));
-                    }
+                    rows.check_place(field, raw, &seen, self.fixed_tenant)?;
                 }
                 _ => rows.extra(key, raw),
             }
@@ -321,30 +335,46 @@ impl<'t> Decoder<'t> {
 
     /// Completes the row with what is derived.
     fn close(&mut self, raw: &str, seen: Seen) -> Result<(), Stop> {
-        let rows = &mut self.tenants[self.current];
+        let rows = &mut self.parts[self.current];
         if !seen.time {
             return Err(no_time(raw).into());
         }
         if !seen.tenant && self.fixed_tenant.is_none() && rows.tenant != UNKNOWN_TENANT {
             return Err(Stop::Tenant(UNKNOWN_TENANT.to_owned()));
         }
+        if seen.record_type != rows.expected {
+            return Err(Stop::RecordType(seen.record_type));
+        }
         rows.derive(raw, &seen, self.slab);
         Ok(())
     }
 
-    fn enter(&mut self, tenant: String) {
-        self.take_back();
-        self.current = match self.tenants.iter().position(|rows| rows.tenant == tenant) {
-            Some(at) => at,
-            None => {
-                self.tenants.push(Rows::new(tenant));
-                self.tenants.len() - 1
-            }
+    /// Goes on in the columns of this record type, of the same tenant unless another is named.
+    fn enter(&mut self, tenant: Option<String>, record_type: Option<i64>) {
+        let current = &self.parts[self.current];
+        if tenant.is_none() && current.expected == record_type {
+            return;
+        }
+        let tenant = tenant.unwrap_or_else(|| current.tenant.clone());
+        let find = |record_type| {
+            self.parts
+                .iter()
+                .position(|part| part.record_type == record_type && part.tenant == tenant)
         };
+        let found = find(record_type).or_else(|| match self.parts.len() < PARTS_MAX {
+            true => None,
+            false => find(None),
+        });
+        self.current = found.unwrap_or(self.parts.len());
+        if found.is_none() {
+            let own = record_type.filter(|_| self.parts.len() < PARTS_MAX);
+            self.parts.push(Rows::new(tenant, own));
+        }
+        self.parts[self.current].expected = record_type;
     }
 
     fn take_back(&mut self) {
-        let rows = &mut self.tenants[self.current];
+        let rows = &mut self.parts[self.current];
         rows.extra.clear();
         rows.columns
             .iter_mut()
@@ -353,7 +383,7 @@ impl<'t> Decoder<'t> {
 }
 
 impl Rows {
-    fn new(tenant: String) -> Self {
+    fn new(tenant: String, record_type: Option<i64>) -> Self {
         let columns = M365_AUDIT
             .columns
             .iter()
@@ -361,9 +391,34 @@ impl Rows {
             .collect();
         Self {
             tenant,
+            record_type,
+            expected: record_type,
             columns,
             rows: 0,
             extra: String::new(),
+            next: vec![START; FIELDS.len()],
+        }
+    }
+
+    /// Stops where the field says that the record belongs among other rows.
+    fn check_place(
+        &self,
+        field: &field::Field,
+        raw: &str,
+        seen: &Seen,
+        fixed_tenant: Option<&str>,
+    ) -> Result<(), Stop> {
+        match field.role {
+            Role::OrganizationId if fixed_tenant.is_none() => {
+                match other_tenant(&self.tenant, raw) {
+                    Some(tenant) => Err(Stop::Tenant(tenant)),
+                    None => Ok(()),
+                }
+            }
+            Role::RecordType if seen.record_type != self.expected => {
+                Err(Stop::RecordType(seen.record_type))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -385,10 +440,12 @@ impl Rows {
             (Role::RecordType, Column::Integer(numbers)) => seen.record_type = numbers.last(),
             (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
             (Role::Address { rank }, Column::Text(texts)) => {
+                let text = texts.last(slab);
                 if seen.address.is_none_or(|(best, ..)| rank < best)
-                    && let Some((ip, port)) = parse_address(texts.last(slab))
+                    && let Some((ip, port)) = parse_address(text)
                 {
                     seen.address = Some((rank, ip, port));
+                    seen.spelled = is_plain(text).then_some(field.column);
                 }
             }
             _ => {}
@@ -418,7 +475,14 @@ impl Rows {
             self.text(derived.user_type_name, name, slab);
         }
         if let Some((_, ip, port)) = seen.address {
-            self.text(derived.source_ip, &ip.to_string(), slab);
+            let spelled = seen.spelled.and_then(|column| match &self.columns[column] {
+                Column::Text(texts) => texts.last_in(slab),
+                _ => None,
+            });
+            match spelled {
+                Some(text) => self.text(derived.source_ip, text, slab),
+                None => self.text(derived.source_ip, &ip.to_string(), slab),
+            }
             if let (Some(port), Column::Integer(numbers)) =
                 (port, &mut self.columns[derived.source_port])
             {
@@ -444,9 +508,9 @@ impl Rows {
     fn finish(self, slab: &Buffer) -> Result<TenantBatch, ArrowError> {
         let mut fields = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
-        for (column, field) in self.columns.into_iter().zip(SCHEMA.fields()) {
+        for (column, field) in self.columns.into_iter().zip(COLUMNS.iter()) {
             if let Some(array) = column.finish(self.rows, field.data_type(), slab)? {
-                fields.push(Field::new(field.name(), array.data_type().clone(), true));
+                fields.push(Arc::clone(field));
                 arrays.push(array);
             }
         }
@@ -490,6 +554,21 @@ fn invalid_json(error: &sonic_rs::Error) -> Bad {
         Reason::InvalidJson,
         format!("at byte {} of the record", error.offset()),
     )
+}
+
+/// The record type that a text names near its beginning: where the record most likely belongs.
+fn probable_record_type(text: &str) -> Option<i64> {
+    const HEAD_BYTES: usize = 512;
+    static MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"RecordType\":"));
+    let head = &text.as_bytes()[..text.len().min(HEAD_BYTES)];
+    let value = &head[MEMBER.find(head)? + MEMBER.needle().len()..];
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    std::str::from_utf8(&value[..digits]).ok()?.parse().ok()
+}
+
+/// Whether an address is nothing but an IPv4 address: there is one spelling of it then.
+fn is_plain(address: &str) -> bool {
+    address.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
 /// The tenant this `OrganizationId` names, if it is not the current one.

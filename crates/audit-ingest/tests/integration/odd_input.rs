@@ -311,3 +311,37 @@ fn records_larger_than_any_window_pass_and_larger_than_allowed_are_kept_in_piece
         .collect();
     assert!(kept == large.as_bytes());
 }
+
+#[test]
+fn record_types_stand_apart_in_batches_and_no_row_is_lost() {
+    // Tenants and types take turns, the type is named late or not at all, and there are more types than
+    // are kept apart.
+    let record = |n: usize| {
+        let tenant = ["a", "b"][n % 2];
+        let tenant = format!("0F1D5A2E-0000-4000-8000-00000000000{tenant}");
+        let padding = "x".repeat(if n % 7 == 0 { 600 } else { 1 });
+        let record_type = match n % 5 {
+            0 => String::new(),
+            _ => format!(",\"RecordType\":{}", n % 101),
+        };
+        format!(
+            "{{{TIME},\"Id\":\"{n}\",\"UserId\":\"{padding}\",\"OrganizationId\":\"{tenant}\"{record_type}}}"
+        )
+    };
+    let records: Vec<String> = (0..1_000).map(record).collect();
+    let read = read(format!("[{}]", records.join(",")).as_bytes());
+    assert_eq!(read.rejects, []);
+    assert_eq!(read.rows.len(), records.len());
+    let mut last = std::collections::BTreeMap::new();
+    for (tenant, row) in &read.rows {
+        let n: usize = row["id"].as_str().unwrap().parse().unwrap();
+        assert_eq!(row["raw"], records[n]);
+        let want = (n % 5 != 0).then_some(n % 101);
+        let found = row.get("record_type").and_then(|number| number.as_u64());
+        assert_eq!(found, want.map(|number| number as u64), "{n}");
+        assert!(tenant.ends_with(["a", "b"][n % 2]), "{n}");
+        // Those of one tenant and type are in the order of the input.
+        let before = last.insert((tenant, found), n);
+        assert!(before.is_none_or(|before| before < n), "{n}");
+    }
+}

@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 
 use super::{Check, Tally};
+use crate::data_file::ROW_GROUP_ROWS;
 use crate::error::Result;
 use crate::keys::{Canonical, Key, KeyColumns, Texts};
 use crate::snapshot::DataFile;
@@ -315,7 +316,11 @@ struct Rows<'a> {
     /// Bounds of `creation_time` by the partition.
     day: Option<(i64, i64)>,
     rows: u64,
-    last_time: i64,
+    /// Record type, operation and time of the row before.
+    last: (Option<i64>, Option<String>, i64),
+    /// The latest time so far, and that of the row groups before.
+    latest: i64,
+    latest_before: i64,
     order: Tally,
     partition: Tally,
     time_bounds: Tally,
@@ -336,7 +341,9 @@ impl<'a> Rows<'a> {
                 (begin, begin + MICROS_PER_DAY - 1)
             }),
             rows: 0,
-            last_time: i64::MIN,
+            last: (None, None, i64::MIN),
+            latest: i64::MIN,
+            latest_before: i64::MIN,
             order: Tally::default(),
             partition: Tally::default(),
             time_bounds: Tally::default(),
@@ -370,11 +377,7 @@ impl<'a> Rows<'a> {
             if times.is_none_or(|times| times.is_null(row)) {
                 self.partition.add(at, || "has no creation_time".to_owned());
             } else {
-                if time < self.last_time {
-                    self.order
-                        .add(at, || "is older than the row before it".to_owned());
-                }
-                self.last_time = time;
+                self.check_order(at, &columns.key(row));
                 if !within(time, self.day) {
                     self.partition.add(at, || {
                         "its creation_time is not of the partition's day".to_owned()
@@ -409,6 +412,31 @@ impl<'a> Rows<'a> {
                 _ => self.variant.add(at, || "its variant is none".to_owned()),
             }
         }
+    }
+
+    /// Row groups follow each other in time; in each, rows stand by record type, operation and time.
+    fn check_order(&mut self, at: u64, key: &Key<'_>) {
+        let (record_type, operation, time) = key.rest();
+        if at.is_multiple_of(ROW_GROUP_ROWS as u64) {
+            self.latest_before = self.latest;
+        } else {
+            let (last_type, last_operation, last_time) = &self.last;
+            if (record_type, operation, time) < (*last_type, last_operation.as_deref(), *last_time)
+            {
+                let what = "does not stand by record type, operation and time";
+                self.order.add(at, || what.to_owned());
+            }
+        }
+        if time < self.latest_before {
+            self.order
+                .add(at, || "is older than the row group before it".to_owned());
+        }
+        self.latest = self.latest.max(time);
+        self.last.0 = record_type;
+        if self.last.1.as_deref() != operation {
+            self.last.1 = operation.map(str::to_owned);
+        }
+        self.last.2 = time;
     }
 
     fn report(self, check: &mut Check<'_>) {
