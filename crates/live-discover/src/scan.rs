@@ -5,7 +5,7 @@
 //! Parquet decoder, other columns read for the matching rows only – pays where few rows of many columns are wanted,
 //! and costs where most rows match or the filter has to read the big columns anyway.
 //!
-//! No order is declared, though our files are sorted by time: the lake is open to other writers. For `ORDER BY
+//! No order is declared: rows of a row group stand by record type, and the lake is open to other writers. For `ORDER BY
 //! creation_time` with a LIMIT the bounds of the files do as well: the plan reads the newest (or oldest) first, and
 //! the limit's own filter skips the rest.
 

@@ -319,7 +319,7 @@ fn record_types_stand_apart_in_batches_and_no_row_is_lost() {
     let record = |n: usize| {
         let tenant = ["a", "b"][n % 2];
         let tenant = format!("0F1D5A2E-0000-4000-8000-00000000000{tenant}");
-        let padding = "x".repeat(if n % 7 == 0 { 600 } else { 1 });
+        let padding = "x".repeat(if n.is_multiple_of(7) { 600 } else { 1 });
         let record_type = match n % 5 {
             0 => String::new(),
             _ => format!(",\"RecordType\":{}", n % 101),
@@ -336,7 +336,7 @@ fn record_types_stand_apart_in_batches_and_no_row_is_lost() {
     for (tenant, row) in &read.rows {
         let n: usize = row["id"].as_str().unwrap().parse().unwrap();
         assert_eq!(row["raw"], records[n]);
-        let want = (n % 5 != 0).then_some(n % 101);
+        let want = (!n.is_multiple_of(5)).then_some(n % 101);
         let found = row.get("record_type").and_then(|number| number.as_u64());
         assert_eq!(found, want.map(|number| number as u64), "{n}");
         assert!(tenant.ends_with(["a", "b"][n % 2]), "{n}");
