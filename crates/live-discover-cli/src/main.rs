@@ -19,6 +19,10 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
 
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What still runs after Ctrl-C or an error has this long to end.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
