@@ -12,13 +12,12 @@ use datafusion::sql::sqlparser::ast::{
     Statement as SqlStatement, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
-use crate::dialect;
-use crate::error::{Error, Position, Result};
+use crate::error::{Error, Position};
+use crate::guard;
 use crate::request::Request;
-use crate::variables::{self, Binding};
-use crate::{names, words};
+use crate::words;
 
 /// Expressions that are tried before the place stays unknown.
 const TRIES_MAX: usize = 100;
@@ -52,27 +51,13 @@ impl Places {
     /// An error of the data with its place.
     pub(crate) fn of_data(&self, error: Error) -> Error {
         let position = placeless(&error).and_then(|message| {
-            let tokens = self.tokens().ok()?;
+            let written = guard::tokenise(&self.request).ok()?;
+            // It was planned once, so its tokens are not too many.
+            let tokens =
+                guard::fill_in(written, &self.request, self.now_micros, usize::MAX).ok()?;
             quoted(&tokens, message).or_else(|| culprit(&tokens, message))
         });
         at(error, position)
-    }
-
-    /// The text as it was planned: every token has the place where it stands in what was written.
-    fn tokens(&self) -> Result<Vec<TokenWithSpan>> {
-        let written_in = self.request.dialect.unwrap_or_default();
-        let tokens = Tokenizer::new(dialect::grammar(written_in), &self.request.sql)
-            .tokenize_with_location()
-            .map_err(|error| Error::invalid(error.message))?;
-        let binding = Binding {
-            variables: &self.request.variables,
-            dialect: written_in,
-            now_micros: self.now_micros,
-            tokens_max: usize::MAX,
-        };
-        let mut tokens = variables::bind(tokens, &binding)?;
-        names::resolve(&mut tokens);
-        Ok(tokens)
     }
 }
 

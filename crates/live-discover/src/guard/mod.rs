@@ -50,29 +50,9 @@ pub(crate) fn parse(
         ));
     }
     let written_in = request.dialect.unwrap_or_default();
-    let tokens = Tokenizer::new(dialect::grammar(written_in), text)
-        .tokenize_with_location()
-        .map_err(|error| Error::InvalidQuery {
-            message: if error.message.contains("dollar-quoted") {
-                "a variable is written `$$name$$`: here the second `$$` is missing".to_owned()
-            } else {
-                format!("syntax error: {}", error.message)
-            },
-            position: Some(Position {
-                line: error.location.line,
-                column: error.location.column,
-            }),
-            suggestion: None,
-        })?;
+    let tokens = tokenise(request)?;
     count(&tokens, &limits.shape)?;
-    let binding = Binding {
-        variables: &request.variables,
-        dialect: written_in,
-        now_micros,
-        tokens_max: limits.shape.tokens,
-    };
-    let mut tokens = variables::bind(tokens, &binding)?;
-    names::resolve(&mut tokens);
+    let tokens = fill_in(tokens, request, now_micros, limits.shape.tokens)?;
     let mut parser = Parser::new(dialect::grammar(written_in))
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens);
@@ -92,6 +72,45 @@ pub(crate) fn parse(
     tree::check(&statement, &limits.shape)?;
     dialect::rewrite(written_in, &mut statement)?;
     Ok(Statement::Statement(Box::new(statement)))
+}
+
+/// The text as it was written.
+pub(crate) fn tokenise(request: &Request) -> Result<Vec<TokenWithSpan>> {
+    let grammar = dialect::grammar(request.dialect.unwrap_or_default());
+    Tokenizer::new(grammar, &request.sql)
+        .tokenize_with_location()
+        .map_err(|error| Error::InvalidQuery {
+            message: if error.message.contains("dollar-quoted") {
+                "a variable is written `$$name$$`: here the second `$$` is missing".to_owned()
+            } else {
+                format!("syntax error: {}", error.message)
+            },
+            position: Some(Position {
+                line: error.location.line,
+                column: error.location.column,
+            }),
+            suggestion: None,
+        })
+}
+
+/// The text as it is parsed: with the values of its variables, and our names for what it names.
+///
+/// Every token has the place where it stands in what was written.
+pub(crate) fn fill_in(
+    tokens: Vec<TokenWithSpan>,
+    request: &Request,
+    now_micros: i64,
+    tokens_max: usize,
+) -> Result<Vec<TokenWithSpan>> {
+    let binding = Binding {
+        variables: &request.variables,
+        dialect: request.dialect.unwrap_or_default(),
+        now_micros,
+        tokens_max,
+    };
+    let mut tokens = variables::bind(tokens, &binding)?;
+    names::resolve(&mut tokens);
+    Ok(tokens)
 }
 
 fn only_reads() -> Error {

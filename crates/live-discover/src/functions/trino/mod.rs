@@ -123,6 +123,7 @@ impl Function {
         self.syntax.split('(').next().unwrap_or_default()
     }
 
+    #[cfg(test)]
     fn aliases(&self) -> &[String] {
         match &self.by {
             By::Scalar(function) => function.aliases(),
@@ -155,18 +156,6 @@ pub(crate) fn functions() -> Vec<Function> {
     ]
     .into_iter()
     .flatten()
-    .collect()
-}
-
-#[allow(dead_code, reason = "for the list of functions that queries may call")]
-/// The names under which a query can call what the dialect has beyond the default one, or means otherwise.
-pub(crate) fn names() -> Vec<String> {
-    let functions = functions();
-    let own = functions.iter().filter(|function| function.is_own());
-    own.flat_map(|function| {
-        let aliases = function.aliases().iter().cloned();
-        std::iter::once(function.name().to_owned()).chain(aliases)
-    })
     .collect()
 }
 
