@@ -178,6 +178,8 @@ async fn syntax() {
     .await;
 }
 
+// Files are read side by side and the first bad value is told: where a case has several, its
+// predicate leaves one.
 #[tokio::test]
 async fn data() {
     check(&[
@@ -187,8 +189,8 @@ async fn data() {
             "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 20)",
         ),
         ("SELECT CAST('abc' AS BIGINT)", "`CAST('abc' AS BIGINT)`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 13)"),
-        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
-        ("SELECT user_id::BIGINT FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 15)"),
+        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit WHERE user_id LIKE 'eve%'", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
+        ("SELECT user_id::BIGINT FROM m365_audit WHERE user_id LIKE 'eve%'", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 15)"),
         ("SELECT id FROM m365_audit WHERE user_id ~ '(['", "the regular expression `([` cannot be used: unclosed character class (line 1, column 43)"),
         ("SELECT regexp_like(user_id, '*a') FROM m365_audit", "the regular expression `*a` cannot be used: repetition operator missing expression (line 1, column 29)"),
         (
@@ -196,7 +198,7 @@ async fn data() {
             "the regular expression `(?<=a)b` cannot be used: look-around, including look-ahead and look-behind, is not supported (line 1, column 32)",
         ),
         ("SELECT to_timestamp('soon')", "'soon' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 21)"),
-        ("SELECT to_timestamp(user_id) FROM m365_audit", "'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
+        ("SELECT to_timestamp(user_id) FROM m365_audit WHERE user_id LIKE 'eve%'", "'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
         ("SELECT CAST(300 AS TINYINT)", "`CAST(300 AS TINYINT)`: 300 does not fit into the type; take a larger one (line 1, column 13)"),
         (
             "SELECT id FROM m365_audit WHERE user_id LIKE 'x' ESCAPE 'ab'",
