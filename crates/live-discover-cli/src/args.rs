@@ -140,6 +140,9 @@ pub(crate) struct Filled {
     /// Records before then
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
+    /// Records of these commits (`ingest_sequence`) instead of a time: 13.. for what came after commit 12, 13..20
+    #[arg(long, value_name = "FROM..TO", value_parser = parse_commits, conflicts_with_all = ["from", "to"])]
+    pub(crate) commits: Option<(Option<i64>, Option<i64>)>,
 }
 
 /// Of whom, with what, and what becomes of the result.
@@ -446,6 +449,17 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| "write NAME=VALUE".to_owned())
+}
+
+/// From a commit, included, to another, excluded.
+fn parse_commits(text: &str) -> Result<(Option<i64>, Option<i64>), String> {
+    let wrong = || "write 13.., 13..20 or ..20".to_owned();
+    let number = |text: &str| match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| wrong()),
+    };
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    Ok((number(from)?, number(to)?))
 }
 
 fn parse_scope(text: &str) -> Result<Scope, String> {

@@ -312,6 +312,8 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     let settings = config.options_mut();
     settings.execution.enable_recursive_ctes = false;
     settings.execution.parquet.max_in_list_size = PRUNED_IN_LIST_MAX;
+    // A bag is a map: no part of it can be read alone, and below a filter its keys would be looked up for every row.
+    settings.optimizer.enable_leaf_expression_pushdown = false;
     settings.sql_parser.collect_spans = true;
     let mut state = SessionStateBuilder::new()
         .with_config(config)

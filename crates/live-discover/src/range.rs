@@ -323,11 +323,28 @@ impl fmt::Display for Period {
     }
 }
 
-/// Bounds in µs since 1970, `from` included and `to` excluded.
+/// Bounds in µs since 1970, or numbers of commits; `from` included and `to` excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) from: Option<i64>,
     pub(crate) to: Option<i64>,
+}
+
+impl Bounds {
+    /// The window of these commits.
+    pub(crate) fn some_commits(self) -> Result<Window> {
+        match self {
+            Self {
+                from: None,
+                to: None,
+            } => Ok(Window::All),
+            Self {
+                from: Some(from),
+                to: Some(to),
+            } if from >= to => Err(Error::invalid("the range of commits is empty")),
+            bounds => Ok(Window::Commits(bounds)),
+        }
+    }
 }
 
 /// Which rows of the lake's tables a query sees.
@@ -336,11 +353,8 @@ pub(crate) enum Window {
     All,
     EventTime(Bounds),
     IngestTime(Bounds),
-    /// Commits of one tenant's table: those after the first, up to the second.
-    Commits {
-        after: i64,
-        to: i64,
-    },
+    /// By the commit of the tenant's table.
+    Commits(Bounds),
     /// Commits of one tenant's table up to one, of these the records that happened in one of the times.
     Around {
         to: i64,

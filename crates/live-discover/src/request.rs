@@ -1,13 +1,15 @@
 //! A query as it is asked: its text, the dialect of it, and what fills it in.
 
 use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use audit_lake::Snapshot;
 use audit_schema::{Query, RangeMode};
 
 use crate::dialect::Dialect;
-use crate::range::{TimeRange, Window};
+use crate::error::Result;
+use crate::range::{Bounds, TimeRange, Window};
 use crate::variables::Variables;
 
 /// A query to be asked. A text alone is one, over all time.
@@ -19,6 +21,8 @@ pub struct Request {
     pub(crate) variables: Variables,
     pub(crate) range: TimeRange,
     pub(crate) range_mode: RangeMode,
+    /// In place of the time range.
+    commits: Option<Bounds>,
     /// Whether it is one that people pick, and so needs data to ask.
     pub(crate) is_of_category: bool,
     /// The query of a category that it asks.
@@ -47,6 +51,7 @@ impl Request {
             variables: Variables::default(),
             range: TimeRange::all(),
             range_mode: RangeMode::default(),
+            commits: None,
             is_of_category: false,
             query: None,
             is_unlimited: false,
@@ -66,6 +71,7 @@ impl Request {
             },
             range: TimeRange::default(),
             range_mode: query.range,
+            commits: None,
             is_of_category: true,
             query: Some(Arc::new(query.clone())),
             is_unlimited: false,
@@ -116,6 +122,26 @@ impl Request {
     /// Sets which records it sees, by time. It applies to every table of the lake in the query.
     pub fn with_range(mut self, range: TimeRange) -> Self {
         self.range = range;
+        self.commits = None;
+        self
+    }
+
+    /// Sets which records it sees by the commit that brought them, `ingest_sequence`, in place of a time range: what
+    /// came after a query that saw all up to commit 12 is `13..`.
+    ///
+    /// Each tenant's `m365_audit` counts its own commits. The other tables have no such number and are seen whole.
+    pub fn with_commits(mut self, commits: impl RangeBounds<i64>) -> Self {
+        let from = match commits.start_bound() {
+            Bound::Included(first) => Some(*first),
+            Bound::Excluded(before) => Some(before.saturating_add(1)),
+            Bound::Unbounded => None,
+        };
+        let to = match commits.end_bound() {
+            Bound::Included(last) => Some(last.saturating_add(1)),
+            Bound::Excluded(after) => Some(*after),
+            Bound::Unbounded => None,
+        };
+        self.commits = Some(Bounds { from, to });
         self
     }
 
@@ -123,6 +149,17 @@ impl Request {
     pub fn with_range_mode(mut self, mode: RangeMode) -> Self {
         self.range_mode = mode;
         self
+    }
+}
+
+impl Request {
+    /// The rows that it sees.
+    pub(crate) fn window(&self, now_micros: i64) -> Result<Window> {
+        match (&self.pinned, self.commits) {
+            (Some(pinned), _) => Ok(pinned.window.clone()),
+            (None, Some(commits)) => commits.some_commits(),
+            (None, None) => self.range.resolve(self.range_mode, now_micros),
+        }
     }
 }
 

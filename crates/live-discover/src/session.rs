@@ -247,10 +247,7 @@ async fn plan(
     let is_lookup = |name: &str| lookups.contains_key(name);
     let statement = guard::parse(&request, &limits, is_lookup, now_micros)
         .map_err(|error| place::of_syntax(&request.sql, error))?;
-    let window = match &request.pinned {
-        Some(pinned) => pinned.window.clone(),
-        None => request.range.resolve(request.range_mode, now_micros)?,
-    };
+    let window = request.window(now_micros)?;
     let base = shared.state(request.dialect.unwrap_or_default());
     let references = base.resolve_table_references(&statement)?;
     let mut tables = Vec::new();

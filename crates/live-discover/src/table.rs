@@ -103,19 +103,17 @@ pub(crate) fn filter_of(table: TableName, window: &Window) -> Option<Expr> {
                 .from
                 .map(|from| col(EVENT_DATE).gt_eq(lit(day(from))));
             let to = bounds.to.map(|to| col(EVENT_DATE).lt_eq(lit(day(to - 1))));
-            conjunction(between(CREATION_TIME, bounds).chain(from).chain(to))
+            conjunction(between(CREATION_TIME, bounds, time).chain(from).chain(to))
         }
         Window::EventTime(bounds) | Window::IngestTime(bounds) => {
-            conjunction(between(arrival, bounds))
+            conjunction(between(arrival, bounds, time))
         }
-        Window::Commits { after, to } if table == TableName::Audit => Some(
-            col(INGEST_SEQUENCE)
-                .gt(lit(after))
-                .and(col(INGEST_SEQUENCE).lt_eq(lit(to))),
-        ),
+        Window::Commits(bounds) if table == TableName::Audit => {
+            conjunction(between(INGEST_SEQUENCE, bounds, ScalarValue::from))
+        }
         Window::Around { to, ref times } if table == TableName::Audit => {
             let times = (times.iter()).map(|bounds| {
-                conjunction(between(CREATION_TIME, *bounds)).unwrap_or_else(|| lit(true))
+                conjunction(between(CREATION_TIME, *bounds, time)).unwrap_or_else(|| lit(true))
             });
             conjunction(
                 [col(INGEST_SEQUENCE).lt_eq(lit(to))]
@@ -124,21 +122,23 @@ pub(crate) fn filter_of(table: TableName, window: &Window) -> Option<Expr> {
             )
         }
         // The other tables do not count commits: they are seen whole.
-        Window::Commits { .. } | Window::Around { .. } => None,
+        Window::Commits(_) | Window::Around { .. } => None,
     }
 }
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-fn between(column: &str, bounds: Bounds) -> impl Iterator<Item = Expr> {
-    let time = |micros| {
-        lit(ScalarValue::TimestampMicrosecond(
-            Some(micros),
-            Some("UTC".into()),
-        ))
-    };
-    let from = bounds.from.map(|from| col(column).gt_eq(time(from)));
-    let to = bounds.to.map(|to| col(column).lt(time(to)));
+fn time(micros: i64) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
+}
+
+fn between(
+    column: &str,
+    bounds: Bounds,
+    value: fn(i64) -> ScalarValue,
+) -> impl Iterator<Item = Expr> {
+    let from = (bounds.from).map(|from| col(column).gt_eq(lit(value(from))));
+    let to = bounds.to.map(|to| col(column).lt(lit(value(to))));
     from.into_iter().chain(to)
 }
 

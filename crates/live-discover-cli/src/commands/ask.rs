@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -67,6 +68,11 @@ pub(super) fn filled(mut request: Request, filled: &Filled) -> Result<Request, F
     if filled.from.is_some() || filled.to.is_some() {
         let range = TimeRange::parse(filled.from.as_deref(), filled.to.as_deref())?;
         request = request.with_range(range);
+    }
+    if let Some((from, to)) = filled.commits {
+        let from = from.map_or(Bound::Unbounded, Bound::Included);
+        let to = to.map_or(Bound::Unbounded, Bound::Excluded);
+        request = request.with_commits((from, to));
     }
     Ok(request)
 }

@@ -225,7 +225,8 @@ async fn ask_one(location: &str, arguments: RunQuery) -> Result<ExitCode, Failur
     let session = ask::session(lake, &arguments.asked).await?;
     ask::ask(&session, request, &query.sql, &arguments.asked).await?;
     let filled = &arguments.filled;
-    if filled.from.is_none() && filled.to.is_none() && query.range != RangeMode::Off {
+    let is_told = filled.from.is_some() || filled.to.is_some() || filled.commits.is_some();
+    if !is_told && query.range != RangeMode::Off {
         note(
             "over the last 24 hours; --from -P30D asks about 30 days, --from all about everything",
         );

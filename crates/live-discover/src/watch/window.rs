@@ -58,10 +58,10 @@ impl CommitWindow {
 
     /// The records of these commits.
     pub(super) fn alone(self) -> Window {
-        Window::Commits {
-            after: self.after,
-            to: self.to,
-        }
+        Window::Commits(Bounds {
+            from: Some(self.after + 1),
+            to: Some(self.to + 1),
+        })
     }
 
     /// The records of these commits and, of all before them, those that happened at most `look_back` from one of

@@ -1,12 +1,17 @@
 //! Variables and time ranges, from a request to its rows.
 
+use std::sync::Arc;
+
+use audit_lake::TableName;
 use live_discover::{
     Clock, Engine, Limits, Query, RangeMode, Request, Session, TenantScope, TimePoint, TimeRange,
 };
 use proptest::prelude::*;
-use std::sync::Arc;
 
-use crate::fixture::{DAY_MICROS, HOUR_MICROS, START_MICROS, ask, lake, session, text};
+use crate::fixture::{
+    CONTOSO, DAY_MICROS, HOUR_MICROS, Record, START_MICROS, ask, commit, lake, session, tenant,
+    text,
+};
 
 async fn rows(session: &Session, request: Request) -> String {
     let sql = format!("{request:?}");
@@ -160,6 +165,65 @@ async fn a_range_applies_to_every_scan_and_prunes_files() {
         assert_eq!(text(&batches), expected, "{sql} {range}");
         assert_eq!(stream.progress().files_planned, files, "{sql} {range}");
     }
+}
+
+/// What came with which commit: late records are seen by whoever asks for what is new.
+#[tokio::test]
+async fn a_request_can_go_by_commits() {
+    let lake = lake().await;
+    let table = lake
+        .open_or_create_table(tenant(CONTOSO), TableName::Audit)
+        .await
+        .unwrap();
+    let last = i64::try_from(table.snapshot().await.unwrap().version()).unwrap();
+    let late = Record {
+        id: "late".to_owned(),
+        micros: START_MICROS + 1,
+        ..Record::default()
+    };
+    commit(&lake, CONTOSO, &[late]).await;
+    let contoso = TenantScope::Only([tenant(CONTOSO)].into());
+    let session = Engine::new(lake)
+        .unwrap()
+        .session(contoso, Limits::default());
+    let sql = "SELECT count(*) FROM m365_audit";
+    let all = ask(&session, sql).await;
+    let asked = async |request: Request| {
+        let mut stream = session.query(request).await.unwrap();
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            batches.push(batch.unwrap());
+        }
+        (text(&batches), stream.progress().files_planned)
+    };
+    let request = || Request::new(sql);
+    let new = ("1".to_owned(), 1);
+    assert_eq!(asked(request().with_commits(last + 1..)).await, new);
+    assert_eq!(asked(request().with_commits(last + 1..last + 2)).await, new);
+    assert_eq!(
+        asked(request().with_commits(last + 1..=last + 1)).await,
+        new
+    );
+    assert_eq!(asked(request().with_commits(last + 2..)).await.0, "0");
+    assert_eq!(asked(request().with_commits(..)).await.0, all);
+    let before: i64 = all.parse().unwrap();
+    assert_eq!(
+        asked(request().with_commits(..=last)).await.0,
+        (before - 1).to_string()
+    );
+    // What was said last counts.
+    let range = TimeRange::all();
+    assert_eq!(
+        asked(request().with_commits(last + 1..).with_range(range))
+            .await
+            .0,
+        all
+    );
+    let empty = session.collect(request().with_commits(3..3)).await;
+    assert_eq!(
+        empty.unwrap_err().to_string(),
+        "the range of commits is empty"
+    );
 }
 
 #[tokio::test]
