@@ -13,6 +13,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::commit::{CommitOutcome, NewFile};
@@ -23,6 +24,7 @@ use crate::keys::{Canonical, Keys, NewRow};
 use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::stats::Stats;
+use crate::table::DeltaTableHandle;
 use crate::{Lake, TableName, TenantId};
 
 /// How often an append starts over because other writers commit to the same tenant.
@@ -95,7 +97,7 @@ impl Lake {
             .collect();
         let mut keys = Keys::of(&batches, options.canonical)?;
         let times = Times::of(&keys);
-        let mut checked: HashSet<object_store::path::Path> = HashSet::new();
+        let mut checked: HashSet<Path> = HashSet::new();
         for _ in 0..ATTEMPTS_MAX {
             let base = table.snapshot().await?;
             for file in base.files() {
@@ -166,7 +168,7 @@ impl Lake {
         new_rows: &[NewRow],
         base: &Snapshot,
         threads: NonZeroUsize,
-    ) -> Result<Vec<(NewFile, object_store::path::Path)>> {
+    ) -> Result<Vec<(NewFile, Path)>> {
         let now = self.clock().now_micros();
         let sequence = base.version() as i64 + 1;
         let variants = variants(batches, new_rows);
@@ -193,7 +195,7 @@ impl Lake {
                 .map_err(|e| Error::internal(format!("could not encode {rows} rows: {e}")))?;
                 let path = format!("event_date={}/{}.parquet", date(day)?, self.ids().next_id());
                 let size_bytes = encoded.len() as u64;
-                let place = object_store::path::Path::from(format!("{root}/{path}"));
+                let place = Path::from(format!("{root}/{path}"));
                 put(self.store().as_ref(), &place, encoded).await?;
                 let modification_time_ms = now.div_euclid(1000);
                 let file = NewFile {
@@ -227,7 +229,7 @@ impl Lake {
     ) -> Result<u64> {
         let table = self.open_or_create_table(tenant, name).await?;
         let mut known: HashSet<String> = HashSet::new();
-        let mut checked: HashSet<object_store::path::Path> = HashSet::new();
+        let mut checked: HashSet<Path> = HashSet::new();
         for _ in 0..ATTEMPTS_MAX {
             let base = table.snapshot().await?;
             for file in base
@@ -243,27 +245,10 @@ impl Lake {
             if order.is_empty() {
                 return Ok(0);
             }
-            let batches = [rows.clone()];
-            let columns = Columns::of(file_columns(name), &batches);
-            let encoded = data_file::encode(&columns, &order, key, NonZeroUsize::MIN)
-                .map_err(|e| Error::internal(format!("could not encode rows of {name}: {e}")))?;
-            let path = format!("{}.parquet", self.ids().next_id());
-            let place = object_store::path::Path::from(format!("{}/{path}", table.root()));
-            let file = NewFile {
-                path,
-                event_date: None,
-                size_bytes: encoded.len() as u64,
-                stats: Stats::of(&batches, &order).to_json(order.len()),
-                modification_time_ms: self.clock().now_micros().div_euclid(1000),
-            };
-            put(self.store().as_ref(), &place, encoded).await?;
+            let (file, place) = write_rows(self, &table, rows, &order, key).await?;
             match table.try_commit(&base, &[file]).await? {
                 CommitOutcome::Committed { .. } => return Ok(order.len() as u64),
-                CommitOutcome::Conflicted => {
-                    if let Err(error) = self.store().delete(&place).await {
-                        tracing::debug!(%error, path = %place, "could not delete an unused data file");
-                    }
-                }
+                CommitOutcome::Conflicted => discard(self, &place).await,
             }
         }
         Err(Error::Conflict {
@@ -271,6 +256,39 @@ impl Lake {
             table: name,
             attempts: ATTEMPTS_MAX,
         })
+    }
+}
+
+/// Puts rows of a table without partitions into a data file, which waits to be committed.
+pub(crate) async fn write_rows(
+    lake: &Lake,
+    table: &DeltaTableHandle,
+    rows: &RecordBatch,
+    order: &[RowIndex],
+    key: &str,
+) -> Result<(NewFile, Path)> {
+    let name = table.table();
+    let batches = [rows.clone()];
+    let columns = Columns::of(file_columns(name), &batches);
+    let encoded = data_file::encode(&columns, order, key, NonZeroUsize::MIN)
+        .map_err(|e| Error::internal(format!("could not encode rows of {name}: {e}")))?;
+    let path = format!("{}.parquet", lake.ids().next_id());
+    let place = Path::from(format!("{}/{path}", table.root()));
+    let file = NewFile {
+        path,
+        event_date: None,
+        size_bytes: encoded.len() as u64,
+        stats: Stats::of(&batches, order).to_json(order.len()),
+        modification_time_ms: lake.clock().now_micros().div_euclid(1000),
+    };
+    put(lake.store().as_ref(), &place, encoded).await?;
+    Ok((file, place))
+}
+
+/// Deletes a data file that was not committed. If it stays, no reader sees it.
+pub(crate) async fn discard(lake: &Lake, place: &Path) {
+    if let Err(error) = lake.store().delete(place).await {
+        tracing::debug!(%error, path = %place, "could not delete an unused data file");
     }
 }
 
@@ -409,7 +427,7 @@ fn date(day: i32) -> Result<String> {
     Ok(date.format("%Y-%m-%d").to_string())
 }
 
-async fn put(store: &dyn ObjectStore, path: &object_store::path::Path, bytes: Bytes) -> Result<()> {
+async fn put(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<()> {
     retry(|| async {
         let payload = PutPayload::from_bytes(bytes.clone());
         store

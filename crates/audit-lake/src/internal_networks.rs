@@ -1,17 +1,13 @@
-//! What is inside: the customer's own networks and domains, kept as `internal_networks.json` in the lake.
+//! What is inside: the customer's own networks and domains.
 
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use bytes::Bytes;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use object_store::{GetOptions, ObjectStore, PutMode, PutOptions, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::paths;
-use crate::retry::{self, ATTEMPTS_MAX, retry};
 
 /// The networks and domains that are the customer's own. The private ranges always are.
 ///
@@ -99,6 +95,13 @@ impl InternalNetworks {
             .ok_or_else(|| Error::invalid(format!("`{domain}` is no domain")))?;
         self.domains.push(domain);
         Ok(Self::of(self.networks, self.domains))
+    }
+
+    /// Adds what another one has.
+    pub fn with_all_of(mut self, other: &Self) -> Self {
+        self.networks.extend_from_slice(&other.networks);
+        self.domains.extend_from_slice(&other.domains);
+        Self::of(self.networks, self.domains)
     }
 
     /// The networks beside the private ranges, in order.
@@ -225,99 +228,6 @@ impl TryFrom<Form> for InternalNetworks {
         }
         Ok(Self::of(inside.networks, inside.domains))
     }
-}
-
-/// What the lake says is inside.
-pub(crate) async fn read(store: &dyn ObjectStore) -> Result<InternalNetworks> {
-    let path = paths::internal_networks();
-    match retry::read(store, &path).await? {
-        Some(json) => parse(&json),
-        None => Ok(InternalNetworks::default()),
-    }
-}
-
-/// Reads, edits and writes, anew while another writer is first.
-pub(crate) async fn update(
-    store: &dyn ObjectStore,
-    edit: impl Fn(InternalNetworks) -> Result<InternalNetworks> + Send + Sync,
-) -> Result<InternalNetworks> {
-    for attempt in 1..=ATTEMPTS_MAX {
-        let (last, mode) = read_for_update(store).await?;
-        let next = edit(last)?;
-        let json = Bytes::from(serde_json::to_vec_pretty(&next).map_err(Error::internal)?);
-        if put(store, json, mode).await? {
-            return Ok(next);
-        }
-        retry::pause(attempt).await;
-    }
-    Err(Error::Unavailable {
-        operation: "update",
-        path: paths::internal_networks().to_string(),
-        source: "other writers were first again and again".into(),
-    })
-}
-
-/// What there is, and how it is replaced by nobody but who has seen it.
-async fn read_for_update(store: &dyn ObjectStore) -> Result<(InternalNetworks, PutMode)> {
-    let path = paths::internal_networks();
-    retry(|| async {
-        let got = match store.get_opts(&path, GetOptions::default()).await {
-            Ok(got) => got,
-            Err(object_store::Error::NotFound { .. }) => {
-                return Ok((InternalNetworks::default(), PutMode::Create));
-            }
-            Err(source) => return Err(Error::store("read", &path, source)),
-        };
-        let version = UpdateVersion {
-            e_tag: got.meta.e_tag.clone(),
-            version: got.meta.version.clone(),
-        };
-        let json = got.bytes().await;
-        let json = json.map_err(|source| Error::store("read", &path, source))?;
-        Ok((parse(&json)?, PutMode::Update(version)))
-    })
-    .await
-}
-
-/// Whether nobody else was first.
-async fn put(store: &dyn ObjectStore, json: Bytes, mode: PutMode) -> Result<bool> {
-    let path = paths::internal_networks();
-    let options = |mode: PutMode| PutOptions {
-        mode,
-        ..PutOptions::default()
-    };
-    retry(|| async {
-        let put = store.put_opts(&path, json.clone().into(), options(mode.clone()));
-        let put = match put.await {
-            // A folder replaces a file at once, but does not look whose it replaces.
-            Err(
-                object_store::Error::NotImplemented { .. }
-                | object_store::Error::NotSupported { .. },
-            ) if matches!(mode, PutMode::Update(_)) => {
-                if read_for_update(store).await?.1 != mode {
-                    return Ok(false);
-                }
-                let overwrite = options(PutMode::Overwrite);
-                store.put_opts(&path, json.clone().into(), overwrite).await
-            }
-            put => put,
-        };
-        match put {
-            Ok(_) => Ok(true),
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. }
-                | object_store::Error::NotFound { .. },
-            ) => Ok(false),
-            Err(source) => Err(Error::store("write", &path, source)),
-        }
-    })
-    .await
-}
-
-fn parse(json: &[u8]) -> Result<InternalNetworks> {
-    serde_json::from_slice(json)
-        .map_err(|source| Error::corrupt(&paths::internal_networks(), source))
 }
 
 /// A network (`203.0.113.0/24`) or an address as one, without host bits; IPv4 if it is IPv4 that is written as IPv6.

@@ -15,7 +15,6 @@ use url::Url;
 use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
 use crate::error::{Error, Result};
 use crate::existing::KeyFiles;
-use crate::internal_networks::{self, InternalNetworks};
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
 use crate::table::{self, DeltaTableHandle, Followed};
@@ -91,12 +90,10 @@ struct Inner {
     options: LakeOptions,
     tables: Mutex<HashMap<(TenantId, TableName), Slot>>,
     key_files: KeyFiles,
-    /// Held while a file of the lake's own is edited, for stores that cannot compare and swap.
-    edits: tokio::sync::Mutex<()>,
 }
 
 /// One refresh of a table at a time; the others wait for its result and look again.
-type Slot = Arc<tokio::sync::Mutex<Option<Followed>>>;
+pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Followed>>>;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct LakeFile {
@@ -167,7 +164,7 @@ impl Lake {
         &self.inner.url
     }
 
-    /// The tenants that the lake has data of, in order.
+    /// The tenants that the lake has something of, in order: data, an integration, watches.
     pub async fn tenants(&self) -> Result<Vec<TenantId>> {
         let prefix = paths::tenants();
         let listing = retry(|| async {
@@ -218,33 +215,8 @@ impl Lake {
         table::open_or_create(self, tenant, table).await
     }
 
-    /// What the lake's `internal_networks.json` says is inside; the private ranges alone where there is none.
-    ///
-    /// Costs one small request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] if the file is not what this crate writes.
-    pub async fn internal_networks(&self) -> Result<InternalNetworks> {
-        internal_networks::read(self.inner.store.as_ref()).await
-    }
-
-    /// Changes what the lake says is inside: `edit` gets what there is and gives what shall be. It is called again if
-    /// another writer was first, so no change is lost.
-    ///
-    /// A local folder cannot compare and swap: there, writers of other processes are told from each other as far as
-    /// one looks before it writes.
-    ///
-    /// # Errors
-    ///
-    /// That of `edit`; else as [`Lake::internal_networks`], and [`Error::Unavailable`] if others were first again and
-    /// again.
-    pub async fn update_internal_networks(
-        &self,
-        edit: impl Fn(InternalNetworks) -> Result<InternalNetworks> + Send + Sync,
-    ) -> Result<InternalNetworks> {
-        let _editing = self.inner.edits.lock().await;
-        internal_networks::update(self.inner.store.as_ref(), edit).await
+    pub(crate) fn tables(&self) -> &Mutex<HashMap<(TenantId, TableName), Slot>> {
+        &self.inner.tables
     }
 
     pub(crate) fn key_files(&self) -> &KeyFiles {
@@ -269,7 +241,6 @@ impl Lake {
                 options,
                 tables: Mutex::default(),
                 key_files: KeyFiles::default(),
-                edits: tokio::sync::Mutex::default(),
             }),
         }
     }

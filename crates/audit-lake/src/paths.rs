@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! lake.json
-//! internal_networks.json
+//! internal_networks/00000000000000000000.json
 //! tenants/<tenant>/<table>/_delta_log/00000000000000000000.json
 //! tenants/<tenant>/<table>/event_date=2024-01-31/<file>.parquet
 //! tenants/<tenant>/watches/<name>/00000000000000000000.json
+//! tenants/<tenant>/integration/configuration/00000000000000000000.json
 //! ```
 
 use std::fmt;
@@ -53,7 +54,7 @@ impl fmt::Display for TableName {
 }
 
 const TENANTS: &str = "tenants";
-const DELTA_LOG: &str = "_delta_log";
+pub(crate) const DELTA_LOG: &str = "_delta_log";
 /// Digits of a version in the name of its file.
 const VERSION_DIGITS: usize = 20;
 
@@ -62,6 +63,11 @@ pub(crate) fn lake_json() -> Path {
 }
 
 pub(crate) fn internal_networks() -> Path {
+    Path::from("internal_networks")
+}
+
+/// What lakes had before there were versions of it.
+pub(crate) fn internal_networks_file() -> Path {
     Path::from("internal_networks.json")
 }
 
@@ -80,7 +86,7 @@ pub(crate) fn tenant_of_prefix(prefix: &Path) -> Option<TenantId> {
     (prefix == &tenant_root(tenant)).then_some(tenant)
 }
 
-fn tenant_root(tenant: TenantId) -> Path {
+pub(crate) fn tenant_root(tenant: TenantId) -> Path {
     Path::from_iter([TENANTS, &tenant.to_string()])
 }
 

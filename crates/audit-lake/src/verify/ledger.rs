@@ -26,7 +26,9 @@ pub(super) async fn read_entries(
         let state = Texts::of(batch, "state");
         let source = Texts::of(batch, "source");
         for row in 0..batch.num_rows() {
-            if state.is_none_or(|state| state.value(row) != "stored") {
+            // A blob that never came whole is called lost, with the counts of what there was of it.
+            let is_stored = state.is_some_and(|state| state.value(row) == "stored");
+            if !is_stored && count(batch, "held", row).is_none() {
                 continue;
             }
             let name = source.map_or("", |source| source.value(row));

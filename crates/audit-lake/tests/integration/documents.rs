@@ -68,6 +68,30 @@ async fn who_sleeps_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_slept_while_all_was_deleted_brings_nothing_back() {
+    for place in places().await {
+        let documents = of(&place.lake);
+        for (base, text) in [(None, "a"), (Some(0), "b"), (Some(1), "c")] {
+            assert_eq!(change(&documents, base, text).await, Change::Done);
+        }
+        documents.delete("one").await.unwrap();
+        assert_eq!(latest(&documents, "one").await, None);
+        documents.delete("one").await.unwrap();
+        assert_eq!(
+            change(&documents, Some(2), "late").await,
+            Change::Conflicted
+        );
+        assert_eq!(latest(&documents, "one").await, None);
+        assert_eq!(change(&documents, None, "new").await, Change::Done);
+        assert_eq!(
+            change(&documents, Some(2), "late").await,
+            Change::Conflicted
+        );
+        assert_eq!(latest(&documents, "one").await, Some((0, "new".to_owned())));
+    }
+}
+
+#[tokio::test]
 async fn lost_answers_are_recognised() {
     for kind in [FaultKind::After, FaultKind::Before] {
         let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());

@@ -1,6 +1,6 @@
 //! What the lake says is inside.
 
-use audit_lake::{Error, InternalNetworks};
+use audit_lake::{Error, InternalNetworks, NetworksDecision};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -33,12 +33,11 @@ async fn it_is_kept_in_the_lake() {
 #[tokio::test]
 async fn no_change_is_lost_to_another_writer() {
     let place = places().await.remove(0);
-    for first in [true, false] {
+    for (version, domain) in [(0, "a.example"), (2, "b.example")] {
         let other = place.reopened().await;
-        let domain = if first { "a.example" } else { "b.example" };
         let is_first_try = std::sync::atomic::AtomicBool::new(true);
         let store = place.lake.store();
-        let path = Path::from("internal_networks.json");
+        let path = Path::from(format!("internal_networks/{version:020}.json"));
         // Another writer comes between the reading and the writing.
         let between = |networks: InternalNetworks| {
             if is_first_try.swap(false, std::sync::atomic::Ordering::Relaxed) {
@@ -50,6 +49,56 @@ async fn no_change_is_lost_to_another_writer() {
         let written = other.update_internal_networks(between).await.unwrap();
         let expected = format!("mine.example other.example {domain}");
         assert_eq!(written, expected.parse().unwrap());
+        assert_eq!(place.lake.internal_networks().await.unwrap(), written);
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_is_kept() {
+    for place in places().await {
+        let lake = &place.lake;
+        assert_eq!(lake.networks_decision().await.unwrap(), None);
+        lake.decline_internal_networks().await.unwrap();
+        let decision = place.reopened().await.networks_decision().await.unwrap();
+        assert_eq!(decision, Some(NetworksDecision::Declined));
+        assert_eq!(
+            lake.internal_networks().await.unwrap(),
+            InternalNetworks::default()
+        );
+
+        let add = |networks: InternalNetworks| networks.with_domain("contoso.com");
+        let given = lake.update_internal_networks(add).await.unwrap();
+        assert_eq!(
+            lake.networks_decision().await.unwrap(),
+            Some(NetworksDecision::Given)
+        );
+        // Declining takes nothing away.
+        lake.decline_internal_networks().await.unwrap();
+        assert_eq!(lake.internal_networks().await.unwrap(), given);
+        assert_eq!(
+            lake.networks_decision().await.unwrap(),
+            Some(NetworksDecision::Given)
+        );
+    }
+}
+
+/// Lakes had one file, which is read until there is a version.
+#[tokio::test]
+async fn the_single_file_of_before_is_taken_over() {
+    for place in places().await {
+        let path = Path::from("internal_networks.json");
+        let json = r#"{"networks":["203.0.113.0/24"],"domains":["contoso.com"]}"#;
+        place.lake.store().put(&path, json.into()).await.unwrap();
+        assert_eq!(
+            place.lake.networks_decision().await.unwrap(),
+            Some(NetworksDecision::Given)
+        );
+        let add = |networks: InternalNetworks| networks.with_domain("fabrikam.com");
+        let written = place.lake.update_internal_networks(add).await.unwrap();
+        assert_eq!(
+            written,
+            "203.0.113.0/24 contoso.com fabrikam.com".parse().unwrap()
+        );
         assert_eq!(place.lake.internal_networks().await.unwrap(), written);
     }
 }

@@ -10,6 +10,7 @@
 mod append;
 mod append_faults;
 mod commits;
+mod delete;
 mod documents;
 mod faults;
 mod internal_networks;
