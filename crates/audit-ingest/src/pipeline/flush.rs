@@ -19,7 +19,8 @@ use tokio::task::JoinHandle;
 
 use super::read::{InputDigest, hex};
 use super::{
-    FLUSH_BYTES, FLUSH_INPUTS, GATHERED_BYTES_MAX, IngestError, Input, Outcome, Progress, Report,
+    Contents, FLUSH_BYTES, FLUSH_INPUTS, GATHERED_BYTES_MAX, IngestError, Input, Outcome, Progress,
+    Report,
 };
 use crate::decode::{Decoded, Reject};
 use crate::envelope::Form;
@@ -79,13 +80,14 @@ struct Context {
     /// The tenant of what names none: the one that was given for everything, or none.
     default_tenant: String,
     threads: NonZeroUsize,
+    ledger: bool,
     progress: Arc<Progress>,
 }
 
 /// What a flush did.
 struct Flushed {
     tallies: Tallies,
-    outcomes: Vec<(usize, Outcome)>,
+    outcomes: Vec<(usize, Outcome, Contents)>,
     files: u64,
     size_bytes: u64,
 }
@@ -96,11 +98,12 @@ impl Flusher {
         inputs: Arc<Vec<Input>>,
         default_tenant: String,
         threads: NonZeroUsize,
+        ledger: bool,
         progress: Arc<Progress>,
     ) -> Self {
-        let origins = inputs
-            .iter()
-            .map(|input| Arc::new(origin(&input.name)))
+        let origin = |input: &Input| input.origin.clone().unwrap_or_else(|| origin(&input.name));
+        let origins = (inputs.iter())
+            .map(|input| Arc::new(origin(input)))
             .collect();
         let context = Arc::new(Context {
             lake,
@@ -108,6 +111,7 @@ impl Flusher {
             origins,
             default_tenant,
             threads,
+            ledger,
             progress,
         });
         Self {
@@ -202,8 +206,9 @@ impl Flusher {
         self.tallies = flushed.tallies;
         report.files += flushed.files;
         report.size_bytes += flushed.size_bytes;
-        for (input, outcome) in flushed.outcomes {
+        for (input, outcome, contents) in flushed.outcomes {
             report.inputs[input].outcome = outcome;
+            report.inputs[input].contents = Some(contents);
         }
         Ok(())
     }
@@ -266,7 +271,7 @@ impl Context {
         &self,
         ended: &[Ended],
         tallies: &mut Tallies,
-    ) -> Result<Vec<(usize, Outcome)>, IngestError> {
+    ) -> Result<Vec<(usize, Outcome, Contents)>, IngestError> {
         let mut by_tenant: BTreeMap<String, Vec<(&Ended, Tally)>> = BTreeMap::new();
         let mut outcomes = Vec::new();
         for end in ended {
@@ -280,6 +285,7 @@ impl Context {
                     duplicates: sum(|t| t.duplicates),
                     rejects: sum(|t| t.rejects),
                 },
+                contents(&end.digest, parts.iter().map(|(_, tally)| tally)),
             ));
             if parts.is_empty() {
                 // An empty array is an input too: it is in the ledger with nothing in it.
@@ -288,6 +294,9 @@ impl Context {
             for (tenant, tally) in parts {
                 by_tenant.entry(tenant).or_default().push((end, tally));
             }
+        }
+        if !self.ledger {
+            return Ok(outcomes);
         }
         for (tenant, entries) in by_tenant {
             let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
@@ -501,9 +510,28 @@ impl Tally {
             .column_by_name("creation_time")
             .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
         for time in creation_times.into_iter().flat_map(|array| array.values()) {
-            let (first, last) = self.times.unwrap_or((*time, *time));
-            self.times = Some((first.min(*time), last.max(*time)));
+            self.times = wider(self.times, Some((*time, *time)));
         }
+    }
+}
+
+fn contents<'a>(digest: &InputDigest, tallies: impl Iterator<Item = &'a Tally>) -> Contents {
+    let contents = Contents {
+        size_bytes: digest.size_bytes,
+        sha256: digest.sha256.clone(),
+        ..Contents::default()
+    };
+    tallies.fold(contents, |contents, tally| Contents {
+        creation_times: wider(contents.creation_times, tally.times),
+        audit_version: contents.audit_version.max(tally.audit_version),
+        ..contents
+    })
+}
+
+fn wider(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
     }
 }
 

@@ -1,14 +1,17 @@
-//! Which objects to read: a file, a folder, or a prefix of an object store.
+//! What to read: a file, a folder, a prefix of an object store, or bytes at hand.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use audit_lake::Origin;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
-/// One object to read.
+/// One object, file or text to read.
 #[derive(Debug, Clone)]
 pub struct Input {
     /// Its name for people and the ledger: the path or URL as given, and what is below it.
@@ -17,8 +20,67 @@ pub struct Input {
     pub size_bytes: u64,
     /// Whether it was named itself rather than found in a folder.
     pub named: bool,
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
+    /// Where its records come from, if more is known than its name.
+    pub(super) origin: Option<Origin>,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Object {
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+    },
+    File(PathBuf),
+    Bytes(Bytes),
+}
+
+/// An input that is being read.
+pub(super) enum Opened {
+    File(std::fs::File),
+    Stream(BoxStream<'static, object_store::Result<Bytes>>),
+}
+
+impl Input {
+    /// A local file whose records come from `origin`.
+    pub fn of_file(name: String, file: PathBuf, size_bytes: u64, origin: Origin) -> Self {
+        Self::of(name, size_bytes, Some(origin), Place::File(file))
+    }
+
+    /// Bytes whose records come from `origin`.
+    pub fn of_bytes(name: String, bytes: Bytes, origin: Origin) -> Self {
+        let size_bytes = bytes.len() as u64;
+        Self::of(name, size_bytes, Some(origin), Place::Bytes(bytes))
+    }
+
+    fn of(name: String, size_bytes: u64, origin: Option<Origin>, place: Place) -> Self {
+        Self {
+            name,
+            size_bytes,
+            named: true,
+            origin,
+            place,
+        }
+    }
+
+    pub(super) async fn open(&self) -> object_store::Result<Opened> {
+        Ok(match &self.place {
+            Place::Object { store, path } => match store.get(path).await?.payload {
+                GetResultPayload::File(file, _) => Opened::File(file),
+                GetResultPayload::Stream(chunks) => Opened::Stream(chunks),
+            },
+            Place::File(path) => Opened::File(std::fs::File::open(path).map_err(|source| {
+                object_store::Error::Generic {
+                    store: "file",
+                    source: source.into(),
+                }
+            })?),
+            Place::Bytes(bytes) => {
+                let bytes = bytes.clone();
+                Opened::Stream(stream::once(async move { Ok(bytes) }).boxed())
+            }
+        })
+    }
 }
 
 /// Why inputs could not be found.
@@ -69,13 +131,9 @@ pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
         }
     };
     if let Ok(meta) = store.head(&root).await {
-        return Ok(vec![Input {
-            name: location.to_owned(),
-            size_bytes: meta.size,
-            named: true,
-            store,
-            path: meta.location,
-        }]);
+        let path = meta.location;
+        let place = Place::Object { store, path };
+        return Ok(vec![Input::of(location.to_owned(), meta.size, None, place)]);
     }
     let mut found: Vec<ObjectMeta> = store
         .list(Some(&root))
@@ -100,12 +158,13 @@ pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
             location.trim_end_matches('/'),
             below.trim_start_matches('/')
         );
-        Input {
-            name,
-            size_bytes: meta.size,
-            named: false,
+        let place = Place::Object {
             store: Arc::clone(&store),
             path: meta.location,
+        };
+        Input {
+            named: false,
+            ..Input::of(name, meta.size, None, place)
         }
     });
     Ok(inputs.collect())

@@ -18,7 +18,7 @@ use futures::stream;
 use tokio::sync::{mpsc, oneshot};
 
 pub use input::{Input, InputError, find_inputs};
-pub use report::{InputReport, Outcome, Progress, Report};
+pub use report::{Contents, InputReport, Outcome, Progress, Report};
 
 use crate::decode::{Decoded, UNKNOWN_TENANT, decode};
 use crate::envelope::{Form, Slab};
@@ -47,6 +47,8 @@ pub struct IngestOptions {
     pub form: Option<Form>,
     /// Threads that decode and encode.
     pub threads: NonZeroUsize,
+    /// Whether the inputs are entered in the ledger, as `stored`. Without it the caller does that, after the ingest.
+    pub ledger: bool,
     /// Counters to watch while it runs.
     pub progress: Arc<Progress>,
 }
@@ -58,6 +60,7 @@ impl Default for IngestOptions {
             tenant: None,
             form: None,
             threads,
+            ledger: true,
             progress: Arc::default(),
         }
     }
@@ -104,6 +107,7 @@ pub async fn ingest(
         inputs,
         default_tenant,
         options.threads,
+        options.ledger,
         progress,
     );
     while let Some(event) = events.next().await {

@@ -4,10 +4,10 @@ use std::io::Read;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::input::Opened;
 use super::{Input, Progress, SLABS_AHEAD};
 use crate::envelope::{Form, Reader, Slab, detect};
 
@@ -65,13 +65,13 @@ pub(super) fn start(
     progress: Arc<Progress>,
 ) -> mpsc::Receiver<Event> {
     let (events, receiver) = mpsc::channel(SLABS_AHEAD);
-    let (opened, to_read) = mpsc::channel::<(usize, object_store::Result<GetResult>)>(OPENED_AHEAD);
+    let (opened, to_read) = mpsc::channel::<(usize, object_store::Result<Opened>)>(OPENED_AHEAD);
     let handle = tokio::runtime::Handle::current();
     let listed = Arc::clone(&inputs);
     tokio::spawn(async move {
         let gets = stream::iter(0..listed.len()).map(|at| {
-            let (store, path) = (Arc::clone(&listed[at].store), listed[at].path.clone());
-            async move { (at, store.get(&path).await) }
+            let input = listed[at].clone();
+            async move { (at, input.open().await) }
         });
         let mut gets = std::pin::pin!(gets.buffered(OPENED_AHEAD));
         while let Some(get) = gets.next().await {
@@ -83,7 +83,7 @@ pub(super) fn start(
     tokio::task::spawn_blocking(move || {
         let mut to_read = to_read;
         let mut buffer = vec![0; READ_BYTES];
-        while let Some((at, get)) = to_read.blocking_recv() {
+        while let Some((at, opened)) = to_read.blocking_recv() {
             let input = OneInput {
                 at,
                 input: &inputs[at],
@@ -91,8 +91,8 @@ pub(super) fn start(
                 events: &events,
                 progress: &progress,
             };
-            let done = match get {
-                Ok(get) => input.read(get, &handle, &mut buffer),
+            let done = match opened {
+                Ok(opened) => input.read(opened, &handle, &mut buffer),
                 Err(error) => input.send(Event::Failed {
                     input: at,
                     error: error.to_string(),
@@ -125,11 +125,11 @@ impl OneInput<'_> {
     /// `buffer` is for what is read at a time; what is in it does not matter.
     fn read(
         &self,
-        get: GetResult,
+        opened: Opened,
         handle: &tokio::runtime::Handle,
         buffer: &mut [u8],
     ) -> Result<(), Closed> {
-        let mut stored = Stored::new(get, handle, self.progress);
+        let mut stored = Stored::new(opened, handle, self.progress);
         match self.read_stored(&mut stored, buffer) {
             Ok(done) => done,
             Err(error) => self.send(Event::Failed {
@@ -275,10 +275,10 @@ enum Source {
 }
 
 impl<'a> Stored<'a> {
-    fn new(get: GetResult, handle: &tokio::runtime::Handle, progress: &'a Progress) -> Self {
-        let source = match get.payload {
-            GetResultPayload::File(file, _) => Source::File(file),
-            GetResultPayload::Stream(chunks) => Source::Stream {
+    fn new(opened: Opened, handle: &tokio::runtime::Handle, progress: &'a Progress) -> Self {
+        let source = match opened {
+            Opened::File(file) => Source::File(file),
+            Opened::Stream(chunks) => Source::Stream {
                 chunks,
                 chunk: bytes::Bytes::new(),
             },

@@ -64,6 +64,21 @@ pub struct InputReport {
     pub form: Option<Form>,
     /// How it ended.
     pub outcome: Outcome,
+    /// What was in it, once it is stored.
+    pub contents: Option<Contents>,
+}
+
+/// What an input was, for its ledger entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Bytes as they were read.
+    pub size_bytes: u64,
+    /// SHA-256 of these bytes, hexadecimal.
+    pub sha256: String,
+    /// Earliest and latest `creation_time`, in microseconds since 1970.
+    pub creation_times: Option<(i64, i64)>,
+    /// The version of `m365_audit` that has the last of its records.
+    pub audit_version: Option<u64>,
 }
 
 /// How an input ended.
@@ -96,6 +111,7 @@ impl Report {
             size_bytes: input.size_bytes,
             form: None,
             outcome: Outcome::Pending,
+            contents: None,
         });
         Self {
             inputs: inputs.collect(),
