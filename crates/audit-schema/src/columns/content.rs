@@ -16,7 +16,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::added(
         "source",
         Text,
-        "Name of the file or object, or the content URI",
+        "Name of the file or object, or the content URI; null for a window of the feed",
     ),
     Column::added(
         "form",
@@ -25,7 +25,12 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     Column::added("content_type", Text, "Content type of the feed"),
     Column::added("content_id", Text, "Content id of the feed"),
-    Column::added("state", Text, "listed, stored, expired or lost"),
+    Column::added(
+        "state",
+        Text,
+        "Of a blob or file: listed, stored, expired or lost. Of a window: listed (to its end, at that time), complete, \
+         partial or lost",
+    ),
     Column::added("state_at", Time, "When it reached that state"),
     Column::added(
         "size_bytes",
@@ -63,9 +68,15 @@ pub(super) const COLUMNS: &[Column] = &[
         "When Microsoft deletes the content blob",
     ),
     Column::added(
+        "window_from",
+        Time,
+        "Beginning of a window of the feed, by the time at which content became available",
+    ),
+    Column::added("window_to", Time, "End of the window, not in it"),
+    Column::added(
         "audit_version",
         Integer,
         "Delta version of m365_audit that completed it",
     ),
-    Column::added("reason", Text, "Why it expired or was lost"),
+    Column::added("reason", Text, "Why it expired, was lost or is partial"),
 ];
