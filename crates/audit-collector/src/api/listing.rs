@@ -1,0 +1,63 @@
+//! The listing of a window, page by page.
+
+use audit_schema::ContentType;
+use url::Url;
+
+use super::client::ApiClient;
+use super::model::ContentBlobRef;
+use crate::error::{ApiError, ApiErrorKind, Refusal};
+
+/// A server that never ends a listing is not followed forever.
+const PAGES_MAX: u32 = 100_000;
+
+/// A listing that is under way.
+///
+/// Entries come as the server sends them: in any order, and a blob may come twice. After an error the page that failed
+/// can be asked for again; after [`ApiErrorKind::PageTokenStale`] the window has to be listed anew.
+#[derive(Debug)]
+pub struct Listing {
+    client: ApiClient,
+    content_type: ContentType,
+    from_micros: i64,
+    next: Option<Url>,
+    pages: u32,
+}
+
+impl Listing {
+    pub(super) fn new(
+        client: ApiClient,
+        content_type: ContentType,
+        from_micros: i64,
+        first: Url,
+    ) -> Self {
+        Self {
+            client,
+            content_type,
+            from_micros,
+            next: Some(first),
+            pages: 0,
+        }
+    }
+
+    /// The next page, which may be empty; `None` after the last one: then the window has been listed to its end.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<ContentBlobRef>>, ApiError> {
+        let Some(url) = self.next.clone() else {
+            return Ok(None);
+        };
+        let page = self
+            .client
+            .page(self.content_type, self.from_micros, &url)
+            .await;
+        let (next, blobs) = page?;
+        self.pages += 1;
+        if next.as_ref() == Some(&url) || (next.is_some() && self.pages >= PAGES_MAX) {
+            let refusal = Refusal::new(
+                ApiErrorKind::PageTokenStale,
+                format!("the listing does not end after {} pages", self.pages),
+            );
+            return Err(self.client.listing_error(self.content_type, url, refusal));
+        }
+        self.next = next;
+        Ok(Some(blobs))
+    }
+}

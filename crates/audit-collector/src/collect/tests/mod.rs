@@ -1,0 +1,146 @@
+//! Collection against a server that is as the reference says. Tests of quirks are named by their numbers there.
+
+mod campaign;
+mod quirks;
+mod world;
+
+use std::collections::BTreeSet;
+
+use audit_schema::ContentType;
+use audit_testkit::api::ApiOperation;
+
+use crate::ledger::{BlobState, Entry, WindowState};
+use crate::timeline::{DAY, Settled};
+use world::{World, poll};
+
+const HOUR: i64 = DAY / 24;
+
+async fn held(world: &World) -> BTreeSet<String> {
+    let ids = world.ids().await;
+    assert!(ids.values().all(|count| *count == 1), "a record twice");
+    ids.into_keys().collect()
+}
+
+#[tokio::test]
+async fn everything_that_is_listed_comes_into_the_lake_once() {
+    let world = World::new().await;
+    let now = world.now();
+    for (at, content_type) in ContentType::ALL.into_iter().enumerate() {
+        for back in 0..6 {
+            world.publish(content_type, now - back * DAY - HOUR, 3 + at);
+        }
+    }
+    let polled = world.collect().await;
+    assert_eq!(polled.settled, 30);
+    assert_eq!(held(&world).await, world.truth());
+    let stored = world.blobs(BlobState::Stored).await;
+    assert_eq!(stored.len(), 30);
+    assert_eq!(world.blobs(BlobState::Listed).await.len(), 30);
+
+    // Once more, by one that knows the ledger alone: nothing is retrieved, nothing added.
+    world.server.reset_requests();
+    let polled = world.collect().await;
+    assert_eq!((polled.settled, polled.records), (0, 0));
+    assert_eq!(world.server.requests().of(ApiOperation::GetBlob), 0);
+    assert_eq!(
+        world.server.requests().of(ApiOperation::StartSubscription),
+        0
+    );
+    assert_eq!(held(&world).await, world.truth());
+}
+
+#[tokio::test]
+async fn one_commit_a_flush() {
+    let world = World::new().await;
+    let now = world.now();
+    for minute in 0..50 {
+        world.publish(ContentType::Exchange, now - HOUR - minute * 60_000_000, 2);
+    }
+    world.collect().await;
+    let tenant = world::TENANT.parse().unwrap();
+    let version = async |table| {
+        let snapshot = world.lake.snapshot(&tenant, table).await.unwrap();
+        snapshot.unwrap().version()
+    };
+    // Created, and one commit.
+    assert_eq!(version(audit_lake::TableName::Audit).await, 1);
+    // Created, listed, stored, complete.
+    assert_eq!(version(audit_lake::TableName::Content).await, 3);
+}
+
+#[tokio::test]
+async fn windows_are_complete_once_late_content_can_no_longer_come() {
+    let world = World::new().await;
+    let now = world.now();
+    world.publish(ContentType::Exchange, now - 5 * DAY, 2);
+    world.collect().await;
+    let complete = async || {
+        let rows = world.ledger().await.into_iter();
+        let windows = rows.filter_map(|(_, entry)| match entry {
+            Entry::Window {
+                content_type: ContentType::Exchange,
+                window,
+                state: WindowState::Settled(Settled::Complete),
+                ..
+            } => Some(window),
+            _ => None,
+        });
+        windows.collect::<Vec<_>>()
+    };
+    assert_eq!(complete().await.len(), 5);
+    world.server.clock().advance(DAY);
+    world.collect().await;
+    let windows = complete().await;
+    assert_eq!(windows.len(), 6);
+    assert!(windows.windows(2).all(|pair| pair[0].end == pair[1].start));
+}
+
+#[tokio::test]
+async fn a_collector_that_stays_asks_little() {
+    let world = World::new().await;
+    let now = world.now();
+    world.publish(ContentType::Exchange, now - HOUR, 2);
+    let mut collector = world.collector().await;
+    poll(&mut collector).await;
+    world.server.reset_requests();
+    world.server.clock().advance(60_000_000);
+    world.publish(ContentType::Exchange, world.now() - 1_000_000, 1);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let polled = collector.poll(false, &cancel).await.unwrap();
+    assert_eq!(polled.records, 1);
+    let requests = world.server.requests();
+    assert_eq!(requests.of(ApiOperation::ListContent), 5);
+    assert_eq!(requests.of(ApiOperation::GetBlob), 1);
+    assert_eq!(requests.total(), 6);
+}
+
+#[tokio::test]
+async fn an_outage_of_nine_days_is_named() {
+    let world = World::new().await;
+    let start = world.now();
+    world.publish(ContentType::Exchange, start - HOUR, 2);
+    world.collect().await;
+    world.publish(ContentType::Exchange, start + HOUR, 2);
+    world.server.clock().advance(9 * DAY);
+    let now = world.now();
+    let (_, late) = world.publish(ContentType::Exchange, now - DAY, 2);
+    world.collect().await;
+    assert!(late.is_subset(&held(&world).await));
+    let rows = world.ledger().await.into_iter();
+    let lost: Vec<_> = rows
+        .filter_map(|(_, entry)| match entry {
+            Entry::Window {
+                content_type: ContentType::Exchange,
+                window,
+                state: WindowState::Settled(Settled::Lost),
+                reason,
+            } => Some((window, reason.unwrap())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    let (window, reason) = &lost[0];
+    assert_eq!(window.start, start);
+    assert!((now - 7 * DAY..now - 7 * DAY + HOUR).contains(&window.end));
+    assert!(reason.contains("seven days"), "{reason}");
+}

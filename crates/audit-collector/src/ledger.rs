@@ -1,0 +1,611 @@
+//! The ledger's rows as the collector writes and reads them: the only thing that it goes on from after a restart.
+//!
+//! A row says which state a content blob or a window of the feed reached, and when, by the server's clock. Rows are
+//! added and never changed; what counts is the furthest state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::error::ArrowError;
+use audit_lake::TenantId;
+use audit_schema::ContentType;
+use sha2::{Digest, Sha256};
+
+use crate::timeline::{Settled, Timeline};
+
+/// How far back from its newest row the ledger is read. Blobs can be fetched for some 20 days (Microsoft says 7), so
+/// whatever is older is settled or was never listed.
+pub(crate) const READ_BACK_MICROS: i64 = 35 * crate::timeline::DAY;
+
+/// When a blob that was called lost is asked for again.
+pub(crate) const GIVEN_UP_AGAIN: i64 = 6 * 3_600 * 1_000_000;
+
+/// What a content blob came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlobState {
+    Listed,
+    Stored,
+    Expired,
+    Lost,
+}
+
+impl BlobState {
+    const ALL: [Self; 4] = [Self::Listed, Self::Stored, Self::Expired, Self::Lost];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Stored => "stored",
+            Self::Expired => "expired",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A content blob of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlobKey {
+    pub(crate) content_type: ContentType,
+    pub(crate) content_id: Arc<str>,
+    pub(crate) uri: String,
+    pub(crate) created: i64,
+    pub(crate) expires: Option<i64>,
+}
+
+/// What was in a stored blob.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) size_bytes: u64,
+    pub(crate) sha256: String,
+    pub(crate) held: u64,
+    pub(crate) records: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rejects: u64,
+    pub(crate) creation_times: Option<(i64, i64)>,
+    pub(crate) audit_version: Option<u64>,
+}
+
+/// What happened to a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WindowState {
+    Listed,
+    Settled(Settled),
+}
+
+impl WindowState {
+    const ALL: [Self; 4] = [
+        Self::Listed,
+        Self::Settled(Settled::Complete),
+        Self::Settled(Settled::Partial),
+        Self::Settled(Settled::Lost),
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Settled(Settled::Complete) => "complete",
+            Self::Settled(Settled::Partial) => "partial",
+            Self::Settled(Settled::Lost) => "lost",
+        }
+    }
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Blob {
+        blob: BlobKey,
+        state: BlobState,
+        stored: Option<Stored>,
+        reason: Option<String>,
+    },
+    Window {
+        content_type: ContentType,
+        window: Range<i64>,
+        state: WindowState,
+        reason: Option<String>,
+    },
+}
+
+impl Entry {
+    pub(crate) fn content_type(&self) -> ContentType {
+        match self {
+            Self::Blob { blob, .. } => blob.content_type,
+            Self::Window { content_type, .. } => *content_type,
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match self {
+            Self::Blob { state, .. } => state.as_str(),
+            Self::Window { state, .. } => state.as_str(),
+        }
+    }
+
+    fn blob(&self) -> Option<&BlobKey> {
+        match self {
+            Self::Blob { blob, .. } => Some(blob),
+            Self::Window { .. } => None,
+        }
+    }
+
+    fn window(&self) -> Option<&Range<i64>> {
+        match self {
+            Self::Blob { .. } => None,
+            Self::Window { window, .. } => Some(window),
+        }
+    }
+
+    fn stored(&self) -> Option<&Stored> {
+        match self {
+            Self::Blob { stored, .. } => stored.as_ref(),
+            Self::Window { .. } => None,
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Blob { reason, .. } | Self::Window { reason, .. } => reason.as_deref(),
+        }
+    }
+
+    /// SHA-256 of what tells the row from all others.
+    fn id(&self, tenant: &str, at: i64) -> String {
+        let mut sha256 = Sha256::new();
+        let mut add = |part: &[u8]| {
+            sha256.update((part.len() as u64).to_be_bytes());
+            sha256.update(part);
+        };
+        add(tenant.as_bytes());
+        add(self.content_type().as_str().as_bytes());
+        match self {
+            Self::Blob { blob, .. } => add(blob.content_id.as_bytes()),
+            // A window is listed again and again.
+            Self::Window { window, .. } => {
+                for time in [window.start, window.end, at] {
+                    add(&time.to_be_bytes());
+                }
+            }
+        }
+        add(self.state().as_bytes());
+        sha256
+            .finalize()
+            .iter()
+            .fold(String::new(), |mut hex, byte| {
+                use std::fmt::Write;
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+    }
+}
+
+/// The rows of the entries, all of one time.
+pub(crate) fn rows(
+    tenant: TenantId,
+    at: i64,
+    entries: &[Entry],
+) -> Result<RecordBatch, ArrowError> {
+    let tenant = tenant.to_string();
+    let texts = |of: &dyn Fn(&Entry) -> Option<String>| -> ArrayRef {
+        Arc::new(entries.iter().map(of).collect::<StringArray>())
+    };
+    let times = |of: &dyn Fn(&Entry) -> Option<i64>| -> ArrayRef {
+        let times: TimestampMicrosecondArray = entries.iter().map(of).collect();
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let counts = |of: fn(&Stored) -> u64| -> ArrayRef {
+        let count = |entry: &Entry| Some(i64::try_from(of(entry.stored()?)).unwrap_or(i64::MAX));
+        Arc::new(entries.iter().map(count).collect::<Int64Array>())
+    };
+    let columns = [
+        ("tenant_id", texts(&|_| Some(tenant.clone()))),
+        ("entry_id", texts(&|entry| Some(entry.id(&tenant, at)))),
+        ("source", texts(&|entry| Some(entry.blob()?.uri.clone()))),
+        (
+            "form",
+            texts(&|entry| entry.stored().map(|_| "content_blob".to_owned())),
+        ),
+        (
+            "content_type",
+            texts(&|entry| Some(entry.content_type().as_str().to_owned())),
+        ),
+        (
+            "content_id",
+            texts(&|entry| Some(entry.blob()?.content_id.to_string())),
+        ),
+        ("state", texts(&|entry| Some(entry.state().to_owned()))),
+        ("state_at", times(&|_| Some(at))),
+        ("size_bytes", counts(|stored| stored.size_bytes)),
+        (
+            "sha256",
+            texts(&|entry| Some(entry.stored()?.sha256.clone())),
+        ),
+        ("held", counts(|stored| stored.held)),
+        ("records", counts(|stored| stored.records)),
+        ("duplicates", counts(|stored| stored.duplicates)),
+        ("rejects", counts(|stored| stored.rejects)),
+        (
+            "first_creation_time",
+            times(&|entry| Some(entry.stored()?.creation_times?.0)),
+        ),
+        (
+            "last_creation_time",
+            times(&|entry| Some(entry.stored()?.creation_times?.1)),
+        ),
+        (
+            "content_created",
+            times(&|entry| Some(entry.blob()?.created)),
+        ),
+        ("content_expiration", times(&|entry| entry.blob()?.expires)),
+        ("window_from", times(&|entry| Some(entry.window()?.start))),
+        ("window_to", times(&|entry| Some(entry.window()?.end))),
+        (
+            "audit_version",
+            Arc::new(
+                (entries.iter())
+                    .map(|entry| i64::try_from(entry.stored()?.audit_version?).ok())
+                    .collect::<Int64Array>(),
+            ),
+        ),
+        ("reason", texts(&|entry| Some(entry.reason()?.to_owned()))),
+    ];
+    // A column without a value is left out of the file.
+    let columns = columns
+        .into_iter()
+        .filter(|(_, array)| array.null_count() < array.len());
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
+}
+
+/// The entries of rows and their times. Rows of ingested files are none of the feed's and are left out.
+pub(crate) fn entries(batch: &RecordBatch) -> Vec<(i64, Entry)> {
+    let texts = |name| {
+        batch
+            .column_by_name(name)
+            .and_then(|array| array.as_string_opt::<i32>())
+    };
+    let times = |name| {
+        let array = batch.column_by_name(name)?;
+        array.as_primitive_opt::<TimestampMicrosecondType>()
+    };
+    let counts = |name| {
+        let array = batch.column_by_name(name)?;
+        array.as_primitive_opt::<arrow::datatypes::Int64Type>()
+    };
+    let [types, ids, sources, states, reasons, hashes] = [
+        "content_type",
+        "content_id",
+        "source",
+        "state",
+        "reason",
+        "sha256",
+    ]
+    .map(texts);
+    let [ats, created, expires, from, to, first, last] = [
+        "state_at",
+        "content_created",
+        "content_expiration",
+        "window_from",
+        "window_to",
+        "first_creation_time",
+        "last_creation_time",
+    ]
+    .map(times);
+    let [size, held, records, duplicates, rejects, versions] = [
+        "size_bytes",
+        "held",
+        "records",
+        "duplicates",
+        "rejects",
+        "audit_version",
+    ]
+    .map(counts);
+    let text = |array: Option<&StringArray>, row| {
+        let array = array.filter(|array: &&StringArray| array.is_valid(row))?;
+        Some(array.value(row).to_owned())
+    };
+    let time = |array: Option<&TimestampMicrosecondArray>, row| {
+        let array = array.filter(|array: &&TimestampMicrosecondArray| array.is_valid(row))?;
+        Some(array.value(row))
+    };
+    let number = |array: Option<&Int64Array>, row| {
+        let array = array.filter(|array: &&Int64Array| array.is_valid(row))?;
+        u64::try_from(array.value(row)).ok()
+    };
+    let entry = |row: usize| -> Option<(i64, Entry)> {
+        let at = time(ats, row)?;
+        let content_type = ContentType::parse(&text(types, row)?)?;
+        let state = text(states, row)?;
+        let reason = text(reasons, row);
+        if let (Some(from), Some(to)) = (time(from, row), time(to, row)) {
+            let state = WindowState::ALL
+                .into_iter()
+                .find(|known| known.as_str() == state)?;
+            let entry = Entry::Window {
+                content_type,
+                window: from..to,
+                state,
+                reason,
+            };
+            return Some((at, entry));
+        }
+        let state = BlobState::ALL
+            .into_iter()
+            .find(|known| known.as_str() == state)?;
+        let stored = text(hashes, row).map(|sha256| Stored {
+            sha256,
+            size_bytes: number(size, row).unwrap_or_default(),
+            held: number(held, row).unwrap_or_default(),
+            records: number(records, row).unwrap_or_default(),
+            duplicates: number(duplicates, row).unwrap_or_default(),
+            rejects: number(rejects, row).unwrap_or_default(),
+            creation_times: time(first, row).zip(time(last, row)),
+            audit_version: number(versions, row),
+        });
+        let entry = Entry::Blob {
+            blob: BlobKey {
+                content_type,
+                content_id: text(ids, row)?.into(),
+                uri: text(sources, row)?,
+                created: time(created, row)?,
+                expires: time(expires, row),
+            },
+            state,
+            stored,
+            reason,
+        };
+        Some((at, entry))
+    };
+    (0..batch.num_rows()).filter_map(entry).collect()
+}
+
+/// A blob that is listed and neither stored nor given up.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) blob: BlobKey,
+    /// How often it was tried in vain, and when it is to be tried again; forgotten by a restart.
+    pub(crate) attempts: u32,
+    pub(crate) next_attempt: i64,
+    pub(crate) last_error: Option<String>,
+}
+
+impl Waiting {
+    fn new(blob: BlobKey) -> Self {
+        Self {
+            blob,
+            attempts: 0,
+            next_attempt: i64::MIN,
+            last_error: None,
+        }
+    }
+}
+
+/// What the ledger says of one content type.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Feed {
+    pub(crate) timeline: Timeline,
+    pub(crate) waiting: BTreeMap<Arc<str>, Waiting>,
+    /// Blobs that were called lost and can still be asked for: now and then one comes back.
+    pub(crate) given_up: BTreeMap<Arc<str>, Waiting>,
+    /// Blobs that are done, with the time at which they became available.
+    done: HashMap<Arc<str>, (i64, BlobState)>,
+    pub(crate) last_listed_at: Option<i64>,
+    pub(crate) last_stored_at: Option<i64>,
+    pub(crate) last_content_created: Option<i64>,
+    /// From when the newest blob became available to when it was stored.
+    pub(crate) delay: Option<i64>,
+    pub(crate) last_creation_time: Option<i64>,
+    pub(crate) records: u64,
+}
+
+impl Feed {
+    pub(crate) fn knows(&self, content_id: &str) -> bool {
+        self.done.contains_key(content_id) || self.waiting.contains_key(content_id)
+    }
+
+    /// Blobs that were called lost, of the days that are open.
+    pub(crate) fn lost(&self) -> usize {
+        (self.done.values())
+            .filter(|(_, state)| *state == BlobState::Lost)
+            .count()
+    }
+
+    /// Whether the blob reached this state, or one behind it.
+    pub(crate) fn has(&self, content_id: &str, state: BlobState) -> bool {
+        match (self.done.get(content_id), state) {
+            (_, BlobState::Listed) => self.knows(content_id),
+            (Some((_, BlobState::Lost)), BlobState::Stored) | (None, _) => false,
+            (Some(_), _) => true,
+        }
+    }
+
+    /// Whether a blob of the window is waiting.
+    pub(crate) fn waits_in(&self, window: &Range<i64>) -> bool {
+        (self.waiting.values()).any(|waiting| window.contains(&waiting.blob.created))
+    }
+
+    /// Takes in a row.
+    pub(crate) fn apply(&mut self, at: i64, entry: &Entry) {
+        match entry {
+            Entry::Window { window, state, .. } => match state {
+                WindowState::Listed => {
+                    self.timeline.listed(window.clone(), at);
+                    self.last_listed_at = self.last_listed_at.max(Some(at));
+                }
+                WindowState::Settled(_) => self.timeline.settled(window.clone()),
+            },
+            Entry::Blob {
+                blob,
+                state,
+                stored,
+                ..
+            } => {
+                let id = &blob.content_id;
+                if self.has(id, *state) {
+                    return;
+                }
+                if *state == BlobState::Listed {
+                    let waiting = Waiting::new(blob.clone());
+                    self.waiting.insert(Arc::clone(id), waiting);
+                    return;
+                }
+                let waiting = self.waiting.remove(id);
+                self.given_up.remove(id);
+                self.done.insert(Arc::clone(id), (blob.created, *state));
+                if *state == BlobState::Lost && blob.expires.is_some_and(|expires| expires > at) {
+                    let waiting = waiting.unwrap_or_else(|| Waiting::new(blob.clone()));
+                    let again = Waiting {
+                        next_attempt: at + GIVEN_UP_AGAIN,
+                        ..waiting
+                    };
+                    self.given_up.insert(Arc::clone(id), again);
+                }
+                let Some(stored) = stored else {
+                    return;
+                };
+                self.records += stored.records;
+                self.last_stored_at = self.last_stored_at.max(Some(at));
+                if self.last_content_created <= Some(blob.created) {
+                    self.delay = Some(at - blob.created);
+                }
+                self.last_content_created = self.last_content_created.max(Some(blob.created));
+                let last = stored.creation_times.map(|(_, last)| last);
+                self.last_creation_time = self.last_creation_time.max(last);
+            }
+        }
+    }
+
+    /// Forgets what no listing can bring again.
+    pub(crate) fn forget_settled(&mut self, now: i64) {
+        self.timeline.forget_settled(now);
+        if let Some(from) = self.timeline.open_from(now) {
+            // Content is listed by days, and a day may begin before what is open of it.
+            let from = crate::timeline::day_of(from) * crate::timeline::DAY;
+            self.done.retain(|_, (created, _)| *created >= from);
+        }
+        self.given_up
+            .retain(|_, waiting| waiting.blob.expires.is_some_and(|expires| expires > now));
+    }
+}
+
+/// All content types of a tenant.
+pub(crate) type Feeds = BTreeMap<&'static str, Feed>;
+
+/// Takes in rows, in whatever order they were read.
+pub(crate) fn apply(feeds: &mut Feeds, mut rows: Vec<(i64, Entry)>) {
+    // Settled windows by where they begin, so that each follows the one before it; then all else by time.
+    rows.sort_by_key(|(at, entry)| match entry {
+        Entry::Window {
+            window,
+            state: WindowState::Settled(_),
+            ..
+        } => (0, window.start),
+        _ => (1, *at),
+    });
+    for (at, entry) in &rows {
+        let feed = feeds.entry(entry.content_type().as_str()).or_default();
+        feed.apply(*at, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(id: &str) -> BlobKey {
+        BlobKey {
+            content_type: ContentType::Exchange,
+            content_id: id.into(),
+            uri: format!("https://manage.office.com/{id}"),
+            created: 1_000,
+            expires: Some(2_000),
+        }
+    }
+
+    #[test]
+    fn rows_are_read_as_they_were_written() {
+        let stored = Stored {
+            size_bytes: 10,
+            sha256: "ab".to_owned(),
+            held: 3,
+            records: 1,
+            duplicates: 1,
+            rejects: 1,
+            creation_times: Some((5, 6)),
+            audit_version: Some(7),
+        };
+        let written = vec![
+            Entry::Blob {
+                blob: blob("a"),
+                state: BlobState::Listed,
+                stored: None,
+                reason: None,
+            },
+            Entry::Blob {
+                blob: blob("a"),
+                state: BlobState::Stored,
+                stored: Some(stored),
+                reason: None,
+            },
+            Entry::Blob {
+                blob: BlobKey {
+                    expires: None,
+                    ..blob("b$c")
+                },
+                state: BlobState::Lost,
+                stored: None,
+                reason: Some("404".to_owned()),
+            },
+            Entry::Window {
+                content_type: ContentType::DlpAll,
+                window: 1..2,
+                state: WindowState::Settled(Settled::Partial),
+                reason: Some("why".to_owned()),
+            },
+        ];
+        let batch = rows(TenantId::UNKNOWN, 42, &written).unwrap();
+        let read = entries(&batch);
+        assert!(read.iter().all(|(at, _)| *at == 42));
+        let read: Vec<Entry> = read.into_iter().map(|(_, entry)| entry).collect();
+        assert_eq!(read, written);
+        let ids = batch.column_by_name("entry_id").unwrap().as_string::<i32>();
+        let different: std::collections::HashSet<_> = ids.iter().flatten().collect();
+        assert_eq!(different.len(), written.len());
+    }
+
+    #[test]
+    fn what_counts_is_the_furthest_state() {
+        let row = |state, at| {
+            let entry = Entry::Blob {
+                blob: blob("a"),
+                state,
+                stored: (state == BlobState::Stored).then(|| Stored {
+                    records: 2,
+                    ..Stored::default()
+                }),
+                reason: None,
+            };
+            (at, entry)
+        };
+        let mut feeds = Feeds::new();
+        apply(&mut feeds, vec![row(BlobState::Listed, 1)]);
+        assert!(feeds["Audit.Exchange"].waits_in(&(1_000..1_001)));
+        assert!(!feeds["Audit.Exchange"].waits_in(&(1_001..1_002)));
+        // Twice, and listed again by another collector: it is done, and counts once.
+        apply(
+            &mut feeds,
+            vec![
+                row(BlobState::Stored, 2),
+                row(BlobState::Stored, 3),
+                row(BlobState::Listed, 4),
+            ],
+        );
+        let feed = &feeds["Audit.Exchange"];
+        assert!(feed.waiting.is_empty() && feed.knows("a"));
+        assert_eq!((feed.records, feed.last_stored_at), (2, Some(2)));
+    }
+}
