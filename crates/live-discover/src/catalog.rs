@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use audit_lake::{Lake, Snapshot, TableName, TenantId};
+use audit_lake::{DocumentKind, Lake, Snapshot, TableName, TenantId};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider, TableProvider,
@@ -13,7 +13,6 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
 
 use crate::engine::SnapshotCache;
 use crate::error::{Error, Result};
@@ -80,30 +79,30 @@ pub(crate) async fn snapshots(
 /// Whether one of the tenants has records, or an integration that will bring them.
 pub(crate) async fn is_connected(lake: &Lake, scope: &TenantScope) -> Result<bool> {
     let tenants = tenants_of(lake, scope).await?;
-    let store = lake.store();
     let connected = futures::stream::iter(tenants)
-        .map(|tenant| {
-            let store = &store;
-            async move {
-                if lake.snapshot(&tenant, TableName::Audit).await?.is_some() {
-                    return Ok(true);
-                }
-                match store.head(&integration_of(tenant)).await {
-                    Ok(_) => Ok(true),
-                    Err(object_store::Error::NotFound { .. }) => Ok(false),
-                    Err(error) => Err(Error::Unavailable {
-                        message: format!("could not read the integration of {tenant}: {error}"),
-                    }),
-                }
-            }
+        .map(|tenant| async move {
+            let has_records = lake.snapshot(&tenant, TableName::Audit).await?.is_some();
+            Ok::<_, Error>(has_records || integration_of(lake, tenant).await?.is_some())
         })
         .buffered(REFRESHES_MAX);
     connected.try_any(std::future::ready).await
 }
 
-/// Where the configuration of a tenant's integration lies (design, section 4).
-fn integration_of(tenant: TenantId) -> object_store::path::Path {
-    object_store::path::Path::from(format!("tenants/{tenant}/integration.json"))
+/// The state of a tenant's integration; `None` where there is none, or none any more.
+async fn integration_of(lake: &Lake, tenant: TenantId) -> Result<Option<String>> {
+    #[derive(serde::Deserialize)]
+    struct Configuration {
+        state: String,
+    }
+    let documents = lake.documents(tenant, DocumentKind::Integration);
+    let Some(document) = documents.latest("configuration").await? else {
+        return Ok(None);
+    };
+    let Configuration { state } =
+        serde_json::from_slice(&document.content).map_err(|error| Error::Corrupt {
+            message: format!("the integration of {tenant}: {error}"),
+        })?;
+    Ok(Some(state).filter(|state| state != "removed"))
 }
 
 async fn tenants_of(lake: &Lake, scope: &TenantScope) -> Result<Vec<TenantId>> {

@@ -100,7 +100,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets what is inside for all sessions, in place of what the lake's `internal_networks.json` says.
+    /// Sets what is inside for all sessions, in place of what the lake says.
     ///
     /// Queries ask for it with `is_internal_ip`, `is_internal_domain` and the table `internal_networks`. A lake of
     /// several customers has one for each: [`Session::with_internal_networks`].

@@ -78,6 +78,12 @@ pub mod ingest {
     };
 }
 
+/// The Microsoft 365 integration: consent, subscriptions, collection, coverage; see `audit_collector`.
+#[cfg(feature = "collect")]
+pub mod collect {
+    pub use audit_collector::*;
+}
+
 pub use audit_lake::{
     Clock, IdSource, InternalNetworks, Lake, LakeOptions, RandomIds, SystemClock, TableName,
     TenantId,

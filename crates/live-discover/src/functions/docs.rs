@@ -30,7 +30,7 @@ anew with `LIVE_DISCOVER_DOCS=write cargo test -p live-discover --lib docs_funct
 without a port, brackets and a zone; IPv4 written as IPv6 is IPv4.
 
 What is inside, the table `internal_networks` (`kind`: `network` or `domain`, `value`, `source`: `private range` or
-`configured`) tells: the private ranges and what the session, the engine or the lake's `internal_networks.json` has
+`configured`) tells: the private ranges and what the session, the engine or the lake has
 beside them, the first of these that says anything.
 
 The pattern of a regular expression (`~`, `SIMILAR TO`, `regexp_like` and the like) is a constant of at most 4096 bytes

@@ -46,9 +46,17 @@ async fn the_category_appears_with_an_integration_or_data() {
     // SQL of one's own over nothing is no error.
     assert!(other.collect("SELECT * FROM m365_audit").await.is_ok());
 
-    let place = Path::from(format!("tenants/{OTHER}/integration.json"));
-    lake.store().put(&place, "{}".into()).await.unwrap();
-    assert_eq!(listed(&other).await, ["Microsoft 365 audit data"]);
+    for (version, state, expected) in [
+        (0, "awaiting_consent", vec!["Microsoft 365 audit data"]),
+        (1, "removed", vec![]),
+        (2, "active", vec!["Microsoft 365 audit data"]),
+    ] {
+        let configurations = format!("tenants/{OTHER}/integration/configuration");
+        let place = Path::from(format!("{configurations}/{version:020}.json"));
+        let json = format!(r#"{{"state":"{state}"}}"#);
+        lake.store().put(&place, json.into()).await.unwrap();
+        assert_eq!(listed(&other).await, expected, "{state}");
+    }
     assert!(other.collect(request()).await.unwrap().is_empty());
     // It is not Fabrikam's that Contoso has one.
     assert_eq!(
