@@ -1,5 +1,7 @@
 //! The arguments, as they are written.
 
+mod integrations;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::library::{Form, TACTICS, TenantId, tables, views};
 use crate::units;
+pub(crate) use integrations::{
+    AddIntegration, CheckIntegration, Collect, ConsentUrl, Coverage, CredentialPlace, Integrations,
+    Networks, OneTenant,
+};
 
 /// Keep the Microsoft 365 audit log in an open lake and ask it SQL questions.
 #[derive(Debug, Parser)]
@@ -17,7 +23,9 @@ use crate::units;
     version,
     after_help = "\
 Examples:
-  live-discover demo                                   see it work on made-up records
+  live-discover demo                                   see it work on a made-up tenant
+  live-discover --lake ./lake integrations add …       connect a tenant of Microsoft 365
+  live-discover --lake ./lake collect                  take in what its audit log has
   live-discover --lake ./lake ingest ./exports         take in a folder of exports
   live-discover --lake ./lake status                   what the lake holds
   live-discover --lake ./lake query \"SELECT operation, count(*) FROM m365_audit GROUP BY 1\"
@@ -45,6 +53,16 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Take files and folders into the lake
     Ingest(Ingest),
+    /// Connect tenants of Microsoft 365
+    #[command(subcommand)]
+    Integrations(Integrations),
+    /// Take in what the audit logs of the connected tenants have
+    Collect(Collect),
+    /// Show for each day and content type whether everything is there, and what is not
+    Coverage(Coverage),
+    /// Show or say which networks and domains are your own
+    #[command(subcommand)]
+    Networks(Networks),
     /// Ask the lake a question in SQL
     Query(Query),
     /// Ask questions one after the other
@@ -65,7 +83,7 @@ pub(crate) enum Command {
     Status,
     /// Check the lake: every file, record and ledger entry
     Verify,
-    /// Make a lake of generated records and show what can be done with it
+    /// Collect from a made-up tenant and show what can be done with its records
     Demo(Demo),
 }
 
@@ -298,17 +316,18 @@ pub(crate) struct Columns {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Makes DIR/content_blobs (the records) and DIR/lake. Run again, it finds everything in the lake already and adds \
-nothing. The records are made up and the same on every machine.
+Starts a service in the process that answers as Microsoft 365 does, with a tenant whose records of the last days are made \
+up; adds an integration of it, collects into DIR/lake, and asks. Nothing leaves the machine. The service holds its content \
+in memory, about 1.5 kB a record. Run again, it finds everything in the lake already and adds nothing.
 
 Examples:
   live-discover demo
-  live-discover demo --records 1000000 --dir /tmp/big-demo")]
+  live-discover demo --records 300000 --dir /tmp/big-demo")]
 pub(crate) struct Demo {
     /// How many records to generate
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) records: u64,
-    /// Where to put them
+    /// Where to put the lake
     #[arg(long, value_name = "DIR", default_value = "./live-discover-demo")]
     pub(crate) dir: PathBuf,
 }
@@ -400,16 +419,16 @@ pub(crate) struct AdvanceWatch {
     #[arg(long = "lookup", value_name = "NAME=FILE", value_parser = parse_pair)]
     pub(crate) lookups: Vec<(String, String)>,
     /// Form of the results
-    #[arg(long, value_enum, default_value_t = WatchFormat::Table)]
-    pub(crate) format: WatchFormat,
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    pub(crate) format: RowsFormat,
     /// Take the results that another run has and does not confirm, without waiting
     #[arg(long)]
     pub(crate) take_over: bool,
 }
 
-/// Form of a watch's results.
+/// Form of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum WatchFormat {
+pub(crate) enum RowsFormat {
     /// For people; fits the terminal
     Table,
     /// Comma-separated values with a header

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::library::{Error, IngestError, InputError, LimitKind};
+use crate::library::{CollectorError, Error, IngestError, InputError, IntegrationError, LimitKind};
 use crate::output::note;
 use crate::units;
 
@@ -146,6 +146,29 @@ impl From<IngestError> for Failure {
                 .with_hint("what was committed stays; the same command completes it"),
             _ => Self::new(error.to_string())
                 .with_hint("this is a defect: please report it with the command that led to it"),
+        }
+    }
+}
+
+impl From<IntegrationError> for Failure {
+    fn from(error: IntegrationError) -> Self {
+        match error {
+            IntegrationError::Lake(error) => Error::from(error).into(),
+            IntegrationError::InvalidInput { .. } | IntegrationError::NetworksUndecided => {
+                Self::usage(error.to_string())
+            }
+            IntegrationError::NotFound { .. } => Self::new(error.to_string())
+                .with_hint("`integrations list` lists them, `integrations add` adds one"),
+            _ => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<CollectorError> for Failure {
+    fn from(error: CollectorError) -> Self {
+        match error {
+            CollectorError::Integrations(error) => error.into(),
+            error => Self::new(error.to_string()),
         }
     }
 }

@@ -1,8 +1,18 @@
 //! What the command line takes from the libraries, in one place.
 
+pub(crate) use audit_collector::{
+    Certificate, Cloud, Collector, CollectorError, CollectorOptions, ConsentRequest, ConsentState,
+    Coverage, Credential, CredentialError, CredentialProvider, DayCoverage, DayState, FeedHealth,
+    Health, Integration, IntegrationConfig, IntegrationError, IntegrationState, Integrations, Loss,
+    Metrics, Networks, PollSummary, Prerequisite, PrerequisiteState, Removal, Secret, Stop,
+    StopCause, TenantOutcome,
+};
 pub(crate) use audit_ingest::canonical;
-pub(crate) use audit_lake::{Severity, Verified};
-pub(crate) use audit_schema::{TACTICS, bundled_queries, tables, views};
+pub(crate) use audit_lake::{
+    Clock, Error as LakeError, InternalNetworks, Ledger, NetworksDecision, Severity, SystemClock,
+    Verified,
+};
+pub(crate) use audit_schema::{ContentType, TACTICS, bundled_queries, tables, views};
 pub(crate) use live_discover::ingest::{
     Form, IngestError, IngestOptions, Input, InputError, InputReport, Outcome, Progress, Report,
     find_inputs, ingest,

@@ -1,14 +1,16 @@
-//! `live-discover`: exports of the Microsoft 365 audit log into a lake, and SQL over it.
+//! `live-discover`: the Microsoft 365 audit log into a lake, from the service or from exports, and SQL over it.
 //!
 //! The smallest complete host program of the library: it reads the arguments, makes a runtime, and shows what the
 //! library says. Data goes to standard output; progress, reports and errors go to standard error.
 
 mod args;
 mod commands;
+mod credentials;
 mod failure;
 mod library;
 mod output;
 mod show;
+mod signals;
 mod units;
 
 use std::process::ExitCode;
@@ -40,12 +42,12 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("could not start: {error}")))?;
-    // The shell outlives Ctrl-C: it ends a query there.
-    let is_shell = matches!(cli.command, Command::Shell(_));
+    // The shell outlives Ctrl-C: it ends a query there. Collecting stops when what was begun is written.
+    let sees_to_it = matches!(cli.command, Command::Shell(_) | Command::Collect(_));
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = command(cli) => outcome,
-            _ = tokio::signal::ctrl_c(), if !is_shell => Err(Failure::Cancelled),
+            _ = tokio::signal::ctrl_c(), if !sees_to_it => Err(Failure::Cancelled),
         }
     });
     runtime.shutdown_timeout(SHUTDOWN_TIME);
@@ -56,6 +58,16 @@ async fn command(cli: Cli) -> Result<ExitCode, Failure> {
     let lake = cli.lake;
     match cli.command {
         Command::Ingest(ingest) => commands::ingest::run(&args::required(lake), ingest).await,
+        Command::Integrations(integrations) => {
+            commands::integrations::run(&args::required(lake), integrations).await
+        }
+        Command::Collect(collect) => commands::collect::run(&args::required(lake), collect).await,
+        Command::Coverage(coverage) => {
+            commands::coverage::run(&args::required(lake), coverage).await
+        }
+        Command::Networks(networks) => {
+            commands::networks::run(&args::required(lake), networks).await
+        }
         Command::Query(query) => commands::query::run(&args::required(lake), query).await,
         Command::Shell(shell) => commands::shell::run(&args::required(lake), shell).await,
         Command::Categories(categories) => {

@@ -1,4 +1,6 @@
-//! `demo`: from made-up content blobs to answers, in one go.
+//! `demo`: from a made-up tenant of Microsoft 365 to answers, in one go.
+
+mod service;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,19 +8,19 @@ use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
-use audit_testkit::{Generator, GeneratorOptions};
+use chrono::{DateTime, SecondsFormat};
 
-use super::ingest::{bar, ingest_showing_progress};
-use super::{ask, ingest_report, program, quoted};
+use super::{ask, coverage, program, quoted};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{
-    Engine, Error, IngestOptions, Lake, LakeOptions, Limits, Query, Request, Session, TenantScope,
-    TimeRange, bundled_queries, find_inputs,
+    Clock, Coverage, Engine, Error, Lake, LakeOptions, Limits, Query, Request, Session,
+    SystemClock, TenantScope, TimeRange, bundled_queries,
 };
 use crate::output::{print, stdout_width};
 use crate::show::{Bar, chart, wrap};
 use crate::units;
+use service::Service;
 
 /// Bundled queries that are shown, and rows of each.
 const SHOWN: [&str; 6] = [
@@ -41,40 +43,56 @@ const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 const DAYS_MIN: i64 = 4;
 
 pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
-    let is_repeated = prepare(&arguments.dir, arguments.records)?;
-    let blobs = arguments.dir.join("content_blobs");
-    let lake_folder = utf8(&arguments.dir.join("lake"))?;
+    let demo = Demo::prepare(&arguments.dir, arguments.records)?;
+    let lake_folder = utf8(&demo.lake_folder())?;
     let width = stdout_width();
-    print(&if is_repeated {
-        format!(
+    if demo.is_complete {
+        print(&format!(
             "{} is here from before: what its lake has already is not added again.\n\n",
             arguments.dir.display()
-        )
-    } else {
-        String::new()
-    })?;
+        ))?;
+    }
 
     let started = Instant::now();
-    let counts = generate(blobs.clone(), arguments.records).await?;
+    let service = Service::start(demo.records, demo.as_of_micros).await?;
     print(&format!(
-        "1. Generated {} in {} ({}) in {}: {}\n",
-        units::counted(counts.records, "record", "records"),
-        units::counted(counts.blobs, "content blob", "content blobs"),
-        units::size(counts.bytes),
+        "1. Generated {} in {} ({}) in {}, and serve them as Microsoft 365 does: {}\n",
+        units::counted(service.counts.records, "record", "records"),
+        units::counted(service.counts.blobs, "content blob", "content blobs"),
+        units::size(service.counts.bytes),
         units::elapsed(started.elapsed()),
-        blobs.display(),
+        service.management_root(),
     ))?;
 
     let lake = Lake::create_or_open(&lake_folder, LakeOptions::default())
         .await
         .map_err(Error::from)?;
-    let inputs = find_inputs(&utf8(&blobs)?).await?;
-    let ingested = ingest_showing_progress(&lake, inputs, IngestOptions::default()).await?;
+    service.connect(&lake).await?;
     print(&format!(
-        "2. Ingested them into {lake_folder}: {}\n",
-        ingest_report::summary(&ingested)
+        "2. Added an integration of tenant {}, whose own network is {} and domain {}\n",
+        service.tenant,
+        service::NETWORK,
+        service::DOMAIN,
     ))?;
 
+    let started = Instant::now();
+    let summary = service.collect(&lake).await?;
+    print(&format!(
+        "3. Collected it into {lake_folder}: {} added from {} in {}\n",
+        units::counted(summary.records(), "record", "records"),
+        units::counted(summary.settled(), "blob", "blobs"),
+        units::elapsed(started.elapsed()),
+    ))?;
+    service.disconnect(&lake).await?;
+    demo.complete()?;
+
+    let covered = Coverage::read(&lake, service.tenant)
+        .await
+        .map_err(Error::from)?;
+    print(&format!(
+        "\nWhat is there, by the day on which Microsoft 365 made it available (for two days more may come)\n{}",
+        coverage::by_day(&covered.days).draw_wrapped(width)
+    ))?;
     let session = Engine::new(lake)?.session(TenantScope::All, Limits::default());
     print(&format!(
         "\nRecords over time\n\n{}",
@@ -90,61 +108,109 @@ pub(crate) async fn run(arguments: args::Demo) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the folder; true if it holds the same demo already.
-fn prepare(folder: &Path, records: u64) -> Result<bool, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(format!("could not use `{}`: {error}", folder.display()))
-    };
-    let marker = folder.join(MARKER);
-    let text = format!(
-        "Made by `live-discover demo --records {records}` from generated records. Remove the folder when you like.\n"
-    );
-    if folder.exists() {
-        match std::fs::read_to_string(&marker) {
-            Ok(found) if found == text => return Ok(true),
-            Ok(_) => {
-                return Err(Failure::new(format!(
-                    "`{}` holds a demo of another size or version",
-                    folder.display()
-                ))
-                .with_hint("remove it, or choose another folder with --dir"));
-            }
-            Err(_) if std::fs::read_dir(folder).map_err(failed)?.next().is_none() => {}
-            Err(_) => {
-                return Err(Failure::new(format!(
-                    "`{}` is in use for something else",
-                    folder.display()
-                ))
-                .with_hint("choose another folder with --dir"));
-            }
-        }
-    }
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    std::fs::write(&marker, text).map_err(failed)?;
-    Ok(false)
+/// A folder with a demo in it.
+#[derive(Debug)]
+struct Demo {
+    folder: PathBuf,
+    records: u64,
+    /// The time that it is about, in seconds since 1970: a demo that runs again is about the same.
+    as_of_micros: i64,
+    is_complete: bool,
 }
 
-async fn generate(folder: PathBuf, records: u64) -> Result<audit_testkit::Counts, Failure> {
-    let work = tokio::task::spawn_blocking(move || {
-        let bar = bar(
+impl Demo {
+    /// Makes the folder, or finds the same demo in it. One that was interrupted begins anew.
+    fn prepare(folder: &Path, records: u64) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| unusable(folder, &error);
+        // Whole seconds are written down.
+        let now_micros = SystemClock.now_micros() / 1_000_000 * 1_000_000;
+        let mut demo = Self {
+            folder: folder.to_owned(),
             records,
-            "{bar:30} {human_pos}/{human_len} records generated",
-        );
-        let mut generator = Generator::new(GeneratorOptions {
-            records,
-            ..GeneratorOptions::default()
-        });
-        while let Some(blob) = generator.next() {
-            blob.write_to(&folder)?;
-            bar.set_position(generator.counts().distinct);
+            as_of_micros: now_micros,
+            is_complete: false,
+        };
+        if folder.exists() {
+            match std::fs::read_to_string(folder.join(MARKER)) {
+                Ok(found) => {
+                    demo.recognise(&found)?;
+                    if demo.is_complete {
+                        return Ok(demo);
+                    }
+                    if demo.lake_folder().exists() {
+                        std::fs::remove_dir_all(demo.lake_folder()).map_err(failed)?;
+                    }
+                    demo.as_of_micros = now_micros;
+                }
+                Err(_) if std::fs::read_dir(folder).map_err(failed)?.next().is_none() => {}
+                Err(_) => {
+                    return Err(Failure::new(format!(
+                        "`{}` is in use for something else",
+                        folder.display()
+                    ))
+                    .with_hint("choose another folder with --dir"));
+                }
+            }
         }
-        bar.finish_and_clear();
-        Ok(generator.counts())
-    });
-    let outcome: std::io::Result<_> = work
-        .await
-        .map_err(|error| Failure::new(error.to_string()))?;
-    outcome.map_err(|error| Failure::new(format!("could not write the content blobs: {error}")))
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        demo.write()?;
+        Ok(demo)
+    }
+
+    /// Takes in what the marker says.
+    fn recognise(&mut self, found: &str) -> Result<(), Failure> {
+        let time = found
+            .split_once(" as of ")
+            .and_then(|(_, rest)| rest.split(' ').next())
+            .and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+        if let Some(time) = time {
+            self.as_of_micros = time.timestamp_micros();
+            for is_complete in [true, false] {
+                self.is_complete = is_complete;
+                if self.marker() == found {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Failure::new(format!(
+            "`{}` holds a demo of another size or version",
+            self.folder.display()
+        ))
+        .with_hint("remove it, or choose another folder with --dir"))
+    }
+
+    fn marker(&self) -> String {
+        let time = DateTime::from_timestamp_micros(self.as_of_micros)
+            .unwrap_or_default()
+            .to_rfc3339_opts(SecondsFormat::Secs, true);
+        let state = match self.is_complete {
+            true => "It is complete.",
+            false => "It is not complete: run again, it begins anew.",
+        };
+        format!(
+            "Made by `live-discover demo --records {}` from generated records, as of {time} by the clock of the \
+             made-up service. {state} Remove the folder when you like.\n",
+            self.records
+        )
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        std::fs::write(self.folder.join(MARKER), self.marker())
+            .map_err(|error| unusable(&self.folder, &error))
+    }
+
+    fn complete(mut self) -> Result<(), Failure> {
+        self.is_complete = true;
+        self.write()
+    }
+
+    fn lake_folder(&self) -> PathBuf {
+        self.folder.join("lake")
+    }
+}
+
+fn unusable(folder: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("could not use `{}`: {error}", folder.display()))
 }
 
 async fn records_over_time(session: &Session, width: usize) -> Result<String, Failure> {
@@ -254,11 +320,14 @@ fn next(lake_folder: &str) -> String {
         "
 Try next
   {lake} status
+  {lake} integrations show
+  {lake} coverage --format csv
   {lake} query \"SELECT creation_time, operation, user_id FROM m365_signins WHERE source_ip = '203.0.113.47' ORDER BY creation_time LIMIT 10\"
   {lake} query \"SELECT * FROM m365_exchange_admin WHERE parameters['ForwardTo'] IS NOT NULL LIMIT 1\"
   {lake} query --format csv -o users.csv \"SELECT user_id, count(*) AS records FROM m365_audit GROUP BY 1 ORDER BY 2 DESC\"
   {program} tables
   {program} --lake ./lake ingest YOUR-EXPORTS
+  {program} --lake ./lake integrations add --tenant YOUR-TENANT --client-id YOUR-APPLICATION …
 "
     )
 }

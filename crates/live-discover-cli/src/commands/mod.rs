@@ -1,9 +1,13 @@
 //! One module for each command.
 
 mod ask;
+pub(crate) mod collect;
+pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod ingest;
 mod ingest_report;
+pub(crate) mod integrations;
+pub(crate) mod networks;
 pub(crate) mod queries;
 pub(crate) mod query;
 pub(crate) mod shell;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::integrations::words;
 use super::{open, program, quoted};
 use crate::failure::Failure;
-use crate::library::{Error, Lake, TableName, TenantId};
+use crate::library::{Error, Integration, Integrations, Lake, TableName, TenantId};
 use crate::output::{note, print};
 use crate::units;
 
@@ -18,10 +19,16 @@ pub(crate) async fn run(location: &str) -> Result<ExitCode, Failure> {
     let lake = open(location).await?;
     let tenants = lake.tenants().await.map_err(Error::from)?;
     let statuses = tenants.into_iter().map(|tenant| status(&lake, tenant));
-    let statuses: Vec<Status> = stream::iter(statuses)
+    let mut statuses: Vec<Status> = stream::iter(statuses)
         .buffered(TENANTS_AT_ONCE)
         .try_collect()
         .await?;
+    for integration in Integrations::new(lake.clone()).list().await? {
+        let mut statuses = statuses.iter_mut();
+        if let Some(status) = statuses.find(|status| status.tenant == integration.tenant()) {
+            status.integration = Some(integration);
+        }
+    }
 
     let mut text = format!("lake {}\n", units::printable(lake.url().as_str()));
     let [records, files, size_bytes, rejects] = [
@@ -47,7 +54,7 @@ pub(crate) async fn run(location: &str) -> Result<ExitCode, Failure> {
     print(&text)?;
     if statuses.is_empty() {
         note(&format!(
-            "\nnext\n  {} --lake {} ingest PATH…",
+            "\nnext\n  {0} --lake {1} integrations add …\n  {0} --lake {1} ingest PATH…",
             program(),
             quoted(location)
         ));
@@ -64,10 +71,12 @@ struct Status {
     size_bytes: u64,
     /// First and last `creation_time`, in µs.
     times: Option<(i64, i64)>,
-    inputs: u64,
+    /// States that inputs and windows reached.
+    ledger_entries: u64,
     rejects: u64,
     /// When something was last committed, in ms since 1970.
     last_ingest_ms: Option<i64>,
+    integration: Option<Integration>,
 }
 
 async fn status(lake: &Lake, tenant: TenantId) -> Result<Status, Failure> {
@@ -77,9 +86,10 @@ async fn status(lake: &Lake, tenant: TenantId) -> Result<Status, Failure> {
         files: 0,
         size_bytes: 0,
         times: None,
-        inputs: 0,
+        ledger_entries: 0,
         rejects: 0,
         last_ingest_ms: None,
+        integration: None,
     };
     for table in TableName::ALL {
         let Some(snapshot) = lake.snapshot(&tenant, table).await.map_err(Error::from)? else {
@@ -103,7 +113,7 @@ async fn status(lake: &Lake, tenant: TenantId) -> Result<Status, Failure> {
                 status.times =
                     times.reduce(|(first, last), (start, end)| (first.min(start), last.max(end)));
             }
-            TableName::Content => status.inputs = snapshot.rows(),
+            TableName::Content => status.ledger_entries = snapshot.rows(),
             TableName::Rejects => status.rejects = snapshot.rows(),
         }
     }
@@ -122,13 +132,24 @@ impl Status {
         );
         let _ = write!(
             text,
-            "\ntenant {}\n  records      {}\n  from         {times}\n  inputs       {}\n  rejects      {}\n  stored       {} in {}\n  last ingest  {last_ingest}\n",
+            "\ntenant {}\n  records      {}\n  from         {times}\n  ledger       {}\n  rejects      {}\n  stored       {} in {}\n  last ingest  {last_ingest}\n",
             self.tenant,
             units::count(self.records),
-            units::count(self.inputs),
+            units::counted(self.ledger_entries, "entry", "entries"),
             units::count(self.rejects),
             units::size(self.size_bytes),
             units::counted(self.files, "file", "files"),
         );
+        if let Some(integration) = &self.integration {
+            let reason = integration.state.reason.as_deref();
+            let reason = reason.map(|reason| format!(": {}", units::printable(reason)));
+            let _ = writeln!(
+                text,
+                "  integration  {} since {} UTC{}",
+                words(integration),
+                units::time(integration.state.since_micros),
+                reason.unwrap_or_default(),
+            );
+        }
     }
 }

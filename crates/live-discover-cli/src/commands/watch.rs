@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::{open, query};
-use crate::args::{AddWatch, AdvanceWatch, Watch, WatchFormat};
+use crate::args::{AddWatch, AdvanceWatch, RowsFormat, Watch};
 use crate::failure::Failure;
 use crate::library::{
     Advance, AdvanceOutcome, Engine, Error, Lake, Library, Limits, Lookup, NewWatch, OutputFormat,
@@ -149,7 +149,7 @@ fn row(tenant: TenantId, status: &WatchStatus) -> Vec<Option<String>> {
 }
 
 async fn advance(engine: &Engine, wanted: AdvanceWatch) -> Result<(), Failure> {
-    if wanted.all && wanted.format == WatchFormat::Csv {
+    if wanted.all && wanted.format == RowsFormat::Csv {
         return Err(
             Failure::usage("one CSV has one header: watches have each their own")
                 .with_hint("advance one watch, or take --format ndjson"),
@@ -201,7 +201,7 @@ async fn advance(engine: &Engine, wanted: AdvanceWatch) -> Result<(), Failure> {
 }
 
 /// Advances until there is nothing more. Results are acknowledged when they are written.
-async fn catch_up(watches: &Watches, name: &str, format: WatchFormat) -> Result<(), Failure> {
+async fn catch_up(watches: &Watches, name: &str, format: RowsFormat) -> Result<(), Failure> {
     let mut out = Output::new(format);
     let mut found = 0;
     loop {
@@ -243,12 +243,12 @@ async fn catch_up(watches: &Watches, name: &str, format: WatchFormat) -> Result<
 
 /// Results of one watch on standard output.
 struct Output {
-    format: WatchFormat,
+    format: RowsFormat,
     writer: Option<(ResultWriter<Watched<io::Stdout>>, Arc<AtomicBool>)>,
 }
 
 impl Output {
-    fn new(format: WatchFormat) -> Self {
+    fn new(format: RowsFormat) -> Self {
         Self {
             format,
             writer: None,
@@ -257,7 +257,7 @@ impl Output {
 
     fn write(&mut self, advance: &Advance, results: &RecordBatch) -> Result<(), Failure> {
         let form = match self.format {
-            WatchFormat::Table => {
+            RowsFormat::Table => {
                 let grid = show::grid(results.schema_ref(), std::slice::from_ref(results));
                 let grid = grid.map_err(|error| {
                     Failure::new(format!("the result cannot be shown: {error}"))
@@ -265,8 +265,8 @@ impl Output {
                 })?;
                 return print(&grid.draw(stdout_width()));
             }
-            WatchFormat::Csv => OutputFormat::Csv,
-            WatchFormat::Ndjson => OutputFormat::Ndjson,
+            RowsFormat::Csv => OutputFormat::Csv,
+            RowsFormat::Ndjson => OutputFormat::Ndjson,
         };
         let batch = labelled(advance, results)?;
         if self.writer.is_none() {

@@ -10,8 +10,10 @@ fn the_demo_runs_and_runs_again() {
     demo()
         .exits(0)
         .prints("1. Generated ")
-        .prints("2. Ingested them into ")
+        .prints("2. Added an integration of tenant ")
+        .prints("3. Collected it into ")
         .prints("2,000 records added")
+        .prints("What is there, by the day")
         .prints("Records over time")
         .prints("█")
         .prints("Most frequent operations")
@@ -36,6 +38,27 @@ fn the_demo_runs_and_runs_again() {
     ])
     .exits(0)
     .prints_exactly("n\n2000\n");
+    // Nobody looks for a service that is gone.
+    run(&["--lake", &lake, "collect"])
+        .exits(0)
+        .says("is paused");
+}
+
+#[test]
+fn a_demo_that_was_interrupted_begins_anew() {
+    let place = Place::new();
+    let folder = text(&place.path("demo"));
+    let demo = || run(&["demo", "--records", "500", "--dir", &folder]);
+    demo().exits(0);
+    let marker = place.path("demo/demo.txt");
+    let complete = std::fs::read_to_string(&marker).unwrap();
+    let interrupted = complete.replace(
+        "It is complete.",
+        "It is not complete: run again, it begins anew.",
+    );
+    assert_ne!(interrupted, complete);
+    std::fs::write(&marker, interrupted).unwrap();
+    demo().exits(0).prints("500 records added");
 }
 
 #[test]

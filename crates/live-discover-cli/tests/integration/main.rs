@@ -5,11 +5,15 @@
     reason = "helpers of tests are not exempt by themselves"
 )]
 
+mod collect;
+#[cfg(unix)]
+mod collect_processes;
 mod demo;
 mod ingest;
 mod queries;
 mod query;
 mod run;
+mod service;
 mod shell;
 mod usage;
 mod watch;

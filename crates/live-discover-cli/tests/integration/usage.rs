@@ -49,11 +49,29 @@ fn the_lake_may_come_from_the_environment() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for name in ["ingest", "query", "columns", "demo"] {
-        run(&[name, "--help"])
+    for name in [
+        "ingest",
+        "query",
+        "columns",
+        "demo",
+        "collect",
+        "coverage",
+        "networks show",
+        "networks set",
+        "integrations add",
+        "integrations list",
+        "integrations show",
+        "integrations check",
+        "integrations consent-url",
+        "integrations pause",
+        "integrations resume",
+        "integrations remove",
+    ] {
+        let words: Vec<&str> = name.split(' ').chain(["--help"]).collect();
+        run(&words)
             .exits(0)
             .prints("Example")
-            .prints(&format!(" {name} "));
+            .prints(&format!(" {name}"));
     }
     run(&["--help"])
         .exits(0)
