@@ -18,6 +18,9 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 const LISTED_FOR: i64 = 7 * DAY;
 /// Less a margin: exactly seven days are refused (quirk T10).
 const MARGIN: i64 = 600 * SECOND;
+/// The part of the margin in which a window may still be listed that began at it: between what is called missed and the
+/// listing of the rest, time goes on.
+const SLACK: i64 = 300 * SECOND;
 /// How far behind the end of the last listing the next one begins: content appears a little out of order.
 const OVERLAP: i64 = HOUR;
 
@@ -117,7 +120,7 @@ impl Timeline {
             }
         };
         for (day, end) in self.open_days(now) {
-            if !day.is_listed_for_good(end, rules) && day.from < limit {
+            if !day.is_listed_for_good(end, rules) && day.from < limit - SLACK {
                 let gone = end.min(limit);
                 let listed = day.listed_to.clamp(day.from, gone);
                 miss(day.from..listed, Settled::Partial, day.listed_at);
@@ -132,7 +135,7 @@ impl Timeline {
         let limit = limit(now);
         let mut due = Vec::new();
         for (day, end) in self.open_days(now) {
-            let (from, to) = (day.from.max(limit), end.min(now));
+            let (from, to) = (day.from.max(limit - SLACK), end.min(now));
             if from >= to || day.is_listed_for_good(end, rules) {
                 continue;
             }
@@ -353,11 +356,19 @@ mod tests {
         assert!(timeline.missed(now, RULES).is_empty());
         let due = timeline.due(now, RULES, false);
         assert_eq!((due[0].start, due.len()), (limit, 8));
-        // A minute later nothing more is lost, once it was listed.
+        // Time goes on before the rest is listed: it is listed from where the lost window ends.
+        let now = now + 60 * SECOND;
+        assert!(timeline.missed(now, RULES).is_empty());
+        let due = timeline.due(now, RULES, false);
+        assert_eq!(due[0].start, limit);
         for window in due {
             timeline.listed(window, now);
         }
-        assert!(timeline.missed(now + 60 * SECOND, RULES).is_empty());
+        // Nothing more is lost once it was listed, and the day is complete.
+        let later = now + 3_600 * SECOND;
+        assert!(timeline.missed(later, RULES).is_empty());
+        let complete = timeline.completed(later, RULES, |_| false);
+        assert_eq!(complete[0].window.start, limit);
     }
 
     #[test]

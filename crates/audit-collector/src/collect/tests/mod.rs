@@ -124,7 +124,12 @@ async fn an_outage_of_nine_days_is_named() {
     world.server.clock().advance(9 * DAY);
     let now = world.now();
     let (_, late) = world.publish(ContentType::Exchange, now - DAY, 2);
-    world.collect().await;
+    let mut collector = world.collector().await;
+    for _ in 0..5 {
+        // Time goes on while it works.
+        world.server.clock().advance(HOUR / 60);
+        poll(&mut collector).await;
+    }
     assert!(late.is_subset(&held(&world).await));
     let rows = world.ledger().await.into_iter();
     let lost: Vec<_> = rows
@@ -142,5 +147,13 @@ async fn an_outage_of_nine_days_is_named() {
     let (window, reason) = &lost[0];
     assert_eq!(window.start, start);
     assert!((now - 7 * DAY..now - 7 * DAY + HOUR).contains(&window.end));
+    let coverage = crate::Coverage::read(&world.lake, world::TENANT.parse().unwrap()).await;
+    let exchange = coverage.unwrap().days.into_iter();
+    let states: String = exchange
+        .filter(|day| day.content_type == ContentType::Exchange)
+        .map(|day| &day.state.as_str()[..1])
+        .collect();
+    // Complete, partial, lost, partial where the outage ends, complete again, and what is still waited for.
+    assert_eq!(states, "cccccppplpccccwww");
     assert!(reason.contains("seven days"), "{reason}");
 }
