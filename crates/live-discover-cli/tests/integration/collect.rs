@@ -1,9 +1,15 @@
 //! From an integration to answers, against a service that answers as Microsoft 365 does.
 
-use audit_testkit::api::{ApiFault, ApiFaultKind, ApiOperation};
+use audit_testkit::api::{ApiFault, ApiFaultKind, ApiOperation, AppRegistration};
 
-use crate::run::text;
-use crate::service::{SECRET, Service, TENANT, VARIABLE, files};
+use crate::run::{Run, text};
+use crate::service::{CLIENT_ID, SECRET, Service, TENANT, VARIABLE, files};
+
+/// Made for the tests of the collector.
+const CERTIFICATE: &str = "../audit-collector/tests/data/certificate.pem";
+const PRIVATE_KEY: &str = "../audit-collector/tests/data/private-key.pem";
+const OTHER_KEY: &str = "../audit-collector/tests/data/other-private-key.pem";
+const PUBLIC_KEY: &str = include_str!("../../../audit-collector/tests/data/public-key.pem");
 
 #[test]
 fn a_tenant_is_added_collected_and_asked() {
@@ -145,7 +151,7 @@ fn a_wrong_secret_is_said_in_words_and_no_secret_is_written_down() {
     let wrong = "Wr0ng~secret-that-nobody-shall-read";
     let run = |arguments: &[&str]| {
         let mut command = service.command(arguments);
-        crate::run::Run::from(command.env(VARIABLE, wrong).output().unwrap())
+        Run::from(command.env(VARIABLE, wrong).output().unwrap())
     };
     let collected = run(&["collect"])
         .exits(1)
@@ -187,7 +193,7 @@ fn a_credential_that_is_not_found_is_asked_for_by_option() {
         if let Some(name) = variable {
             command.env(name, SECRET);
         }
-        crate::run::Run::from(command.output().unwrap())
+        Run::from(command.output().unwrap())
     };
     run(&["collect"], None)
         .exits(1)
@@ -203,9 +209,73 @@ fn a_credential_that_is_not_found_is_asked_for_by_option() {
         .says("200 records");
     run(&["collect", "--client-secret-env", VARIABLE], None).exits(0);
     let mut unset = service.command(&["collect"]);
-    crate::run::Run::from(unset.env_remove(VARIABLE).output().unwrap())
+    Run::from(unset.env_remove(VARIABLE).output().unwrap())
         .exits(1)
         .says(&format!("the environment variable {VARIABLE} is not set"));
+}
+
+#[test]
+fn a_certificate_is_read_from_its_files_each_time() {
+    let service = Service::new(200);
+    service
+        .tenant
+        .register(AppRegistration::with_certificate(CLIENT_ID, PUBLIC_KEY));
+    let add = |key: &str| {
+        let files = ["--certificate", CERTIFICATE, "--private-key", key];
+        service.add_with(&files, &["--no-internal-networks"])
+    };
+    add(OTHER_KEY)
+        .exits(1)
+        .says("it is not the key of this certificate");
+    add("missing.pem").exits(1).says("missing.pem");
+    add(PRIVATE_KEY).exits(0).says("private-key.pem");
+    // From another folder: the paths were made absolute.
+    let mut command = service.command(&["collect"]);
+    command.current_dir(service.place.path("."));
+    Run::from(command.output().unwrap())
+        .exits(0)
+        .says("200 records");
+    service
+        .run(&["integrations", "check"])
+        .exits(0)
+        .prints("accepted; it expires on");
+}
+
+#[test]
+fn without_a_folder_for_configuration_the_credential_is_given_each_time() {
+    let service = Service::new(200);
+    let run = |arguments: &[&str]| {
+        let mut command = service.command(arguments);
+        for name in ["LIVE_DISCOVER_CONFIG", "XDG_CONFIG_HOME", "APPDATA", "HOME"] {
+            command.env_remove(name);
+        }
+        Run::from(command.output().unwrap())
+    };
+    let (management_root, login_root) = (
+        service.server.management_root(),
+        service.server.login_root(),
+    );
+    run(&[
+        "integrations",
+        "add",
+        "--tenant",
+        TENANT,
+        "--client-id",
+        CLIENT_ID,
+        "--client-secret-env",
+        VARIABLE,
+        "--management-root",
+        &management_root,
+        "--login-root",
+        &login_root,
+        "--no-internal-networks",
+    ])
+    .exits(0)
+    .says("there is no folder for configuration");
+    run(&["collect"]).exits(1).says("--client-secret-env NAME");
+    run(&["collect", "--client-secret-env", VARIABLE])
+        .exits(0)
+        .says("200 records");
 }
 
 #[test]

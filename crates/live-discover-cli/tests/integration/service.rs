@@ -70,6 +70,11 @@ impl Service {
 
     /// Adds the integration with these arguments more.
     pub(crate) fn add(&self, more: &[&str]) -> Run {
+        self.add_with(&["--client-secret-env", VARIABLE], more)
+    }
+
+    /// The same with another credential.
+    pub(crate) fn add_with(&self, credential: &[&str], more: &[&str]) -> Run {
         let (management_root, login_root) =
             (self.server.management_root(), self.server.login_root());
         let arguments = [
@@ -79,14 +84,12 @@ impl Service {
             TENANT,
             "--client-id",
             CLIENT_ID,
-            "--client-secret-env",
-            VARIABLE,
             "--management-root",
             &management_root,
             "--login-root",
             &login_root,
         ];
-        self.run(&[&arguments, more].concat())
+        self.run(&[&arguments, credential, more].concat())
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -26,11 +26,13 @@ use crate::library::{
 use crate::output::note;
 use crate::signals::Signals;
 use crate::units;
-pub(super) use arrivals::Arrivals;
+pub(super) use arrivals::{Arrivals, Arrived};
 pub(super) use report::{is_failure, state_of};
 
 /// How often the bar is drawn: each time the ledgers are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+/// How often a line tells how far it is where there is no bar.
+const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(location: &str, arguments: args::Collect) -> Result<ExitCode, Failure> {
     let lake = open(location).await?;
@@ -160,21 +162,26 @@ pub(super) async fn showing_progress(
     Ok(summary?)
 }
 
-/// Ends when the ledgers cannot be read; whoever collects says so.
+/// Ends when the ledgers cannot be read; whoever collects says so. Where nobody sees a bar, a line now and then tells.
 async fn show(bar: &ProgressBar, arrivals: &mut Arrivals, waiting: u64) {
+    let mut told = Arrived::default();
     loop {
         let now = arrivals.total();
         let done = now.stored + now.lost;
-        bar.set_length((waiting + now.listed).max(done));
-        bar.set_position(done);
-        bar.set_message(format!(
-            "{}, {} waiting",
-            units::counted(now.records, "record", "records"),
-            units::count((waiting + now.listed).saturating_sub(done)),
-        ));
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        let records = units::counted(now.records, "record", "records");
+        let left = units::count((waiting + now.listed).saturating_sub(done));
         if bar.is_hidden() {
-            continue;
+            if now != told {
+                let blobs = units::counted(done, "blob", "blobs");
+                note(&format!("{blobs}, {records}, {left} waiting"));
+                told = now;
+            }
+            tokio::time::sleep(LINE_INTERVAL).await;
+        } else {
+            bar.set_length((waiting + now.listed).max(done));
+            bar.set_position(done);
+            bar.set_message(format!("{records}, {left} waiting"));
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
         if arrivals.read().await.is_err() {
             return;
