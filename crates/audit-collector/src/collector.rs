@@ -33,9 +33,9 @@ pub use summary::{Metrics, PollSummary, TenantOutcome, TenantSummary};
 use tenant::Tenant;
 
 /// How long [`Collector::catch_up`] waits for what is due a little later.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it does so without anything having come of it.
-const VAIN_POLLS_MAX: u32 = 6;
+const VAIN_POLLS_MAX: u32 = 4;
 
 /// How a collector works.
 #[derive(Debug, Clone)]

@@ -248,8 +248,10 @@ impl Lake {
     fn at(location: Location, options: LakeOptions) -> Result<Self> {
         let store: Arc<dyn ObjectStore> = match &location.folder {
             Some(folder) => Arc::new(
+                // A tenant that is deleted leaves no folders behind.
                 LocalFileSystem::new_with_prefix(folder)
-                    .map_err(|source| Error::store("open", &Path::default(), source))?,
+                    .map_err(|source| Error::store("open", &Path::default(), source))?
+                    .with_automatic_cleanup(true),
             ),
             None if location.url.scheme() == "memory" => Arc::new(InMemory::new()),
             None => {

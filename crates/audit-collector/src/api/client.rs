@@ -171,6 +171,15 @@ impl ApiClient {
         Listing::new(self.clone(), content_type, from_micros, url)
     }
 
+    /// Where a blob is asked for: where its listing said, or, if that is not below the configured root, at the root. It
+    /// was listed below another one then, as before a proxy was changed; no other server is asked, whatever it said.
+    pub(crate) fn blob_url(&self, listed: &str, content_id: &str) -> Url {
+        let listed = Url::parse(listed).ok();
+        listed
+            .filter(|url| self.0.addresses.is_own(url))
+            .unwrap_or_else(|| self.0.addresses.blob(content_id))
+    }
+
     /// A blob, or the next page of one: opened, and known to be an array by its first bytes.
     pub async fn blob(&self, uri: &Url) -> Result<Blob, ApiError> {
         let mut call = Call::new(Operation::Blob, uri.clone());

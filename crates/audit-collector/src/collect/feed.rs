@@ -15,7 +15,7 @@ const START_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How often a start is tried while auditing is off (quirk T4).
 const START_WHILE_OFF_EVERY: Duration = Duration::from_secs(3600);
 /// How long a content type rests after trouble that passes by itself.
-pub(super) const REST: Duration = Duration::from_secs(30);
+pub(super) const REST: Duration = Duration::from_secs(15);
 const REST_MAX: Duration = Duration::from_secs(900);
 /// How long it rests after trouble that somebody has to mend.
 pub(super) const REST_UNTIL_MENDED: Duration = Duration::from_secs(300);

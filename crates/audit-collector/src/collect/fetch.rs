@@ -39,9 +39,7 @@ pub(super) async fn fetch(shared: &Shared, client: &ApiClient, blob: &BlobKey) -
     if (blob.expires).is_some_and(|expires| expires <= client.server_now_micros()) {
         return Fetched::Expired("it expired before it was retrieved".to_owned());
     }
-    let Ok(url) = Url::parse(&blob.uri) else {
-        return Fetched::Lost(format!("`{}` is no URL", blob.uri));
-    };
+    let url = client.blob_url(&blob.uri, &blob.content_id);
     let mut attempt = 1;
     loop {
         let given_up = match pages(shared, client, &url).await {

@@ -21,7 +21,7 @@ use crate::ledger::{BlobKey, BlobState, Entry, GIVEN_UP_AGAIN, Stored};
 use crate::spool::Body;
 
 /// The first wait before a blob is tried again, each is twice as long as the one before it, up to the last.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(30);
+const RETRY: std::time::Duration = std::time::Duration::from_secs(15);
 const RETRY_MAX: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Blobs in one commit.
 const FLUSH_BLOBS: usize = 2_000;

@@ -587,3 +587,21 @@ async fn b14_b15_b16_events_long_before_their_blob_keep_both_times() {
     let day = i64::from(file.event_date.unwrap());
     assert_eq!(day, event.div_euclid(DAY));
 }
+
+#[tokio::test]
+async fn t19_blobs_that_were_listed_below_another_root_are_asked_for_at_the_configured_one() {
+    let world = World::new().await;
+    world.publish(ContentType::Exchange, world.now() - HOUR, 2);
+    let root = world.server.foreign_root();
+    world.server.fault(
+        ApiFault::new(ApiFaultKind::ForeignContentUri { root }).on(ApiOperation::ListContent),
+    );
+    world.collect().await;
+    assert_eq!(held(&world).await, world.truth());
+    let requests = world.server.requests();
+    assert!(
+        requests
+            .log()
+            .all(|request| !request.host.starts_with("localhost"))
+    );
+}
