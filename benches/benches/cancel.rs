@@ -17,7 +17,7 @@ const CPU_MAX: Duration = Duration::from_millis(200);
 /// Units of `/proc/self/stat`: a hundredth of a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 /// How long a query is at work before it is cancelled.
-const AT_WORK: Duration = Duration::from_millis(700);
+const AT_WORK: Duration = Duration::from_millis(200);
 
 const QUERIES: [(&str, &str); 5] = [
     (
@@ -34,7 +34,7 @@ const QUERIES: [(&str, &str); 5] = [
     ),
     (
         "regular expressions",
-        "SELECT count(*) FROM m365_audit a, m365_audit b WHERE a.raw ~ '(a.*b.*c.*d)+z$'",
+        "SELECT count(*) FROM m365_audit a, m365_audit b WHERE a.raw || b.id ~ '(a.*b.*c.*d)+z$'",
     ),
     (
         "windows",

@@ -25,7 +25,7 @@ use tokio::time::Sleep;
 use crate::error::{Error, Result};
 use crate::limits::{LimitKind, Limits};
 use crate::place::Places;
-use crate::stop::StopOnDrop;
+use crate::stop::{Stop, StopOnDrop};
 
 /// Batches that wait for the caller: one being taken, one being ready.
 const BATCHES_AHEAD: usize = 2;
@@ -169,6 +169,11 @@ impl QueryStream {
     /// How far the query is.
     pub fn progress(&self) -> Progress {
         self.progress.progress()
+    }
+
+    /// What stops the query from any thread, also while its steps keep all threads of the runtime busy.
+    pub(crate) fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop.0)
     }
 
     pub(crate) fn progress_source(&self) -> ProgressSource {

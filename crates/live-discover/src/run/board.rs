@@ -1,5 +1,7 @@
 //! All runs of a host, in memory: whose turn it is, what is kept, and for how long. Knows no engine and no store.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::result::Part;
@@ -9,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::limits::LimitKind;
 use crate::request::Request;
 use crate::session::Session;
+use crate::stop::Stop;
 use crate::stream::{Progress, ProgressSource};
 
 /// What a run does when it is its turn.
@@ -32,8 +35,14 @@ enum Stage {
     /// Not in the store yet; nobody knows of it.
     Recording,
     Waiting(Box<Job>),
-    Running(Option<ProgressSource>),
+    Running(Option<Query>),
     Done,
+}
+
+/// The query of a run, once it is planned.
+pub(crate) struct Query {
+    pub(crate) progress: ProgressSource,
+    pub(crate) stop: Arc<Stop>,
 }
 
 /// A run whose turn it is.
@@ -63,10 +72,19 @@ impl Entry {
     /// The run as it is now.
     pub(crate) fn run(&self) -> Run {
         let mut run = self.run.clone();
-        if let Stage::Running(Some(source)) = &self.stage {
-            run.progress = source.progress();
+        if let Stage::Running(Some(query)) = &self.stage {
+            run.progress = query.progress.progress();
         }
         run
+    }
+
+    /// Asks it to stop. The query is told at once: its steps may keep all threads busy that a task would need to be told
+    /// and to tell it.
+    fn stop(&self) {
+        self.stop.send_replace(true);
+        if let Stage::Running(Some(query)) = &self.stage {
+            query.stop.cancel();
+        }
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
@@ -189,17 +207,15 @@ impl Board {
     }
 
     /// What planning has found.
-    pub(crate) fn planned(
-        &mut self,
-        id: RunId,
-        columns: Vec<super::RunColumn>,
-        source: ProgressSource,
-    ) {
+    pub(crate) fn planned(&mut self, id: RunId, columns: Vec<super::RunColumn>, query: Query) {
         if let Some(entry) = self.entry_mut(id)
             && entry.is_running()
         {
             entry.run.columns = columns;
-            entry.stage = Stage::Running(Some(source));
+            entry.stage = Stage::Running(Some(query));
+            if *entry.stop.borrow() {
+                entry.stop();
+            }
             entry.changes.send_replace(());
         }
     }
@@ -296,7 +312,7 @@ impl Board {
         let Some(entry) = self.entry_mut(id) else {
             return false;
         };
-        entry.stop.send_replace(true);
+        entry.stop();
         let is_waiting = matches!(entry.stage, Stage::Waiting(_));
         if is_waiting {
             // It can be started no more.
@@ -309,7 +325,7 @@ impl Board {
     pub(crate) fn close(&mut self) {
         self.is_closed = true;
         for entry in &self.entries {
-            entry.stop.send_replace(true);
+            entry.stop();
         }
     }
 

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use audit_lake::IdSource;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::board::{Board, End, Job, Turn};
+use super::board::{Board, End, Job, Query, Turn};
 use super::result::{self, Encoded, Encoder, Part};
 use super::state::columns;
 use super::store::RunStore;
@@ -175,13 +175,22 @@ async fn drive(inner: Arc<Inner>, turn: Turn) {
         Err(error) => Err(End::Error(error)),
         Ok(runtime) => {
             let mut work = OwnedTask::spawn(&runtime, work(Arc::clone(&inner), id, job));
-            let stopped = async {
-                // Whoever could stop it is gone: then it is stopped, too.
-                let _ = stop.wait_for(|is_stopped| *is_stopped).await.is_ok();
+            let ended = {
+                let stopped = async {
+                    // Whoever could stop it is gone: then it is stopped, too.
+                    let _ = stop.wait_for(|is_stopped| *is_stopped).await.is_ok();
+                };
+                tokio::select! {
+                    outcome = &mut work => Some(outcome.and_then(|outcome| outcome)),
+                    () = stopped => None,
+                }
             };
-            tokio::select! {
-                outcome = &mut work => outcome.and_then(|outcome| outcome).map_err(End::Error),
-                () = stopped => {
+            match ended {
+                Some(Ok(())) => Ok(()),
+                // The query was told to stop before its task was.
+                Some(Err(_)) if *stop.borrow() => Err(End::Cancelled),
+                Some(Err(error)) => Err(End::Error(error)),
+                None => {
                     work.stop().await;
                     Err(End::Cancelled)
                 }
@@ -199,7 +208,10 @@ async fn work(inner: Arc<Inner>, id: RunId, job: Job) -> Result<()> {
     inner.board().planned(
         id,
         columns(&schema, query.as_deref()),
-        stream.progress_source(),
+        Query {
+            progress: stream.progress_source(),
+            stop: stream.stop(),
+        },
     );
     let mut encoder = Encoder::new(schema);
     let mut parts = 0;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use audit_testkit::ManualClock;
 use live_discover::{
-    Clock, Engine, EngineOptions, Error, IdSource, Library, LimitKind, Limits, OutputFormat, Page,
-    Request, Run, RunId, RunOptions, Runs, RunsOptions, Session, TenantScope, TimePoint, TimeRange,
-    ValueType, write_result,
+    Clock, Engine, EngineOptions, Error, IdSource, Library, LimitKind, Limits, Lookup,
+    OutputFormat, Page, Request, Run, RunId, RunOptions, Runs, RunsOptions, Session, TenantScope,
+    TimePoint, TimeRange, ValueType, write_result,
 };
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -422,6 +422,42 @@ async fn cancelling_frees_threads() {
     while runtime.metrics().num_alive_tasks() > 0 {
         runtime.spawn(async {}).await.unwrap();
     }
+    runtime.shutdown_background();
+}
+
+#[tokio::test]
+async fn cancelling_waits_for_no_thread_of_the_queries() {
+    // One thread, which a join that finds nothing does not give back.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let engine = Engine::builder()
+        .with_runtime(runtime.handle().clone())
+        .build(lake().await)
+        .unwrap();
+    let values: StringArray = (0..20_000).map(|value| Some(value.to_string())).collect();
+    let values = RecordBatch::try_from_iter([("v", Arc::new(values) as ArrayRef)]).unwrap();
+    let session = engine
+        .session(TenantScope::All, Limits::default())
+        .with_lookup(
+            "many",
+            Lookup::from_batches(&values.schema(), vec![values]).unwrap(),
+        )
+        .unwrap();
+    let runs = Runs::builder(&engine).open().await.unwrap();
+    let sql = "SELECT count(*) FROM many a, many b WHERE a.v || b.v = 'none'";
+    let run = runs
+        .start(&session, sql, RunOptions::default())
+        .await
+        .unwrap();
+    // It is at work once the one thread takes nothing else.
+    while runs.get(&session, run.id).unwrap().columns.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let run = runs.cancel(&session, run.id).await.unwrap();
+    assert_eq!(run.state.to_string(), "cancelled");
     runtime.shutdown_background();
 }
 
