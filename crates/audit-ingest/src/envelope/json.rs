@@ -341,13 +341,19 @@ impl JsonReader {
             Reason::TooLarge
         } else if self.value.too_deep {
             Reason::TooDeep
-        } else if sonic_rs::from_slice::<sonic_rs::LazyValue<'_>>(text).is_ok() {
+        } else if is_json(text) {
             Reason::NotAnObject
         } else {
             Reason::InvalidJson
         };
         self.slab.push(self.start..end, Content::Reject(reason));
     }
+}
+
+/// Whether it is one JSON value. Sonic takes the bytes of a lazy value for UTF-8 before it looks.
+fn is_json(text: &[u8]) -> bool {
+    let value = std::str::from_utf8(text).map(sonic_rs::from_str::<sonic_rs::LazyValue<'_>>);
+    value.is_ok_and(|value| value.is_ok())
 }
 
 impl Value {

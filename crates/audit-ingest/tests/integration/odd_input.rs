@@ -68,6 +68,19 @@ fn rejects_by_reason() {
 }
 
 #[test]
+fn garbage_that_is_no_utf8_is_a_reject() {
+    for text in [
+        &b"\xe0[\"W\xe0[\"W"[..],
+        b"[\xe0[\"W\xe0[\"W]",
+        b"[\"\xff\"]",
+    ] {
+        let read = read(text);
+        assert!(read.rows.is_empty(), "{text:?}");
+        assert!(!read.rejects.is_empty(), "{text:?}");
+    }
+}
+
+#[test]
 fn a_bad_record_does_not_cost_its_neighbours() {
     let good = format!("{{{TIME},\"Id\":\"1\"}}");
     for (text, rows, reasons) in [
