@@ -94,6 +94,14 @@ impl TrimQuotes for [u8] {
     }
 }
 
+/// A reader of rows. It would take a byte order mark off the first bytes that it sees, if they come at once; these follow
+/// the header and belong to a row. So it sees an empty line first.
+fn rows_after_header(separator: u8) -> Reader {
+    let mut reader = ReaderBuilder::new().delimiter(separator).build();
+    reader.read_record(b"\n", &mut [], &mut []);
+    reader
+}
+
 #[derive(Debug, Default)]
 pub(super) struct CsvReader {
     slab: Slab,
@@ -172,7 +180,7 @@ impl CsvReader {
             // unless the caller insisted; then each row is a reject.
             let separator = found.as_ref().map_or(b',', |h| h.separator);
             self.table = Some(Table {
-                core: ReaderBuilder::new().delimiter(separator).build(),
+                core: rows_after_header(separator),
                 audit_data: found.and_then(|h| h.audit_data()).unwrap_or(usize::MAX),
                 fields: vec![0; 64 << 10],
                 fields_len: 0,

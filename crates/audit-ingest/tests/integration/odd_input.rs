@@ -81,6 +81,13 @@ fn garbage_that_is_no_utf8_is_a_reject() {
 }
 
 #[test]
+fn a_byte_order_mark_behind_a_header_belongs_to_the_row() {
+    let read = read("\"auditData\"\n\u{feff}".as_bytes());
+    assert_eq!(read.reasons(), ["invalid_json"]);
+    assert_eq!(read.rejects[0].bytes, "\u{feff}".as_bytes());
+}
+
+#[test]
 fn a_bad_record_does_not_cost_its_neighbours() {
     let good = format!("{{{TIME},\"Id\":\"1\"}}");
     for (text, rows, reasons) in [
