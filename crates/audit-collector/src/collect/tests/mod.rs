@@ -5,6 +5,7 @@ mod quirks;
 mod world;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use audit_schema::ContentType;
 use audit_testkit::api::ApiOperation;
@@ -47,6 +48,41 @@ async fn everything_that_is_listed_comes_into_the_lake_once() {
         0
     );
     assert_eq!(held(&world).await, world.truth());
+}
+
+/// Content blobs that were really published, where they are at hand.
+#[tokio::test]
+async fn real_content_blobs_come_through_whole() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/content_blobs");
+    if !folder.is_dir() {
+        return;
+    }
+    let world = World::new().await;
+    let blobs = world.tenant.publish_folder(&folder, 6).unwrap();
+    world.collect().await;
+    let published: usize = (world.server.truth().iter())
+        .map(|blob| {
+            let text: Vec<u8> = blob.body.pieces().flatten().collect();
+            let records: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+            records.len()
+        })
+        .sum();
+    let rows = world.ledger().await.into_iter();
+    let stored: Vec<_> = rows
+        .filter_map(|(_, entry)| match entry {
+            Entry::Blob { stored, .. } => stored,
+            Entry::Window { .. } => None,
+        })
+        .collect();
+    assert_eq!(stored.len(), blobs);
+    let sum = |of: fn(&crate::ledger::Stored) -> u64| stored.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|stored| stored.held), published as u64);
+    assert_eq!(sum(|stored| stored.rejects), 0);
+    let tenant = world::TENANT.parse().unwrap();
+    let snapshot = world.lake.snapshot(&tenant, audit_lake::TableName::Audit);
+    let rows = snapshot.await.unwrap().unwrap().rows();
+    assert_eq!(sum(|stored| stored.records), rows);
+    assert_eq!(rows + sum(|stored| stored.duplicates), published as u64);
 }
 
 #[tokio::test]
