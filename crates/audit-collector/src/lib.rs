@@ -14,6 +14,7 @@ mod consent;
 mod coverage;
 mod credential;
 mod error;
+mod feeds;
 mod health;
 mod integration;
 mod lease;

@@ -11,7 +11,8 @@ use super::feed::micros;
 use super::{TenantCollector, blob_entry, ends_all};
 use crate::api::{ApiClient, ContentBlobRef};
 use crate::error::{ApiError, ApiErrorKind};
-use crate::ledger::{BlobKey, BlobState, Entry, Feed, WindowState};
+use crate::feeds::Feed;
+use crate::ledger::{BlobKey, BlobState, Entry, WindowState};
 use crate::timeline::{Rules, Timeline};
 
 /// How often a window is listed anew because its next page can no longer be asked for (quirk T16).

@@ -25,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiClient, ApiUsage};
 use crate::error::{ApiError, ApiErrorKind};
+use crate::feeds::{self, Feed, Feeds};
 use crate::health::{FeedHealth, Health, Stop, StopCause};
-use crate::ledger::{self, BlobState, Entry, Feed, Feeds, WindowState};
+use crate::ledger::{self, BlobState, Entry, WindowState};
 use crate::pace::Pace;
 use crate::timeline::{Closing, Rules, Settled};
 use feed::{FeedRun, REST, REST_UNTIL_MENDED, micros, stop_of};
@@ -201,7 +202,7 @@ impl TenantCollector {
     /// Takes in what others wrote.
     async fn read_ledger(&mut self) -> audit_lake::Result<()> {
         let batches = self.ledger.read(ledger::READ_BACK_MICROS).await?;
-        ledger::apply(
+        feeds::apply(
             &mut self.feeds,
             batches.iter().flat_map(ledger::entries).collect(),
         );
@@ -219,7 +220,7 @@ impl TenantCollector {
             match self.ledger.append(&rows).await {
                 Ok(true) => {
                     let rows = entries.into_iter().map(|entry| (at, entry)).collect();
-                    ledger::apply(&mut self.feeds, rows);
+                    feeds::apply(&mut self.feeds, rows);
                     return Ok(());
                 }
                 Ok(false) => {}

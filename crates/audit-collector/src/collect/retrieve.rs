@@ -17,7 +17,8 @@ use super::feed::micros;
 use super::fetch::{Fetched, fetch};
 use super::{Polled, TenantCollector, blob_entry, ends_all, ends_feed};
 use crate::error::{ApiError, ApiErrorKind};
-use crate::ledger::{BlobKey, BlobState, Entry, GIVEN_UP_AGAIN, Stored};
+use crate::feeds::GIVEN_UP_AGAIN;
+use crate::ledger::{BlobKey, BlobState, Entry, Stored};
 use crate::spool::Body;
 
 /// The first wait before a blob is tried again, each is twice as long as the one before it, up to the last.
