@@ -1,8 +1,8 @@
 //! What an analyst reads when a query is wrong: what, where in the text as written, and what helps.
 
-use live_discover::{Request, Session};
+use live_discover::{Engine, Limits, Request, Session, TenantScope};
 
-use crate::fixture::{lake, session};
+use crate::fixture::{FABRIKAM, lake, session, tenant};
 
 async fn told(session: &Session, request: Request) -> String {
     match session.collect(request).await {
@@ -12,10 +12,20 @@ async fn told(session: &Session, request: Request) -> String {
 }
 
 async fn check(cases: &[(&str, &str)]) {
-    let session = session(&lake().await);
+    check_in(&session(&lake().await), cases).await;
+}
+
+/// With one record: files are read side by side, and of several bad values it is a race which is told.
+async fn check_values(cases: &[(&str, &str)]) {
+    let engine = Engine::new(lake().await).unwrap();
+    let one = TenantScope::Only([tenant(FABRIKAM)].into());
+    check_in(&engine.session(one, Limits::default()), cases).await;
+}
+
+async fn check_in(session: &Session, cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
-        let told = told(&session, Request::new(*sql)).await;
+        let told = told(session, Request::new(*sql)).await;
         if told != *expected {
             wrong.push(format!("({sql:?}, {told:?}),"));
         }
@@ -58,7 +68,7 @@ async fn names() {
 
 #[tokio::test]
 async fn types() {
-    check(&[
+    check_values(&[
         ("SELECT user_id + 1 FROM m365_audit", "text + integer cannot be computed; CAST(… AS …) makes one type of another (line 1, column 8)"),
         ("SELECT id,\n  creation_time - 7\nFROM m365_audit", "timestamp - integer cannot be computed; a span of time is written INTERVAL '7 days' (line 2, column 3)"),
         ("SELECT id FROM m365_audit WHERE creation_time > 5", "`creation_time > 5`: timestamp > integer cannot be compared; a time is written TIMESTAMP '2024-01-31T08:00:00Z' (line 1, column 33)"),
@@ -178,19 +188,17 @@ async fn syntax() {
     .await;
 }
 
-// Files are read side by side and the first bad value is told: where a case has several, its
-// predicate leaves one.
 #[tokio::test]
 async fn data() {
-    check(&[
+    check_values(&[
         ("SELECT 1 / 0", "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 10)"),
         (
             "SELECT record_type /\n  (record_type - record_type) FROM m365_audit",
             "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 20)",
         ),
         ("SELECT CAST('abc' AS BIGINT)", "`CAST('abc' AS BIGINT)`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 13)"),
-        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit WHERE user_id LIKE 'eve%'", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
-        ("SELECT user_id::BIGINT FROM m365_audit WHERE user_id LIKE 'eve%'", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 15)"),
+        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
+        ("SELECT user_id::BIGINT FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 15)"),
         ("SELECT id FROM m365_audit WHERE user_id ~ '(['", "the regular expression `([` cannot be used: unclosed character class (line 1, column 43)"),
         ("SELECT regexp_like(user_id, '*a') FROM m365_audit", "the regular expression `*a` cannot be used: repetition operator missing expression (line 1, column 29)"),
         (
@@ -198,7 +206,7 @@ async fn data() {
             "the regular expression `(?<=a)b` cannot be used: look-around, including look-ahead and look-behind, is not supported (line 1, column 32)",
         ),
         ("SELECT to_timestamp('soon')", "'soon' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 21)"),
-        ("SELECT to_timestamp(user_id) FROM m365_audit WHERE user_id LIKE 'eve%'", "'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
+        ("SELECT to_timestamp(user_id) FROM m365_audit", "'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
         ("SELECT CAST(300 AS TINYINT)", "`CAST(300 AS TINYINT)`: 300 does not fit into the type; take a larger one (line 1, column 13)"),
         (
             "SELECT id FROM m365_audit WHERE user_id LIKE 'x' ESCAPE 'ab'",
