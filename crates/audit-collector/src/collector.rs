@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use audit_lake::{Clock, Lake, TenantId};
 use futures::{StreamExt, stream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::api::{HttpClient, HttpError, Timeouts};
+use crate::api::{BLOB_BYTES_MAX, HttpClient, HttpError, REQUESTS_PER_MINUTE, Timeouts};
 use crate::check;
 use crate::collect::{CollectOptions, Shared};
 use crate::credential::CredentialProvider;
@@ -66,8 +66,8 @@ impl Default for CollectorOptions {
             lease: Duration::from_secs(30),
             tenants_at_once: 8,
             timeouts: Timeouts::default(),
-            requests_per_minute: 1_000,
-            blob_bytes_max: 2 << 30,
+            requests_per_minute: REQUESTS_PER_MINUTE,
+            blob_bytes_max: BLOB_BYTES_MAX,
             holder: None,
         }
     }
@@ -102,6 +102,8 @@ pub(crate) struct Inner {
     holder: HolderInfo,
     turns: Semaphore,
     tenants: Mutex<BTreeMap<TenantId, Arc<tokio::sync::Mutex<Tenant>>>>,
+    /// Wakes those who wait to ask a tenant again.
+    hints: Mutex<BTreeMap<TenantId, Arc<Notify>>>,
     metrics: summary::Counters,
 }
 
@@ -169,6 +171,7 @@ impl Collector {
                 holder,
                 turns: Semaphore::new(options.tenants_at_once.max(1)),
                 tenants: Mutex::default(),
+                hints: Mutex::default(),
                 metrics: summary::Counters::default(),
                 options,
             }),
@@ -297,7 +300,7 @@ impl Collector {
 
     /// Makes the tenant be asked soon, as after a notification.
     pub fn hint(&self, tenant: TenantId) {
-        self.inner.metrics.hint(tenant);
+        self.inner.hinted(tenant).notify_one();
     }
 
     async fn collected(
@@ -355,6 +358,11 @@ impl Inner {
         Arc::clone(state)
     }
 
+    fn hinted(&self, tenant: TenantId) -> Arc<Notify> {
+        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hints.entry(tenant).or_default())
+    }
+
     async fn poll(&self, integration: Integration, cancel: &CancellationToken) -> TenantSummary {
         let tenant = self.tenant(integration.tenant());
         let mut tenant = tenant.lock().await;
@@ -398,7 +406,7 @@ impl Inner {
     /// Waits, and keeps the lease. False: all is cancelled.
     async fn rest(&self, tenant: TenantId, wait: Duration, cancel: &CancellationToken) -> bool {
         let state = self.tenant(tenant);
-        let hinted = self.metrics.hinted(tenant);
+        let hinted = self.hinted(tenant);
         let mut left = wait;
         while !left.is_zero() {
             let step = left

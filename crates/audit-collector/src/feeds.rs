@@ -161,20 +161,9 @@ pub(crate) fn apply(feeds: &mut Feeds, mut rows: Vec<(i64, Entry)>) {
 
 #[cfg(test)]
 mod tests {
-    use audit_schema::ContentType;
-
     use super::*;
     use crate::ledger::Stored;
-
-    fn blob(id: &str) -> BlobKey {
-        BlobKey {
-            content_type: ContentType::Exchange,
-            content_id: id.into(),
-            uri: format!("https://manage.office.com/{id}"),
-            created: 1_000,
-            expires: Some(2_000),
-        }
-    }
+    use crate::ledger::tests::blob;
 
     #[test]
     fn what_counts_is_the_furthest_state() {

@@ -360,10 +360,10 @@ pub(crate) fn entries(batch: &RecordBatch) -> Vec<(i64, Entry)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn blob(id: &str) -> BlobKey {
+    pub(crate) fn blob(id: &str) -> BlobKey {
         BlobKey {
             content_type: ContentType::Exchange,
             content_id: id.into(),

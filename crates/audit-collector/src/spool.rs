@@ -85,8 +85,6 @@ pub(crate) enum Flaw {
     Empty,
     #[error("the answer is cut off")]
     CutOff,
-    #[error("the answer is a page for people")]
-    Page,
     #[error("the answer is not JSON")]
     NotJson,
 }
@@ -110,7 +108,6 @@ impl Found {
             let flaw = match entry.text {
                 Err(Reason::Truncated) => Flaw::CutOff,
                 Err(Reason::Empty) => Flaw::Empty,
-                Err(Reason::Html) => Flaw::Page,
                 Err(Reason::InvalidJson | Reason::InvalidUtf8) => Flaw::NotJson,
                 // Other rejects are the content of a blob that came whole.
                 _ => continue,

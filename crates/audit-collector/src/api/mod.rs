@@ -29,3 +29,4 @@ pub use usage::ApiUsage;
 
 pub(crate) use http::Sender;
 pub(crate) use server_clock::ServerClock;
+pub(crate) use settings::{BLOB_BYTES_MAX, REQUESTS_PER_MINUTE};

@@ -7,6 +7,11 @@ use uuid::Uuid;
 
 use crate::cloud::Cloud;
 
+/// The budget where none is set.
+pub(crate) const REQUESTS_PER_MINUTE: u32 = 1_000;
+/// The size of a blob where no other is allowed.
+pub(crate) const BLOB_BYTES_MAX: u64 = 2 << 30;
+
 /// Where, whose and how fast. Plain values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiSettings {
@@ -37,8 +42,8 @@ impl ApiSettings {
             client_id,
             publisher_id: Uuid::try_parse(&tenant.to_string()).unwrap_or_default(),
             timeouts: Timeouts::default(),
-            requests_per_minute: 1_000,
-            blob_bytes_max: 2 << 30,
+            requests_per_minute: REQUESTS_PER_MINUTE,
+            blob_bytes_max: BLOB_BYTES_MAX,
         }
     }
 }

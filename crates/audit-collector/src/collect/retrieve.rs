@@ -174,7 +174,7 @@ impl TenantCollector {
             Fetched::Lost(reason) => (BlobState::Lost, reason),
             Fetched::Whole(_) | Fetched::Flawed { .. } => return Ok(()),
         };
-        if self.is_given_up(blob) {
+        if self.rests_as_lost(blob) {
             return Ok(());
         }
         tracing::warn!(tenant = %self.tenant, content_type = %blob.content_type, content_id = %blob.content_id, %reason, "a blob is lost");
@@ -209,8 +209,8 @@ impl TenantCollector {
         }
     }
 
-    /// Whether it was called lost before: once is enough. It rests until it is asked for again.
-    fn is_given_up(&mut self, blob: &BlobKey) -> bool {
+    /// Puts off a blob that was called lost before: once is enough. Whether it was.
+    fn rests_as_lost(&mut self, blob: &BlobKey) -> bool {
         let now = self.now();
         let feed = self.feeds.entry(blob.content_type.as_str()).or_default();
         let lost = feed.given_up.get_mut(&blob.content_id);
@@ -227,7 +227,7 @@ impl TenantCollector {
         polled: &mut Polled,
     ) -> audit_lake::Result<()> {
         let arrived: Vec<Arrived> = (arrived.into_iter())
-            .filter(|arrived| arrived.flaw.is_none() || !self.is_given_up(&arrived.blob))
+            .filter(|arrived| arrived.flaw.is_none() || !self.rests_as_lost(&arrived.blob))
             .collect();
         if arrived.is_empty() {
             return Ok(());

@@ -1,12 +1,9 @@
 //! What came of a poll, and counts for a host's metrics.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audit_lake::TenantId;
-use tokio::sync::Notify;
 
 use crate::api::ApiUsage;
 use crate::health::Health;
@@ -139,7 +136,6 @@ pub(super) struct Counters {
     requests: AtomicU64,
     throttled: AtomicU64,
     bytes: AtomicU64,
-    hints: Mutex<BTreeMap<TenantId, Arc<Notify>>>,
 }
 
 impl Counters {
@@ -155,16 +151,6 @@ impl Counters {
         if matches!(summary.outcome, TenantOutcome::Failed(_)) {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// Wakes whoever waits to ask the tenant again.
-    pub(super) fn hint(&self, tenant: TenantId) {
-        self.hinted(tenant).notify_one();
-    }
-
-    pub(super) fn hinted(&self, tenant: TenantId) -> Arc<Notify> {
-        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hints.entry(tenant).or_default())
     }
 
     pub(super) fn read(&self) -> Metrics {
