@@ -3,7 +3,7 @@
 //! Row groups follow each other in time; in a row group, rows of one record type stand together, as
 //! they have the same columns and look alike. Only columns with a value in the file are there (Delta
 //! reads a missing column as null); `id` has a bloom filter; numbers, times and texts of few values
-//! have statistics a page.
+//! have statistics a page. Behind each row group stands its index of texts ([`crate::text_index`]).
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -27,6 +27,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::keys::Texts;
+use crate::text_index::{self, GroupMarks};
 
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -43,6 +44,18 @@ const TEXTS_WITH_STATISTICS: [&str; 5] = [
     "workload",
     "content_type",
     "content_id",
+];
+
+/// Columns whose texts may stand outside the record's own text: what wrote the record around it says them, or we do.
+const TEXTS_BESIDE_RECORD: [&str; 8] = [
+    "id",
+    "operation",
+    "user_id",
+    "user_key",
+    "object_id",
+    "client_ip",
+    "workload",
+    "source_ip",
 ];
 
 /// Entry in the footer of a file whose ids are each in one letter case: the filter then answers for any
@@ -133,6 +146,7 @@ pub(crate) fn encode(
         .with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&file_schema), options)?;
     let (mut file, factory) = writer.into_serialized_writer()?;
+    let mut indexes = Vec::new();
     for (number, rows) in order.chunks(ROW_GROUP_ROWS).enumerate() {
         let mut writers = factory.create_column_writers(number)?.into_iter();
         let tasks = columns
@@ -149,7 +163,21 @@ pub(crate) fn encode(
                 })
             })
             .collect::<Vec<_>>();
-        run(&tasks, rows, threads);
+        let marks = Mutex::new(None);
+        // The last columns are the longest (`raw` stands at the end of the table), and the index longer still: they
+        // go first.
+        run(tasks.len() + 1, rows, threads, |at| match tasks.get(at) {
+            Some(task) => {
+                if let Ok(mut task) = task.lock() {
+                    task.done = Some(task.run(rows));
+                }
+            }
+            None => {
+                if let Ok(mut marks) = marks.lock() {
+                    *marks = marks_of(&columns, rows);
+                }
+            }
+        });
         let mut group = file.next_row_group()?;
         for task in tasks {
             let task = task
@@ -162,9 +190,34 @@ pub(crate) fn encode(
                 chunk.append_to_row_group(&mut group)?;
             }
         }
-        group.close()?;
+        let size_bytes = group.close()?.compressed_size();
+        let marks = marks
+            .into_inner()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        indexes.push(match marks {
+            Some(marks) => {
+                let size_bytes = usize::try_from(size_bytes).unwrap_or(0);
+                let (index, bytes) = marks.encode(size_bytes, file.bytes_written() as u64);
+                file.write_all(&bytes)?;
+                Some(index)
+            }
+            None => None,
+        });
+    }
+    if indexes.iter().any(Option::is_some) {
+        file.append_key_value_metadata(text_index::footer_entry(&indexes));
     }
     Ok(Bytes::from(file.into_inner()?))
+}
+
+/// The marks of the rows for the index of texts, if they have records.
+fn marks_of(columns: &[&Column], rows: &[RowIndex]) -> Option<GroupMarks> {
+    let named = |name: &str| columns.iter().find(|column| column.field.name() == name);
+    let others: Vec<&[ArrayRef]> = (TEXTS_BESIDE_RECORD.iter())
+        .filter_map(|name| named(name))
+        .map(|column| column.arrays.as_slice())
+        .collect();
+    Some(GroupMarks::of(&named("raw")?.arrays, &others, rows))
 }
 
 impl Column {
@@ -265,18 +318,16 @@ impl Task<'_> {
     }
 }
 
-/// The last columns are the longest (`raw` stands at the end of the table), so they go first.
-fn run(tasks: &[Mutex<Task<'_>>], rows: &[RowIndex], threads: NonZeroUsize) {
-    let next = AtomicUsize::new(tasks.len());
+/// Does the jobs, from the last to the first, `threads` at a time.
+fn run(jobs: usize, rows: &[RowIndex], threads: NonZeroUsize, job: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(jobs);
     let work = || {
         loop {
             let at = next.fetch_sub(1, Ordering::Relaxed);
-            if at == 0 || at > tasks.len() {
+            if at == 0 || at > jobs {
                 return;
             }
-            if let Ok(mut task) = tasks[at - 1].lock() {
-                task.done = Some(task.run(rows));
-            }
+            job(at - 1);
         }
     };
     if threads.get() == 1 || rows.len() < 1024 {

@@ -27,6 +27,7 @@ mod snapshot;
 mod stats;
 mod table;
 mod tenant;
+mod text_index;
 mod verify;
 mod versions;
 
@@ -44,4 +45,5 @@ pub use paths::TableName;
 pub use snapshot::{DataFile, Snapshot};
 pub use table::DeltaTableHandle;
 pub use tenant::TenantId;
+pub use text_index::{Condition, GroupIndex, TextIndex, TextMarks};
 pub use verify::{Finding, Severity, Verified};

@@ -25,6 +25,7 @@ use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::growth::BoundGrowth;
+use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
 use crate::limits::Limits;
 use crate::memory::EngineMemory;
@@ -48,6 +49,8 @@ pub struct EngineOptions {
     pub spill_folder: Option<PathBuf>,
     /// Memory for footers and page indexes of data files: some 100 kB a file. What doesn't fit is read again.
     pub metadata_cache_bytes: usize,
+    /// Memory for indexes of texts: what queries asked for of them. What doesn't fit is read again.
+    pub index_cache_bytes: usize,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
     /// queries are planned at once. `None` is as many as the machine has.
     pub parallelism: Option<usize>,
@@ -63,6 +66,7 @@ impl Default for EngineOptions {
             spill_bytes: 20 << 30,
             spill_folder: None,
             metadata_cache_bytes: 256 << 20,
+            index_cache_bytes: 256 << 20,
             parallelism: None,
             freshness: Duration::ZERO,
         }
@@ -305,7 +309,8 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
-        .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
+        .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA)
+        .with_extension(Arc::new(IndexCache::new(options.index_cache_bytes)));
     if let Some(parallelism) = options.parallelism {
         config = config.with_target_partitions(parallelism.max(1));
     }

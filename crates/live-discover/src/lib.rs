@@ -43,6 +43,7 @@ mod error;
 mod functions;
 mod growth;
 mod guard;
+mod index;
 mod information;
 mod inside;
 mod library;

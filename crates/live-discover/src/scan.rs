@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use audit_lake::TableName;
+use audit_lake::{DataFile, TableName};
 use audit_schema::ColumnType;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
@@ -19,7 +19,9 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetAccessPlan,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -41,6 +43,19 @@ const WIDE_COLUMNS_MIN: usize = 8;
 /// Columns whose bounds the snapshot knows; they come first in a scan's schema.
 const BOUNDED: [&str; 2] = [CREATION_TIME, INGEST_SEQUENCE];
 
+/// A file, and which of its rows may match, where the index of texts knows, and how many these are.
+pub(crate) struct ScanFile<'a> {
+    pub(crate) of: TenantFile<'a>,
+    pub(crate) rows: Option<(ParquetAccessPlan, u64)>,
+}
+
+impl<'a> ScanFile<'a> {
+    /// All of a file.
+    pub(crate) fn whole(of: TenantFile<'a>) -> Self {
+        Self { of, rows: None }
+    }
+}
+
 /// Reads `projection` of the rows of `files` that may match `filters`.
 #[expect(
     clippy::too_many_arguments,
@@ -54,7 +69,7 @@ pub(crate) fn plan(
     filters: &[Expr],
     is_beside_lookup: bool,
     limit: Option<usize>,
-    files: &[TenantFile<'_>],
+    files: &[ScanFile<'_>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let projected: Vec<usize> = match projection {
         Some(projection) => projection.clone(),
@@ -89,7 +104,7 @@ pub(crate) fn plan(
         ..Default::default()
     };
     options.global.pushdown_filters =
-        pays_late_materialisation(table, output, filters, is_beside_lookup);
+        is_narrow(files) || pays_late_materialisation(table, output, filters, is_beside_lookup);
     // The cheapest filter first: the others see only what it leaves.
     options.global.reorder_filters = true;
     let source = ParquetSource::new(touched.clone())
@@ -152,9 +167,9 @@ fn touched_schema(
 }
 
 /// The files, oldest first, spread over as many groups as are read at once.
-fn groups(touched: &TableSchema, files: &[TenantFile<'_>], partitions: usize) -> Vec<FileGroup> {
-    let mut files: Vec<&TenantFile<'_>> = files.iter().collect();
-    files.sort_by_key(|file| (file.file.event_date, file.file.creation_time));
+fn groups(touched: &TableSchema, files: &[ScanFile<'_>], partitions: usize) -> Vec<FileGroup> {
+    let mut files: Vec<&ScanFile<'_>> = files.iter().collect();
+    files.sort_by_key(|file| (file.of.file.event_date, file.of.file.creation_time));
     let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
     let count = groups.len();
     for (number, file) in files.into_iter().enumerate() {
@@ -165,27 +180,34 @@ fn groups(touched: &TableSchema, files: &[TenantFile<'_>], partitions: usize) ->
     groups.into_iter().map(FileGroup::new).collect()
 }
 
-fn partitioned_file(touched: &TableSchema, file: &TenantFile<'_>) -> PartitionedFile {
-    let TenantFile { tenant, file } = file;
-    let meta = ObjectMeta {
+/// A data file as the store knows it.
+pub(crate) fn object(file: &DataFile) -> ObjectMeta {
+    ObjectMeta {
         location: file.path.clone(),
         last_modified: chrono::DateTime::from_timestamp_millis(file.modification_time_ms)
             .unwrap_or_default(),
         size: file.size_bytes,
         e_tag: None,
         version: None,
-    };
+    }
+}
+
+fn partitioned_file(touched: &TableSchema, file: &ScanFile<'_>) -> PartitionedFile {
+    let TenantFile { tenant, file: data } = file.of;
     let constants =
         touched
             .table_partition_cols()
             .iter()
             .map(|field| match field.name().as_str() {
                 TENANT_ID => ScalarValue::Utf8View(Some(tenant.to_string())),
-                EVENT_DATE => ScalarValue::Date32(file.event_date),
+                EVENT_DATE => ScalarValue::Date32(data.event_date),
                 _ => ScalarValue::Null,
             });
     let mut partitioned =
-        PartitionedFile::new_from_meta(meta).with_partition_values(constants.collect());
+        PartitionedFile::new_from_meta(object(data)).with_partition_values(constants.collect());
+    if let Some((plan, _)) = &file.rows {
+        partitioned = partitioned.with_extension(plan.clone());
+    }
     // Only the columns with bounds, though the schema goes on: a query over ten thousand files of two hundred columns
     // would hold two million empty entries.
     let bounds: Vec<ColumnStatistics> = touched
@@ -193,10 +215,10 @@ fn partitioned_file(touched: &TableSchema, file: &TenantFile<'_>) -> Partitioned
         .fields()
         .iter()
         .map_while(|field| match field.name().as_str() {
-            CREATION_TIME => Some(bounds_of(file.creation_time, |micros| {
+            CREATION_TIME => Some(bounds_of(data.creation_time, |micros| {
                 ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
             })),
-            INGEST_SEQUENCE => Some(bounds_of(file.ingest_sequence, |sequence| {
+            INGEST_SEQUENCE => Some(bounds_of(data.ingest_sequence, |sequence| {
                 ScalarValue::Int64(Some(sequence))
             })),
             _ => None,
@@ -204,7 +226,7 @@ fn partitioned_file(touched: &TableSchema, file: &TenantFile<'_>) -> Partitioned
         .collect();
     if !bounds.is_empty() {
         partitioned.statistics = Some(Arc::new(Statistics {
-            num_rows: count(file.rows),
+            num_rows: count(file),
             total_byte_size: Precision::Absent,
             column_statistics: bounds,
         }));
@@ -225,20 +247,29 @@ fn bounds_of(bounds: Option<(i64, i64)>, scalar: impl Fn(i64) -> ScalarValue) ->
     }
 }
 
-fn count(rows: u64) -> Precision<usize> {
+fn count(file: &ScanFile<'_>) -> Precision<usize> {
+    let selected = file.rows.as_ref().map(|(_, rows)| *rows);
     // A file of another program may come without a count.
-    match usize::try_from(rows) {
+    match usize::try_from(selected.unwrap_or(file.of.file.rows)) {
+        Ok(rows) if selected.is_some() => Precision::Inexact(rows),
         Ok(rows) if rows > 0 => Precision::Exact(rows),
         _ => Precision::Absent,
     }
 }
 
-fn statistics(touched: &TableSchema, files: &[TenantFile<'_>]) -> Statistics {
-    let rows = files
-        .iter()
-        .map(|file| count(file.file.rows))
-        .reduce(|a, b| a.add(&b));
-    let bytes: u64 = files.iter().map(|file| file.file.size_bytes).sum();
+/// Whether the index of texts left so few rows that they are worth finding before the other columns are read.
+fn is_narrow(files: &[ScanFile<'_>]) -> bool {
+    /// One row of so many.
+    const NARROW: u64 = 4;
+    let selected = |file: &ScanFile<'_>| file.rows.as_ref().map(|(_, rows)| *rows);
+    let known: u64 = files.iter().filter_map(selected).sum();
+    let all: u64 = files.iter().map(|file| file.of.file.rows).sum();
+    files.iter().all(|file| file.rows.is_some()) && known * NARROW < all
+}
+
+fn statistics(touched: &TableSchema, files: &[ScanFile<'_>]) -> Statistics {
+    let rows = files.iter().map(count).reduce(|a, b| a.add(&b));
+    let bytes: u64 = files.iter().map(|file| file.of.file.size_bytes).sum();
     Statistics {
         num_rows: rows.unwrap_or(Precision::Absent),
         total_byte_size: usize::try_from(bytes).map_or(Precision::Absent, Precision::Inexact),

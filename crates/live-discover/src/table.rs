@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::range::{Bounds, Window};
 use crate::stream::Planned;
-use crate::{prune, scan};
+use crate::{index, prune, scan};
 
 pub(crate) const TENANT_ID: &str = "tenant_id";
 pub(crate) const EVENT_DATE: &str = "event_date";
@@ -192,7 +192,8 @@ impl TableProvider for LakeTable {
             .collect();
         let files_total = files.len();
         let files = prune::prune(state, self.table, &self.schema, filters, files)?;
-        let bytes = files.iter().map(|file| file.file.size_bytes).sum();
+        let files = index::narrow(state, self.table, filters, files).await?;
+        let bytes = files.iter().map(|file| file.of.file.size_bytes).sum();
         self.planned.add_scan(files_total, files.len(), bytes);
         scan::plan(
             state,

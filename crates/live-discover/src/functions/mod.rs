@@ -2,7 +2,7 @@
 //!
 //! What the list says of a function is what is registered, documented in `docs/functions.md`, and tested.
 
-mod any_text_matches;
+pub(crate) mod any_text_matches;
 mod cidr_contains;
 mod docs;
 mod domain_of;

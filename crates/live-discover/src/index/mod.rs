@@ -1,0 +1,51 @@
+//! What the index of texts ([`audit_lake::TextIndex`]) saves a scan: from filters to the rows that may match.
+//!
+//! [`condition`] reads filters, [`regex`] the patterns in them; [`narrow`](mod@narrow) asks the files. A filter that is
+//! not understood, a file without an index, a store that fails: each leaves the scan as it was.
+
+mod condition;
+pub(crate) mod narrow;
+mod regex;
+
+use audit_lake::TableName;
+use datafusion::catalog::Session;
+use datafusion::common::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+
+use self::narrow::{Access, Asked, IndexCache};
+use crate::scan::{self, ScanFile};
+use crate::table::TenantFile;
+
+/// The files that may have a row that matches all filters, and which rows that may be.
+pub(crate) async fn narrow<'a>(
+    state: &dyn Session,
+    table: TableName,
+    filters: &[Expr],
+    files: Vec<TenantFile<'a>>,
+) -> Result<Vec<ScanFile<'a>>> {
+    let indexes = state.config().get_extension::<IndexCache>();
+    let (Some(condition), Some(indexes)) = (condition::of(table, filters), indexes) else {
+        return Ok(files.into_iter().map(ScanFile::whole).collect());
+    };
+    let runtime = state.runtime_env();
+    let asked = Asked {
+        store: &runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
+        footers: &runtime.cache_manager.get_file_metadata_cache(),
+        indexes: &indexes,
+        condition: &condition,
+    };
+    let objects: Vec<_> = files.iter().map(|file| scan::object(file.file)).collect();
+    let accesses = narrow::narrow(&asked, &objects).await;
+    let files = files.into_iter().zip(accesses);
+    Ok(files
+        .filter_map(|(of, access)| match access {
+            Access::Whole => Some(ScanFile::whole(of)),
+            Access::Nothing => None,
+            Access::Rows { plan, rows } => Some(ScanFile {
+                of,
+                rows: Some((plan, rows)),
+            }),
+        })
+        .collect())
+}

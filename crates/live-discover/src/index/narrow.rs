@@ -1,0 +1,198 @@
+//! Asking the files of a scan for the rows that may match.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use audit_lake::{Condition, GroupIndex, TextIndex};
+use bytes::Bytes;
+use datafusion::common::TableReference;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
+use datafusion::execution::cache::{Cache, CacheKey, CacheValue};
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::file::metadata::ParquetMetaData;
+
+/// Files that are asked at once.
+const FILES_MAX: usize = 32;
+/// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
+const WHOLE_FROM: usize = 8;
+
+/// Parts of indexes that queries asked for, bounded. Data files never change, so nothing goes stale.
+pub(crate) struct IndexCache(DefaultCache<PartKey, Part>);
+
+/// A bucket of a row group's index, or the whole of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct PartKey {
+    path: Path,
+    group: usize,
+    bucket: Option<u32>,
+}
+
+#[derive(Clone)]
+struct Part(Bytes);
+
+impl CacheKey for PartKey {
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.path.as_ref().len()
+    }
+
+    fn table_ref(&self) -> Option<&TableReference> {
+        None
+    }
+}
+
+impl CacheValue for Part {
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl IndexCache {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self(DefaultCache::new(bytes_max))
+    }
+}
+
+/// What of a file is to be read.
+#[derive(Debug, Clone)]
+pub(crate) enum Access {
+    /// Nothing is known of it.
+    Whole,
+    /// No row of it matches.
+    Nothing,
+    /// These rows; `rows` counts them.
+    Rows { plan: ParquetAccessPlan, rows: u64 },
+}
+
+/// Where files and what is known of them come from.
+pub(crate) struct Asked<'a> {
+    pub(crate) store: &'a Arc<dyn ObjectStore>,
+    pub(crate) footers: &'a Arc<FileMetadataCache>,
+    pub(crate) indexes: &'a IndexCache,
+    pub(crate) condition: &'a Condition,
+}
+
+/// What of each file may match.
+pub(crate) async fn narrow(asked: &Asked<'_>, files: &[ObjectMeta]) -> Vec<Access> {
+    futures::stream::iter(files)
+        .map(|file| async move { asked.file(file).await.unwrap_or(Access::Whole) })
+        .buffered(FILES_MAX)
+        .collect()
+        .await
+}
+
+impl Asked<'_> {
+    /// `None` where it can't be told.
+    async fn file(&self, file: &ObjectMeta) -> Option<Access> {
+        let metadata = DFParquetMetadata::new(self.store.as_ref(), file)
+            .with_file_metadata_cache(Some(Arc::clone(self.footers)))
+            .fetch_metadata()
+            .await
+            .ok()?;
+        let index = TextIndex::of(&metadata)?;
+        let mut accesses = Vec::with_capacity(metadata.num_row_groups());
+        let mut selected = 0;
+        for number in 0..metadata.num_row_groups() {
+            let rows = usize::try_from(metadata.row_group(number).num_rows()).ok()?;
+            let access = match index.group(number) {
+                Some(group) if group.range().end <= file.size => {
+                    let blocks = self.group(file, number, group).await;
+                    rows_of(blocks, group.block_rows(), rows)
+                }
+                _ => RowGroupAccess::Scan,
+            };
+            selected += match &access {
+                RowGroupAccess::Skip => 0,
+                RowGroupAccess::Scan => rows,
+                RowGroupAccess::Selection(selection) => selection.row_count(),
+            };
+            accesses.push(access);
+        }
+        Some(match selected {
+            0 => Access::Nothing,
+            rows => Access::Rows {
+                plan: ParquetAccessPlan::new(accesses),
+                rows: rows as u64,
+            },
+        })
+    }
+
+    /// The blocks of a row group that may match, a bit for each.
+    async fn group(&self, file: &ObjectMeta, number: usize, group: &GroupIndex) -> u64 {
+        let buckets = self.condition.buckets(group);
+        let key = |bucket| PartKey {
+            path: file.location.clone(),
+            group: number,
+            bucket,
+        };
+        let whole_len = group.range().end - group.range().start;
+        let bucket_len = group.bucket_bytes();
+        if let Some(Part(whole)) = self.indexes.0.get(&key(None)) {
+            return self.blocks(group, &whole);
+        }
+        if buckets.len() as u64 * bucket_len as u64 * WHOLE_FROM as u64 > whole_len {
+            let Ok(whole) = self.store.get_range(&file.location, group.range()).await else {
+                return u64::MAX;
+            };
+            self.indexes.0.put(&key(None), Part(whole.clone()));
+            return self.blocks(group, &whole);
+        }
+        let mut known: HashMap<u32, Bytes> = HashMap::new();
+        let mut missing = Vec::new();
+        for bucket in buckets {
+            match self.indexes.0.get(&key(Some(bucket))) {
+                Some(Part(bytes)) => {
+                    known.insert(bucket, bytes);
+                }
+                None => missing.push(bucket),
+            }
+        }
+        if !missing.is_empty() {
+            let ranges: Vec<Range<u64>> =
+                missing.iter().map(|bucket| group.bucket(*bucket)).collect();
+            if let Ok(parts) = self.store.get_ranges(&file.location, &ranges).await {
+                for (bucket, bytes) in missing.into_iter().zip(parts) {
+                    self.indexes.0.put(&key(Some(bucket)), Part(bytes.clone()));
+                    known.insert(bucket, bytes);
+                }
+            }
+        }
+        (self.condition).blocks(group, &|bucket| known.get(&bucket).map(Bytes::as_ref))
+    }
+
+    fn blocks(&self, group: &GroupIndex, whole: &Bytes) -> u64 {
+        let start = group.range().start;
+        self.condition.blocks(group, &|bucket| {
+            let range = group.bucket(bucket);
+            let from = usize::try_from(range.start - start).ok()?;
+            whole.get(from..from + group.bucket_bytes())
+        })
+    }
+}
+
+/// The rows of the blocks whose bits are set.
+fn rows_of(blocks: u64, block_rows: usize, rows: usize) -> RowGroupAccess {
+    let count = rows.div_ceil(block_rows);
+    let all = u64::MAX >> (64 - count.clamp(1, 64));
+    // More blocks than bits: the index is not one that we wrote.
+    if blocks & all == all || count > 64 {
+        return RowGroupAccess::Scan;
+    }
+    if blocks & all == 0 {
+        return RowGroupAccess::Skip;
+    }
+    let selectors = (0..count).map(|block| {
+        let len = block_rows.min(rows - block * block_rows);
+        match blocks >> block & 1 {
+            0 => RowSelector::skip(len),
+            _ => RowSelector::select(len),
+        }
+    });
+    RowGroupAccess::Selection(RowSelection::from(selectors.collect::<Vec<_>>()))
+}
