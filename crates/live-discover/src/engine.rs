@@ -49,7 +49,8 @@ pub struct EngineOptions {
     /// Memory for footers and page indexes of data files: some 100 kB a file. What doesn't fit is read again.
     pub metadata_cache_bytes: usize,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
-    /// queries are planned at once. `None` is as many as the machine has.
+    /// queries are planned at once. `None` is as many as the machine has. A session can have fewer:
+    /// [`Limits::parallelism`].
     pub parallelism: Option<usize>,
     /// How old a tenant's snapshot may be. Zero: a query sees every commit made before it began, for one small
     /// request a tenant. More saves these requests where a host asks many tenants often.

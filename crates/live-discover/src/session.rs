@@ -33,6 +33,7 @@ use crate::place::{self, Asked, Places};
 use crate::request::Request;
 use crate::stop::{Bounds, Stop, StopOnDrop};
 use crate::stream::{Planned, QueryStream};
+use crate::turns::Turns;
 use crate::watched;
 
 /// Asks queries on behalf of somebody: sees their tenants, has their limits. Cheap to clone.
@@ -305,6 +306,10 @@ async fn plan(
             state.execution_props_mut().query_execution_start_time = now;
             let options = state.config_mut().options_mut();
             options.extensions.insert(bounds);
+            if let Some(threads) = limits.parallelism {
+                let partitions = &mut options.execution.target_partitions;
+                *partitions = threads.get().min(*partitions);
+            }
             state
         },
     )
@@ -354,7 +359,9 @@ pub(crate) async fn plans(
         ConfigNonZeroUsize::try_new(batch_rows)?;
     let planner = Arc::clone(state.query_planner());
     let physical = planner.create_physical_plan(&optimised, state).await?;
-    Ok((logical, watched::watch(physical, stop, batch_rows)?))
+    let turns = limits.parallelism.map(Turns::new);
+    let physical = watched::watch(physical, stop, turns.as_ref(), batch_rows)?;
+    Ok((logical, physical))
 }
 
 /// JSON values from `->` leave as JSON text: outside of DataFusion few can read Arrow's unions.
