@@ -52,7 +52,8 @@ pub struct EngineOptions {
     /// Memory for indexes of texts: what queries asked for of them. What doesn't fit is read again.
     pub index_cache_bytes: usize,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
-    /// queries are planned at once. `None` is as many as the machine has.
+    /// queries are planned at once. `None` is as many as the machine has. A session can have fewer:
+    /// [`Limits::parallelism`].
     pub parallelism: Option<usize>,
     /// How old a tenant's snapshot may be. Zero: a query sees every commit made before it began, for one small
     /// request a tenant. More saves these requests where a host asks many tenants often.

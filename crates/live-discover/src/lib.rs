@@ -64,6 +64,7 @@ mod session;
 mod stop;
 mod stream;
 mod table;
+mod turns;
 mod variables;
 mod watch;
 mod watched;

@@ -1,6 +1,7 @@
 //! What a query may use, and what happens where it wants more.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,10 @@ pub struct Limits {
     /// Memory that sorts, joins and groups of the query may take before they spill to disk. What the reader of the
     /// Parquet files holds is not counted: some tens of MB for each thread.
     pub memory_bytes: usize,
+    /// Threads that work for the query at a time: its share of the engine's
+    /// ([`EngineOptions::parallelism`](crate::EngineOptions::parallelism)). `None` is all of them; others then get their
+    /// turns between its batches.
+    pub parallelism: Option<NonZeroUsize>,
     /// Time from the call to the last row, including the time that the caller takes between rows.
     pub duration: Duration,
     /// Rows of the result. The rows up to the limit are delivered, then the error.
@@ -76,6 +81,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 512 << 20,
+            parallelism: None,
             duration: Duration::from_secs(300),
             rows: u64::MAX,
             bytes: u64::MAX,

@@ -17,7 +17,7 @@ const STACK_BYTES: usize = 32 << 20;
 const PLANNER_STACK_BYTES: usize = 64 << 20;
 
 /// Threads that plan queries: the planner does not wait, so it would hold a thread of the host's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Planners {
     turns: Arc<Semaphore>,
 }

@@ -29,14 +29,12 @@ use crate::limits::Limits;
 use crate::lookup::{self, Lookup};
 use crate::memory::QueryMemory;
 use crate::patterns;
-use crate::place::{self, Places};
+use crate::place::{self, Asked, Places};
 use crate::request::Request;
 use crate::stop::{Bounds, Stop, StopOnDrop};
 use crate::stream::{Planned, QueryStream};
+use crate::turns::Turns;
 use crate::watched;
-
-/// Texts up to which the place of an error is looked for: it plans parts of the query again.
-const PLACED_BYTES_MAX: usize = 64 << 10;
 
 /// Asks queries on behalf of somebody: sees their tenants, has their limits. Cheap to clone.
 #[derive(Clone)]
@@ -99,15 +97,14 @@ impl Session {
         let stop = StopOnDrop(Arc::new(Stop::after(self.limits.duration)));
         let planned = Arc::new(Planned::default());
         let plan = self.plan(request.into(), &stop.0, &planned).await?;
-        QueryStream::start(
+        Ok(QueryStream::start(
             &runtime,
             plan.physical,
-            plan.state.task_ctx(),
             &self.limits,
             stop,
-            planned,
+            &planned,
             plan.places,
-        )
+        ))
     }
 
     /// The columns that a query's result would have. Plans it and reads no data.
@@ -218,7 +215,6 @@ impl fmt::Debug for Session {
 
 /// A query that can run.
 struct Plan {
-    state: SessionState,
     /// Before it is optimised.
     logical: LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
@@ -310,6 +306,10 @@ async fn plan(
             state.execution_props_mut().query_execution_start_time = now;
             let options = state.config_mut().options_mut();
             options.extensions.insert(bounds);
+            if let Some(threads) = limits.parallelism {
+                let partitions = &mut options.execution.target_partitions;
+                *partitions = threads.get().min(*partitions);
+            }
             state
         },
     )
@@ -317,31 +317,27 @@ async fn plan(
     if let Some(inside) = &inside {
         functions::register_for_session(&mut state, inside)?;
     }
-    let places = Places {
+    let planned = plans(&mut state, statement.clone(), &request, &limits, &stop).await;
+    let asked = Asked {
         request,
         now_micros,
+        statement,
+        state,
+        limits,
+        stop,
     };
-    match plans(
-        &mut state,
-        statement.clone(),
-        &places.request,
-        &limits,
-        &stop,
-    )
-    .await
-    {
+    match planned {
         Ok((logical, physical)) => Ok(Plan {
-            state,
             logical,
             physical,
-            places,
+            places: Places::new(asked, shared.runtime.handle()?, shared.planners.clone()),
         }),
-        Err(error) if places.request.sql.len() > PLACED_BYTES_MAX => Err(error),
-        Err(error) => Err(Box::pin(places.of_plan(&state, &statement, error)).await),
+        Err(error) => Err(Box::pin(asked.of_plan(error)).await),
     }
 }
 
-async fn plans(
+/// Plans a query, within bounds.
+pub(crate) async fn plans(
     state: &mut SessionState,
     statement: Statement,
     request: &Request,
@@ -363,7 +359,9 @@ async fn plans(
         ConfigNonZeroUsize::try_new(batch_rows)?;
     let planner = Arc::clone(state.query_planner());
     let physical = planner.create_physical_plan(&optimised, state).await?;
-    Ok((logical, watched::watch(physical, stop, batch_rows)?))
+    let turns = limits.parallelism.map(Turns::new);
+    let physical = watched::watch(physical, stop, turns.as_ref(), batch_rows)?;
+    Ok((logical, physical))
 }
 
 /// JSON values from `->` leave as JSON text: outside of DataFusion few can read Arrow's unions.

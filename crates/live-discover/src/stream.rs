@@ -13,8 +13,7 @@ use std::task::{Context, Poll};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::execution::TaskContext;
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -86,6 +85,16 @@ impl Planned {
         self.bytes_planned
             .fetch_add(bytes_planned, Ordering::Relaxed);
     }
+
+    /// What was found so far. Later scans, when the place of an error is looked for, are not the query's.
+    pub(crate) fn so_far(&self) -> Self {
+        let copy = |counter: &AtomicU64| AtomicU64::new(counter.load(Ordering::Relaxed));
+        Self {
+            files_total: copy(&self.files_total),
+            files_planned: copy(&self.files_planned),
+            bytes_planned: copy(&self.bytes_planned),
+        }
+    }
 }
 
 /// Tells how far a query is, also while nobody takes its rows. Keeps the query's plan.
@@ -123,22 +132,20 @@ impl QueryStream {
     pub(crate) fn start(
         runtime: &Handle,
         plan: Arc<dyn ExecutionPlan>,
-        context: Arc<TaskContext>,
         limits: &Limits,
         stop: StopOnDrop,
-        planned: Arc<Planned>,
+        planned: &Planned,
         places: Places,
-    ) -> Result<Self> {
+    ) -> Self {
         let schema = plan.schema();
         let delivered = Arc::new(Delivered::default());
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
-        // Operators start tasks of their own as they are made, and the timer is the runtime's.
+        // The timer is the runtime's.
         let _guard = runtime.enter();
-        let source = execute_stream(Arc::clone(&plan), context)?;
         let task = OwnedTask::spawn(
             runtime,
             run(
-                source,
+                Arc::clone(&plan),
                 sender,
                 limits.rows,
                 limits.bytes,
@@ -146,7 +153,7 @@ impl QueryStream {
                 places,
             ),
         );
-        Ok(Self {
+        Self {
             schema,
             batches,
             task,
@@ -154,11 +161,11 @@ impl QueryStream {
             stop,
             progress: ProgressSource {
                 plan,
-                planned,
+                planned: Arc::new(planned.so_far()),
                 delivered,
             },
             finished: false,
-        })
+        }
     }
 
     /// The columns of the result.
@@ -227,19 +234,26 @@ impl fmt::Debug for QueryStream {
 }
 
 async fn run(
-    mut source: SendableRecordBatchStream,
+    plan: Arc<dyn ExecutionPlan>,
     sender: mpsc::Sender<Result<RecordBatch>>,
     rows_max: u64,
     bytes_max: u64,
     delivered: Arc<Delivered>,
     places: Places,
 ) {
+    let mut source = match execute_stream(plan, places.state().task_ctx()) {
+        Ok(source) => source,
+        Err(error) => return send_last(&sender, places.of_data(error.into()).await).await,
+    };
     let mut rows = 0_u64;
     let mut bytes = 0_u64;
     while let Some(batch) = source.next().await {
         let batch = match batch {
             Ok(batch) => batch,
-            Err(error) => return send_last(&sender, places.of_data(error.into())).await,
+            Err(error) => {
+                drop(source);
+                return send_last(&sender, places.of_data(error.into()).await).await;
+            }
         };
         let rows_left = rows_max - rows;
         let batch_rows = batch.num_rows() as u64;

@@ -3,7 +3,7 @@
 //! Every step of a physical plan is put into one that looks like it and watches its batches:
 //!
 //! - After the query's end nothing more comes, also from a join that would go on for hours without waiting.
-//! - Joins and the like hand the thread on, so that queries take turns.
+//! - Joins and the like hand the thread on, so that queries take turns; no more threads work for it than may.
 //! - What goes into a step that copies values to many rows (a join, UNNEST, a window) may hold no value that is too
 //!   large for it, and what a step keeps without counting it counts for the query's memory.
 //! - The text of an EXPLAIN has the names of files, and not where they lie.
@@ -37,6 +37,7 @@ use futures::{Stream, StreamExt};
 use crate::error::{Error, scrub};
 use crate::limits::LimitKind;
 use crate::stop::Stop;
+use crate::turns::{Queue, Turns};
 
 /// What the values of one row may become when a batch of rows holds them all.
 const COPIED_BYTES_MAX: usize = 256 << 20;
@@ -57,10 +58,11 @@ const KEEPING: [&str; 1] = ["WindowAggExec"];
 /// Steps whose text tells where files lie.
 const EXPLAINING: [&str; 2] = ["ExplainExec", "AnalyzeExec"];
 
-/// The plan, watched; `batch_rows` is how many rows go through it at a time.
+/// The plan, watched; `batch_rows` is how many rows go through it at a time, `turns` how many threads.
 pub(crate) fn watch(
     plan: Arc<dyn ExecutionPlan>,
     stop: &Arc<Stop>,
+    turns: Option<&Turns>,
     batch_rows: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let name = plan.name().to_owned();
@@ -69,12 +71,13 @@ pub(crate) fn watch(
     let row_bytes_max = (is_copying || is_keeping).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
     let mut children = Vec::new();
     for child in plan.children() {
-        let child = watch(Arc::clone(child), stop, batch_rows)?;
+        let child = watch(Arc::clone(child), stop, turns, batch_rows)?;
         children.push(match row_bytes_max {
             None => child,
             Some(_) => Arc::new(Watched {
                 inner: Arc::clone(&child),
                 stop: Arc::clone(stop),
+                turns: None,
                 row_bytes_max,
                 is_kept: is_keeping,
                 takes_turns: false,
@@ -86,6 +89,7 @@ pub(crate) fn watch(
     Ok(Arc::new(Watched {
         inner: stoppable(plan, stop)?,
         stop: Arc::clone(stop),
+        turns: turns.cloned(),
         row_bytes_max: None,
         is_kept: false,
         takes_turns: is_copying,
@@ -132,6 +136,7 @@ fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Arc<Stop>) -> Result<Arc<dyn E
 struct Watched {
     inner: Arc<dyn ExecutionPlan>,
     stop: Arc<Stop>,
+    turns: Option<Turns>,
     /// What the values of a row may take, if they are to be copied.
     row_bytes_max: Option<usize>,
     is_kept: bool,
@@ -177,6 +182,7 @@ impl ExecutionPlan for Watched {
         Ok(Arc::new(Self {
             inner: Arc::clone(&self.inner).replace_children(children, options)?,
             stop: Arc::clone(&self.stop),
+            turns: self.turns.clone(),
             ..*self
         }))
     }
@@ -203,6 +209,7 @@ impl ExecutionPlan for Watched {
         Ok(Box::pin(WatchedStream {
             inner: self.inner.execute(partition, context)?,
             stop: Arc::clone(&self.stop),
+            queue: self.turns.as_ref().map(Turns::queue),
             row_bytes_max: self.row_bytes_max,
             kept,
             takes_turns: self.takes_turns,
@@ -218,6 +225,7 @@ impl ExecutionPlan for Watched {
 struct WatchedStream {
     inner: SendableRecordBatchStream,
     stop: Arc<Stop>,
+    queue: Option<Queue>,
     row_bytes_max: Option<usize>,
     kept: Option<MemoryReservation>,
     takes_turns: bool,
@@ -250,6 +258,10 @@ impl Stream for WatchedStream {
         if let Err(error) = self.stop.check() {
             return Poll::Ready(Some(Err(external(error))));
         }
+        let _turn = match &mut self.queue {
+            Some(queue) => Some(ready!(queue.poll_turn(context))),
+            None => None,
+        };
         let polled = if self.takes_turns {
             let turn = ready!(tokio::task::coop::poll_proceed(context));
             let polled = self.inner.poll_next_unpin(context);

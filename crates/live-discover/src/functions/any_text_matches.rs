@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use self::needle::Needle;
-pub(super) use self::rewrite::OverRaw;
+pub(super) use self::rewrite::{OverRaw, name_records};
 use super::of_text::{of_each, text_type, views};
 use super::{Function, Make};
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use audit_lake::InternalNetworks;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::sql::sqlparser::ast::Statement;
 
 pub use self::docs::functions_markdown;
 pub use self::trino::trino_markdown;
@@ -92,6 +93,11 @@ pub(crate) fn register_for_session(
         }
     }
     Ok(())
+}
+
+/// Makes of a parsed query one whose calls know what they are about.
+pub(crate) fn complete(statement: &mut Statement) {
+    any_text_matches::name_records(statement);
 }
 
 /// Whether a query may search whole records. The name of a function stands in its text as it is, up to case.

@@ -53,25 +53,43 @@ pub(crate) fn parse(
     let tokens = tokenise(request)?;
     count(&tokens, &limits.shape)?;
     let tokens = fill_in(tokens, request, now_micros, limits.shape.tokens)?;
+    let second = second(&tokens);
     let mut parser = Parser::new(dialect::grammar(written_in))
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens);
     let statements = parser
         .parse_statements()
         .map_err(|error| Error::from(DataFusionError::SQL(Box::new(error), None)))?;
-    let [statement] = <[SqlStatement; 1]>::try_from(statements).map_err(|statements| {
-        Error::invalid(match statements.len() {
-            0 => "there is no query".to_owned(),
-            count => format!("one query at a time: there are {count} statements"),
-        })
-    })?;
+    let [statement] =
+        <[SqlStatement; 1]>::try_from(statements).map_err(|statements| match statements.len() {
+            0 => Error::invalid("there is no query"),
+            count => Error::InvalidQuery {
+                message: format!("one query at a time: there are {count} statements"),
+                position: second,
+                suggestion: None,
+            },
+        })?;
     let mut statement = show::as_query(statement, is_lookup)?;
     if !reads(&statement) {
         return Err(only_reads());
     }
     tree::check(&statement, &limits.shape)?;
     dialect::rewrite(written_in, &mut statement)?;
+    crate::functions::complete(&mut statement);
     Ok(Statement::Statement(Box::new(statement)))
+}
+
+/// Where the second statement begins.
+fn second(tokens: &[TokenWithSpan]) -> Option<Position> {
+    let is_sign =
+        |token: &&TokenWithSpan| !matches!(token.token, Token::SemiColon | Token::Whitespace(_));
+    let rest = tokens.iter().skip_while(|token| !is_sign(token));
+    let mut rest = rest.skip_while(|token| token.token != Token::SemiColon);
+    let start = rest.find(is_sign)?.span.start;
+    Some(Position {
+        line: start.line,
+        column: start.column,
+    })
 }
 
 /// The text as it was written.
@@ -363,7 +381,7 @@ mod tests {
         assert_eq!(refusal(" ; -- nothing"), "there is no query");
         assert_eq!(
             refusal("SELECT 1; SELECT 2"),
-            "one query at a time: there are 2 statements"
+            "one query at a time: there are 2 statements (line 1, column 11)"
         );
     }
 

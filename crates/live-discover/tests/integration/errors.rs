@@ -1,6 +1,6 @@
 //! What an analyst reads when a query is wrong: what, where in the text as written, and what helps.
 
-use live_discover::{Engine, Limits, Request, Session, TenantScope};
+use live_discover::{Dialect, Engine, Limits, Request, Session, TenantScope};
 
 use crate::fixture::{FABRIKAM, lake, session, tenant};
 
@@ -58,7 +58,7 @@ async fn names() {
         ("SELECT id AS a, id AS a FROM m365_audit", "two columns of the result are named `a`; rename one with AS (line 1, column 23)"),
         (
             "WITH x AS (SELECT 1 AS n), x AS (SELECT 2 AS n) SELECT n FROM x",
-            "two queries of WITH are named `x`",
+            "two queries of WITH are named `x` (line 1, column 28)",
         ),
         ("SELECT count(*) AS n FROM m365_audit WHERE n > 1", "no column `n` (line 1, column 44)"),
         ("SELECT row_number() OVER w FROM m365_audit", "`row_number() OVER w`: no window `w`; write OVER (…), or define it with WINDOW w AS (…) (line 1, column 8)"),
@@ -72,8 +72,8 @@ async fn types() {
         ("SELECT user_id + 1 FROM m365_audit", "text + integer cannot be computed; CAST(… AS …) makes one type of another (line 1, column 8)"),
         ("SELECT id,\n  creation_time - 7\nFROM m365_audit", "timestamp - integer cannot be computed; a span of time is written INTERVAL '7 days' (line 2, column 3)"),
         ("SELECT id FROM m365_audit WHERE creation_time > 5", "`creation_time > 5`: timestamp > integer cannot be compared; a time is written TIMESTAMP '2024-01-31T08:00:00Z' (line 1, column 33)"),
-        ("SELECT id FROM m365_audit WHERE record_type = 'abc'", "`record_type = 'abc'`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 33)"),
-        ("SELECT id FROM m365_audit WHERE creation_time > 'yesterday'", "`creation_time > 'yesterday'`: 'yesterday' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 33)"),
+        ("SELECT id FROM m365_audit WHERE record_type = 'abc'", "`record_type = 'abc'`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 47)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > 'yesterday'", "`creation_time > 'yesterday'`: 'yesterday' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 49)"),
         ("SELECT id FROM m365_audit WHERE creation_time > TIMESTAMP '2024-13-45'", "`TIMESTAMP '2024-13-45'`: '2024-13-45' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 59)"),
         ("SELECT id FROM m365_audit WHERE creation_time > DATE 'soon'", "`DATE 'soon'`: 'soon' is no date; it is written 2024-01-31 (line 1, column 54)"),
         ("SELECT id FROM m365_audit WHERE user_id", "a condition is needed, and `user_id` is text; compare it with something (line 1, column 33)"),
@@ -82,21 +82,21 @@ async fn types() {
         ("SELECT id FROM m365_audit WHERE modified_properties['Role.DisplayName'] = 'x'", "`modified_properties['Role.DisplayName'] = 'x'`: a structure cannot be compared; its members are taken by name: value['new_value'] (line 1, column 33)"),
         ("SELECT parameters['ForwardTo'].x FROM m365_audit", "`parameters['ForwardTo'].x`: a value of a bag or structure is taken by name: value['Name'] (line 1, column 8)"),
         ("SELECT parameters->>'ForwardTo' FROM m365_audit", "`parameters ->> 'ForwardTo'`: -> and ->> read JSON text, and this is a bag; its values are taken by name: bag['Name'] (line 1, column 8)"),
-        ("SELECT parameters[1] FROM m365_audit", "integer and text cannot be compared; the names in a bag are text: bag['Name']"),
+        ("SELECT parameters[1] FROM m365_audit", "`parameters[1]`: integer and text cannot be compared; the names in a bag are text: bag['Name'] (line 1, column 8)"),
         ("SELECT CASE WHEN record_type = 1 THEN creation_time ELSE parameters END FROM m365_audit", "`CASE WHEN record_type = 1 THEN creation_time ELSE parameters…`: the results of CASE are timestamp and a bag; CAST(… AS …) makes one type of another (line 1, column 8)"),
         ("SELECT sum(user_id) FROM m365_audit", "`sum(user_id)`: `sum` takes number or duration, not text (line 1, column 8)"),
         ("SELECT avg(creation_time) FROM m365_audit", "`avg(creation_time)`: `avg` takes number or duration, not timestamp (line 1, column 8)"),
         ("SELECT substr(id) FROM m365_audit", "`SUBSTR(id)`: `substr` needs where to begin; write substr(text, 1, 10) (line 1, column 15)"),
         ("SELECT date_trunc(1, creation_time) FROM m365_audit", "`date_trunc(1, creation_time)`: `date_trunc` takes text, not integer (line 1, column 8)"),
-        ("SELECT date_trunc('fortnight', creation_time) FROM m365_audit", "'fortnight' is no unit of date_trunc; there are microsecond, millisecond, second, minute, hour, day, week, month, quarter, year (line 1, column 19)"),
+        ("SELECT date_trunc('fortnight', creation_time) FROM m365_audit", "`date_trunc('fortnight', creation_time)`: 'fortnight' is no unit of date_trunc; there are microsecond, millisecond, second, minute, hour, day, week, month, quarter, year (line 1, column 19)"),
         ("SELECT creation_time + INTERVAL '1 fortnight' FROM m365_audit", "`INTERVAL '1 fortnight'`: '1 fortnight' is no span of time; it is written like '7 days' or '1 hour 30 minutes' (line 1, column 33)"),
         ("SELECT CAST(id AS text2) FROM m365_audit", "`CAST(id AS text2)`: no type `text2` (line 1, column 13)"),
         ("SELECT upper() FROM m365_audit", "`upper()`: `upper` needs an argument (line 1, column 8)"),
         ("SELECT length(id, 2) FROM m365_audit", "`length(id, 2)`: `character_length` takes 1 arguments, not 2 (line 1, column 8)"),
         ("SELECT coalesce(id, parameters) FROM m365_audit", "`coalesce(id, parameters)`: `coalesce` does not take (text, a bag); CAST(… AS …) makes one type of another (line 1, column 8)"),
         ("SELECT id || parameters FROM m365_audit", "text || a bag cannot be computed; CAST(… AS text) makes text of a value (line 1, column 8)"),
-        ("SELECT id FROM m365_audit WHERE record_type IN ('a', 'b')", "`record_type IN ('a', 'b')`: 'a' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 33)"),
-        ("SELECT id FROM m365_audit WHERE user_id BETWEEN 1 AND 5", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values"),
+        ("SELECT id FROM m365_audit WHERE record_type IN ('a', 'b')", "`record_type IN ('a', 'b')`: 'a' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 49)"),
+        ("SELECT id FROM m365_audit WHERE user_id BETWEEN 1 AND 5", "`user_id BETWEEN 1 AND 5`: 'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 33)"),
         ("SELECT NOT user_id FROM m365_audit", "NOT needs a condition, and this is text (line 1, column 12)"),
         ("SELECT -user_id FROM m365_audit", "a minus sign needs a number or a span of time (line 1, column 9)"),
         ("SELECT a.id FROM m365_audit a\nJOIN m365_audit b ON a.creation_time = b.parameters", "`a.creation_time = b.parameters`: a bag cannot be compared; its values are taken by name: bag['Name'] (line 2, column 22)"),
@@ -147,15 +147,15 @@ async fn clauses() {
         ),
         (
             "SELECT id FROM m365_audit WHERE id = (SELECT id FROM m365_audit)",
-            "a subquery gives several rows where one value is needed; write IN (…), or LIMIT 1 (line 1, column 38)",
+            "`(SELECT id FROM m365_audit)`: a subquery gives several rows where one value is needed; write IN (…), or LIMIT 1 (line 1, column 39)",
         ),
         (
             "SELECT id FROM m365_audit WHERE id IN (SELECT id, user_id FROM m365_audit)",
             "this subquery has to give one column; name the one that is meant (line 1, column 47)",
         ),
         ("SELECT *", "SELECT * needs a table; write FROM m365_audit (line 1, column 8)"),
-        ("WITH x(a, b) AS (SELECT 1) SELECT a FROM x", "a table of 1 columns is given 2 names for them"),
-        ("VALUES (1, 2), (3)", "a row of VALUES has 1 values, and the first one has 2"),
+        ("WITH x(a, b) AS (SELECT 1) SELECT a FROM x", "a table of 1 columns is given 2 names for them (line 1, column 6)"),
+        ("VALUES (1, 2), (3)", "a row of VALUES has 1 values, and the first one has 2 (line 1, column 16)"),
     ])
     .await;
 }
@@ -178,7 +178,7 @@ async fn syntax() {
         ("SELECT id FROM m365_audit WHERE user_id LIKE", "syntax error: the text ends, and an expression is expected (line 1, column 45)"),
         ("SELECT id FROM m365_audit WHERE user_id = 'it's'", "syntax error: this quote is not closed; inside a text a quote is written twice: 'it''s' (line 1, column 48)"),
         ("SELECT id m365_audit WHERE id = 'x'", "no column `id` (line 1, column 28)"),
-        ("SELECT id FROM m365_audit; DROP TABLE m365_audit", "one query at a time: there are 2 statements"),
+        ("SELECT id FROM m365_audit; DROP TABLE m365_audit", "one query at a time: there are 2 statements (line 1, column 28)"),
         ("SELECT id FROM m365_audit ORDER creation_time", "syntax error: `ORDER` cannot stand here (line 1, column 27)"),
         ("SELECT id FROM m365_audit WHERE user_id = $$who", "a variable is written `$$name$$`: here the second `$$` is missing (line 1, column 48)"),
         ("SELECT id FROM m365_audit WHERE user_id = ?", "the placeholder '?' has no value; a variable is written $$name$$ (line 1, column 43)"),
@@ -191,35 +191,82 @@ async fn syntax() {
 #[tokio::test]
 async fn data() {
     check_values(&[
-        ("SELECT 1 / 0", "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 10)"),
+        ("SELECT 1 / 0", "`1 / 0`: division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 8)"),
         (
             "SELECT record_type /\n  (record_type - record_type) FROM m365_audit",
-            "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 20)",
+            "`record_type / (record_type - record_type)`: division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 8)",
         ),
         ("SELECT CAST('abc' AS BIGINT)", "`CAST('abc' AS BIGINT)`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 13)"),
-        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
-        ("SELECT user_id::BIGINT FROM m365_audit", "'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 15)"),
-        ("SELECT id FROM m365_audit WHERE user_id ~ '(['", "the regular expression `([` cannot be used: unclosed character class (line 1, column 43)"),
-        ("SELECT regexp_like(user_id, '*a') FROM m365_audit", "the regular expression `*a` cannot be used: repetition operator missing expression (line 1, column 29)"),
+        ("SELECT CAST(user_id AS BIGINT) FROM m365_audit", "`CAST(user_id AS BIGINT)`: 'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 13)"),
+        ("SELECT user_id::BIGINT FROM m365_audit", "`user_id::BIGINT`: 'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 8)"),
+        ("SELECT id FROM m365_audit WHERE user_id ~ '(['", "`user_id ~ '(['`: the regular expression `([` cannot be used: unclosed character class (line 1, column 43)"),
+        ("SELECT regexp_like(user_id, '*a') FROM m365_audit", "`regexp_like(user_id, '*a')`: the regular expression `*a` cannot be used: repetition operator missing expression (line 1, column 29)"),
         (
             "SELECT regexp_replace(user_id, '(?<=a)b', '') FROM m365_audit",
-            "the regular expression `(?<=a)b` cannot be used: look-around, including look-ahead and look-behind, is not supported (line 1, column 32)",
+            "`regexp_replace(user_id, '(?<=a)b', '')`: the regular expression `(?<=a)b` cannot be used: look-around, including look-ahead and look-behind, is not supported (line 1, column 32)",
         ),
-        ("SELECT to_timestamp('soon')", "'soon' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 21)"),
-        ("SELECT to_timestamp(user_id) FROM m365_audit", "'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
+        ("SELECT to_timestamp('soon')", "`to_timestamp('soon')`: 'soon' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 21)"),
+        ("SELECT to_timestamp(user_id) FROM m365_audit", "`to_timestamp(user_id)`: 'eve@fabrikam.com' is no time; it is written 2024-01-31T08:00:00Z (line 1, column 8)"),
         ("SELECT CAST(300 AS TINYINT)", "`CAST(300 AS TINYINT)`: 300 does not fit into the type; take a larger one (line 1, column 13)"),
         (
             "SELECT id FROM m365_audit WHERE user_id LIKE 'x' ESCAPE 'ab'",
             "`user_id LIKE 'x' ESCAPE 'ab'`: ESCAPE takes one character, not 'ab' (line 1, column 33)",
         ),
-        ("SELECT chr(-1)", "invalid Unicode scalar value: -1"),
-        ("SELECT to_char(creation_time, '%Q') FROM m365_audit", "the pattern of the format is none; it is written like '%Y-%m-%d'"),
-        ("SELECT decode('zz', 'hex')", "failed to decode value using hex: Invalid character 'z' at position 0 (line 1, column 8)"),
+        ("SELECT chr(-1)", "`chr(-1)`: invalid Unicode scalar value: -1 (line 1, column 8)"),
+        ("SELECT to_char(creation_time, '%Q') FROM m365_audit", "`to_char(creation_time, '%Q')`: the pattern of the format is none; it is written like '%Y-%m-%d' (line 1, column 8)"),
+        // Of several that can fail, the one that does.
+        (
+            "SELECT CAST(record_type AS VARCHAR) FROM m365_audit\nWHERE user_id BETWEEN 1 AND 5",
+            "`user_id BETWEEN 1 AND 5`: 'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 2, column 7)",
+        ),
+        (
+            "SELECT CAST(record_type AS BIGINT),\n  CAST(user_id AS BIGINT) FROM m365_audit",
+            "`CAST(user_id AS BIGINT)`: 'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 2, column 8)",
+        ),
+        (
+            "SELECT CASE WHEN user_id ~ '^[0-9]+$' THEN CAST(user_id AS BIGINT) END,\n  chr(-record_type) FROM m365_audit",
+            "`chr(-record_type)`: invalid Unicode scalar value: -15 (line 2, column 3)",
+        ),
+        (
+            "WITH s AS (\n  SELECT user_id FROM m365_audit WHERE 1 / (record_type - 15) = 1\n) SELECT max(1 / length(user_id)) FROM s",
+            "`1 / (record_type - 15)`: division by zero; x / nullif(y, 0) gives NULL instead (line 2, column 40)",
+        ),
+        ("SELECT decode('zz', 'hex')", "`decode('zz', 'hex')`: failed to decode value using hex: Invalid character 'z' at position 0 (line 1, column 8)"),
         (
             "SELECT date_bin(INTERVAL '0 days', creation_time) FROM m365_audit",
-            "DATE_BIN stride must be non-zero (line 1, column 8)",
+            "`date_bin(INTERVAL '0 days', creation_time)`: DATE_BIN stride must be non-zero (line 1, column 8)",
         ),
     ])
+    .await;
+}
+
+#[tokio::test]
+async fn trino() {
+    let engine = Engine::new(lake().await).unwrap();
+    let one = TenantScope::Only([tenant(FABRIKAM)].into());
+    let session = engine
+        .session(one, Limits::default())
+        .with_dialect(Dialect::Trino);
+    check_in(
+        &session,
+        &[
+            ("SELECT date_parse('soon', '%Y')", "`date_parse('soon', '%Y')`: date_parse: `soon` is not as `%Y` says (line 1, column 19)"),
+            (
+                "SELECT json_extract_scalar(raw, '$[') FROM m365_audit",
+                "`json_extract_scalar(raw, '$[')`: the JSON path `$[` cannot be read at `[`: it may hold `.name`, `[\"name\"]` and `[0]` (line 1, column 33)",
+            ),
+            (
+                "SELECT date_add('fortnight', 1, creation_time) FROM m365_audit",
+                "`date_add('fortnight', 1, creation_time)`: date_add: `fortnight` is no unit: millisecond, second, minute, hour, day, week, month, quarter, year (line 1, column 17)",
+            ),
+            (
+                "SELECT id FROM m365_audit\nCROSS JOIN UNNEST(id) AS t(x)",
+                "UNNEST takes an array or a map, not varchar (line 2, column 19)",
+            ),
+            ("SELECT from_base64(id) FROM m365_audit", "`from_base64(id)`: from_base64: Invalid symbol 45, offset 1 (line 1, column 8)"),
+            ("SELECT element_at(ARRAY[1], 'x')", "`element_at(ARRAY[1], 'x')`: element_at of an array takes an integer (line 1, column 8)"),
+        ],
+    )
     .await;
 }
 
@@ -249,12 +296,12 @@ async fn variables() {
         (
             "SELECT id FROM m365_audit\nWHERE record_type = $$type$$",
             vec![("type", "abc")],
-            "`record_type = 'abc'`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 2, column 7)",
+            "`record_type = 'abc'`: 'abc' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 2, column 21)",
         ),
         (
             "SELECT id FROM m365_audit WHERE user_id ~ $$pattern$$",
             vec![("pattern", "([")],
-            "the regular expression `([` cannot be used: unclosed character class (line 1, column 43)",
+            "`user_id ~ '(['`: the regular expression `([` cannot be used: unclosed character class (line 1, column 43)",
         ),
         (
             "SELECT id FROM m365_audit WHERE creation_time > TIMESTAMP '$$day$$'",
@@ -274,7 +321,7 @@ async fn variables() {
         (
             "SELECT 10 / $$n$$",
             vec![("n", "0")],
-            "division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 11)",
+            "`10 / 0`: division by zero; x / nullif(y, 0) gives NULL instead (line 1, column 8)",
         ),
     ] {
         let request = (values.iter()).fold(Request::new(sql), |request, (name, value)| {
@@ -282,6 +329,110 @@ async fn variables() {
         });
         let told = told(&session, request).await;
         if told != expected {
+            wrong.push(format!("({sql:?}, {told:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Whatever is wrong, it has a place.
+#[tokio::test]
+async fn every_error_has_a_place() {
+    const WRONG: &[&str] = &[
+        "SELECT parameters[1] FROM m365_audit",
+        "SELECT CAST(record_type AS VARCHAR) FROM m365_audit WHERE user_id BETWEEN 1 AND 5",
+        "SELECT CAST(record_type AS BIGINT), CAST(user_id AS BIGINT) FROM m365_audit",
+        "SELECT id FROM m365_audit WHERE user_id ~ operation",
+        "WITH a AS (SELECT id FROM m365_audit WHERE parameters = 'x') SELECT * FROM a",
+        "WITH a AS (SELECT 1 AS n), b AS (SELECT n FROM a WHERE n = 'x') SELECT * FROM b",
+        "WITH a AS (SELECT 1 AS n), b(m, o) AS (SELECT n FROM a) SELECT * FROM b",
+        "SELECT id FROM m365_audit WHERE id IN (WITH x AS (SELECT 1 AS n), x AS (SELECT 2 AS n) SELECT n FROM x)",
+        "SELECT * FROM (SELECT 1) AS t(a, b)",
+        "SELECT * FROM (VALUES (1, 2), (3)) AS t(a, b)",
+        "SELECT id FROM m365_audit ORDER BY user_id + 1",
+        "SELECT id FROM m365_audit GROUP BY id HAVING sum(user_id) > 1",
+        "SELECT id FROM m365_audit LIMIT 1.5",
+        "SELECT id FROM m365_audit OFFSET -1",
+        "SELECT sum(id) OVER (ORDER BY creation_time) FROM m365_audit",
+        "SELECT lag(id, 'x') OVER (ORDER BY id) FROM m365_audit",
+        "SELECT ntile(0) OVER (ORDER BY id) FROM m365_audit",
+        "SELECT nth_value(id, 'x') OVER (ORDER BY id) FROM m365_audit",
+        "SELECT sum(record_type) OVER (ORDER BY id ROWS BETWEEN 1 FOLLOWING AND 1 PRECEDING) FROM m365_audit",
+        "SELECT id FROM m365_audit a JOIN m365_audit b USING (oops)",
+        "SELECT a.id FROM m365_audit a LEFT JOIN m365_audit b ON a.id",
+        "SELECT id FROM m365_audit WHERE EXISTS (SELECT 1 FROM m365_audit WHERE oops = 1)",
+        "SELECT id FROM m365_audit INTERSECT SELECT id, user_id FROM m365_audit",
+        "SELECT id FROM m365_audit EXCEPT SELECT parameters FROM m365_audit",
+        "SELECT CASE record_type WHEN 'x' THEN 1 END FROM m365_audit",
+        "SELECT ARRAY[1, 'x', creation_time] FROM m365_audit",
+        "SELECT make_array(1, 2)['x']",
+        "SELECT extract(fortnight FROM creation_time) FROM m365_audit",
+        "SELECT date_part('fortnight', creation_time) FROM m365_audit",
+        "SELECT to_timestamp(user_id, '%Q') FROM m365_audit",
+        "SELECT arrow_cast(id, 'Int65') FROM m365_audit",
+        "SELECT CAST(record_type AS DECIMAL(80, 2)) FROM m365_audit",
+        "SELECT unnest(id) FROM m365_audit",
+        "SELECT * FROM unnest(5)",
+        "SELECT * FROM generate_series('a', 'b')",
+        "SELECT * FROM generate_series(1, 2, 0)",
+        "SELECT DISTINCT ON (id) id FROM m365_audit ORDER BY user_id",
+        "SELECT grouping(id) FROM m365_audit",
+        "SELECT id FROM m365_audit GROUP BY ROLLUP (oops)",
+        "SELECT x.* FROM m365_audit",
+        "SELECT * EXCLUDE (oops) FROM m365_audit",
+        "SELECT cidr_contains('10.0.0.0/40', client_ip) FROM m365_audit",
+        "SELECT time_bucket('1 fortnight', creation_time) FROM m365_audit",
+        "SELECT any_text_matches(1) FROM m365_audit",
+        "SELECT any_text_matches('x')",
+        "SELECT a.id FROM m365_audit a, m365_audit b WHERE any_text_matches('x')",
+        "SELECT substr(id, 'x') FROM m365_audit",
+        "SELECT CAST(user_id AS BOOLEAN) FROM m365_audit",
+        "SELECT user_id = true FROM m365_audit",
+        "SELECT regexp_like(id, 'a', 'q') FROM m365_audit",
+        "SELECT split_part(id, '-', 0) FROM m365_audit",
+        "SELECT now(1)",
+        "SELECT id FROM m365_audit QUALIFY row_number() OVER () = parameters",
+        "SELECT id FROM m365_audit WHERE (id, user_id) = (1, 2)",
+        "SELECT id FROM m365_audit WHERE id = ANY (5)",
+        "SELECT power(user_id, 2) FROM m365_audit",
+        "SELECT map(['a'], [1, 2])",
+        "SELECT make_date(2024, 13, 1)",
+        "SELECT to_date('soon')",
+        "SELECT sqrt(user_id) FROM m365_audit",
+        "SELECT chr(-record_type) FROM m365_audit",
+        "SELECT encode(id, 'base65') FROM m365_audit",
+        "SELECT digest(id, 'md6') FROM m365_audit",
+        "SELECT (SELECT id, user_id FROM m365_audit)",
+        "SELECT sum(record_type) FILTER (WHERE user_id) FROM m365_audit",
+        "SELECT approx_percentile_cont(record_type, 2) FROM m365_audit",
+        "SELECT string_agg(id) FROM m365_audit",
+        "SELECT max(id, 5) FROM m365_audit",
+        "SELECT id FROM m365_audit WHERE max(id) OVER () = 1",
+        "SELECT id FROM m365_audit JOIN LATERAL (SELECT oops) ON true",
+        "SELECT id FROM (SELECT id, id FROM m365_audit)",
+        "SELECT id FROM m365_audit AS t(a, b)",
+        "SELECT id FROM m365_audit WHERE user_id LIKE 5 AND operation IS TRUE",
+        "SELECT id FROM m365_audit WHERE user_id IN (1, 2)",
+        "SELECT id FROM m365_audit WHERE id NOT IN (SELECT parameters FROM m365_audit)",
+        "EXPLAIN SELECT oops FROM m365_audit",
+        "EXPLAIN ANALYZE SELECT CAST(user_id AS BIGINT) FROM m365_audit",
+        "SELECT id FROM operations ORDER BY any_text_matches('x')",
+        "SELECT a.id FROM m365_audit a, m365_audit b ORDER BY any_text_matches('x')",
+        "SELECT a.id FROM (m365_audit a CROSS JOIN (SELECT 1) AS b(c, d))",
+        "SELECT date_trunc(user_id, creation_time) FROM m365_audit",
+        "SELECT 1 UNION ALL SELECT 1 / 0",
+        "SELECT a.id FROM m365_audit a JOIN m365_audit b ON CAST(a.user_id AS BIGINT) = b.record_type",
+        "SELECT user_id FROM m365_audit GROUP BY user_id HAVING max(CAST(user_id AS BIGINT)) > 1",
+        "WITH x AS (SELECT CAST(user_id AS BIGINT) AS n FROM m365_audit) SELECT max(n), CAST(max(n) AS TEXT) FROM x",
+        "SELECT id FROM m365_audit WHERE record_type IN (SELECT CAST(user_id AS BIGINT) FROM m365_audit)",
+    ];
+    let engine = Engine::new(lake().await).unwrap();
+    let one = TenantScope::Only([tenant(FABRIKAM)].into());
+    let session = engine.session(one, Limits::default());
+    let mut wrong = Vec::new();
+    for sql in WRONG {
+        let told = told(&session, Request::new(*sql)).await;
+        if !told.contains("(line 1, column ") {
             wrong.push(format!("({sql:?}, {told:?}),"));
         }
     }

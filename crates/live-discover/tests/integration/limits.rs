@@ -1,10 +1,11 @@
 //! Each limit ends the query with an error that names it; cancelling ends it too.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use live_discover::{Engine, EngineOptions, Error, LimitKind, Limits, TenantScope};
 
-use crate::fixture::lake;
+use crate::fixture::{lake, text};
 
 /// 54 million rows from nothing: more than any limit here lets through.
 const ENDLESS: &str = "SELECT a.id, b.id AS b, c.id AS c, d.id AS d FROM m365_audit a CROSS JOIN m365_audit b \
@@ -78,6 +79,36 @@ async fn time_is_limited_to_the_last_row() {
     let (_, error) = outcome(limits, &sql).await;
     assert!(matches!(error, Some(Error::TimedOut { .. })), "{error:?}");
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_session_has_its_share_of_the_threads() {
+    let options = EngineOptions {
+        parallelism: Some(4),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::builder()
+        .with_options(options)
+        .build(lake().await)
+        .unwrap();
+    // As many groups as are read at once; the lake has more files.
+    for (parallelism, expected) in [(None, 4), (Some(1), 1), (Some(3), 3), (Some(100), 4)] {
+        let limits = Limits {
+            parallelism: parallelism.and_then(NonZeroUsize::new),
+            ..Limits::default()
+        };
+        let session = engine.session(TenantScope::All, limits);
+        let plan = session.collect("EXPLAIN SELECT id FROM m365_audit").await;
+        let plan = text(&plan.unwrap());
+        let groups = plan.split("file_groups={").nth(1).unwrap();
+        let groups = groups.split(" group").next().unwrap();
+        assert_eq!(groups, expected.to_string(), "{parallelism:?}\n{plan}");
+        // Steps that wait for each other do not wait for a turn that the other has.
+        let sql = "SELECT count(*) FROM (SELECT user_id, max(id) AS id FROM m365_audit GROUP BY user_id \
+                   UNION ALL SELECT user_id, id FROM m365_audit ORDER BY id) a \
+                   JOIN m365_audit b ON a.id = b.id JOIN m365_audit c ON b.user_id < c.user_id";
+        assert!(session.collect(sql).await.is_ok());
+    }
 }
 
 #[tokio::test]
