@@ -15,6 +15,9 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_optimizer::pushdown_sort::PushdownSort;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
@@ -23,6 +26,7 @@ use url::Url;
 use crate::catalog::{self, TenantScope};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
+use crate::first_pass::FirstPass;
 use crate::functions;
 use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
@@ -49,6 +53,8 @@ pub struct EngineOptions {
     pub spill_folder: Option<PathBuf>,
     /// Memory for footers and page indexes of data files: some 100 kB a file. What doesn't fit is read again.
     pub metadata_cache_bytes: usize,
+    /// Whether queries ask the data files' indexes of texts. Answers are the same without; it is for those who compare.
+    pub uses_text_index: bool,
     /// Memory for indexes of texts: what queries asked for of them. What doesn't fit is read again.
     pub index_cache_bytes: usize,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
@@ -67,6 +73,7 @@ impl Default for EngineOptions {
             spill_bytes: 20 << 30,
             spill_folder: None,
             metadata_cache_bytes: 256 << 20,
+            uses_text_index: true,
             index_cache_bytes: 256 << 20,
             parallelism: None,
             freshness: Duration::ZERO,
@@ -310,8 +317,11 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
-        .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA)
-        .with_extension(Arc::new(IndexCache::new(options.index_cache_bytes)));
+        .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
+    if options.uses_text_index {
+        let indexes = IndexCache::new(options.index_cache_bytes);
+        config = config.with_extension(Arc::new(indexes));
+    }
     if let Some(parallelism) = options.parallelism {
         config = config.with_target_partitions(parallelism.max(1));
     }
@@ -325,11 +335,22 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(stop::in_time(&Optimizer::new().rules))
+        .with_physical_optimizer_rules(physical_rules())
         .build();
     functions::register(&mut state)?;
     // Last: it sees the functions that others put in place of operators.
     state.register_function_rewrite(Arc::new(BoundGrowth))?;
     Ok(state)
+}
+
+/// DataFusion's rules, and ours before the one that orders files and the one that hands on filters, which they need.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let at = rules
+        .iter()
+        .position(|rule| rule.name() == PushdownSort::new().name());
+    rules.insert(at.unwrap_or(rules.len()), Arc::new(FirstPass));
+    rules
 }
 
 /// The one store that queries can read.

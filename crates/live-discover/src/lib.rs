@@ -40,6 +40,7 @@ mod catalog;
 mod dialect;
 mod engine;
 mod error;
+mod first_pass;
 mod functions;
 mod growth;
 mod guard;

@@ -16,7 +16,6 @@ use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::file::metadata::ParquetMetaData;
 
 /// Files that are asked at once.
 const FILES_MAX: usize = 32;
@@ -79,9 +78,11 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What of each file may match.
-pub(crate) async fn narrow(asked: &Asked<'_>, files: &[ObjectMeta]) -> Vec<Access> {
-    futures::stream::iter(files)
-        .map(|file| async move { asked.file(file).await.unwrap_or(Access::Whole) })
+pub(crate) async fn narrow(asked: &Asked<'_>, files: Vec<ObjectMeta>) -> Vec<Access> {
+    let accesses = files
+        .into_iter()
+        .map(|file| async move { asked.file(&file).await.unwrap_or(Access::Whole) });
+    futures::stream::iter(accesses)
         .buffered(FILES_MAX)
         .collect()
         .await

@@ -14,6 +14,8 @@ mod fixture;
 mod guard;
 mod hostile;
 #[cfg(feature = "ingest")]
+mod index;
+#[cfg(feature = "ingest")]
 mod ingested;
 mod internal_networks;
 mod isolation;

@@ -1,0 +1,303 @@
+//! `ORDER BY … LIMIT` over wide rows in two passes.
+//!
+//! The step that keeps the first rows reads whole batches: of a hundred thousand rows all columns, to keep a hundred of
+//! them. So a first pass reads the first sort key alone and tells what the last of the rows that are wanted has; the
+//! second reads the other columns of those rows only that have as much, by the filter that this step gives the scan
+//! anyway, set before it begins.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, Column, DynamicFilterPhysicalExpr, IsNullExpr, Literal,
+};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+};
+use futures::TryStreamExt;
+use tokio::sync::OnceCell;
+
+/// More rows than that are a result to be read, for which all columns are needed anyway.
+const ROWS_MAX: usize = 10_000;
+/// Rows up to which it is quicker to read them once.
+const SCANNED_ROWS_MIN: usize = 16 << 10;
+/// Columns beyond those that filter and order, from which on they are worth being read late.
+const LATE_COLUMNS_MIN: usize = 4;
+
+/// Puts a first pass before the sorts that gain by it.
+#[derive(Debug)]
+pub(crate) struct FirstPass;
+
+impl PhysicalOptimizerRule for FirstPass {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_down(|node| match two_passes(&node, config)? {
+            Some(passes) => Ok(Transformed::new(passes, true, TreeNodeRecursion::Jump)),
+            None => Ok(Transformed::no(node)),
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "first_pass"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn two_passes(
+    plan: &Arc<dyn ExecutionPlan>,
+    config: &ConfigOptions,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(sort) = plan.downcast_ref::<SortExec>() else {
+        return Ok(None);
+    };
+    let order = sort.expr().first();
+    let filters = sort.dynamic_expressions_produced();
+    let (Some(fetch), Some(filter)) = (sort.fetch(), filters.into_iter().next()) else {
+        return Ok(None);
+    };
+    if fetch > ROWS_MAX || !order.expr.is::<Column>() || !gains(sort)? {
+        return Ok(None);
+    }
+    let input = Arc::clone(sort.input()).transform_down(|node| Ok(with_late_columns(node)));
+    Ok(Some(Arc::new(FirstPassExec {
+        keys: keys(sort, order, fetch, config)?,
+        rows: replace_children_if_necessary(Arc::clone(plan), vec![input.data()?])?,
+        order: order.clone(),
+        filter,
+        fetch,
+        is_set: Arc::default(),
+    })))
+}
+
+/// Whether many rows are sorted, and of each much is read that neither filters nor orders.
+fn gains(sort: &SortExec) -> Result<bool> {
+    let mut filtered = 1;
+    let mut node = sort.input();
+    loop {
+        if let Some(scan) = node.downcast_ref::<DataSourceExec>() {
+            let Some((config, source)) = scan.downcast_to_file_source::<ParquetSource>() else {
+                return Ok(false);
+            };
+            filtered += source
+                .filter()
+                .map_or(0, |filter| collect_columns(&filter).len());
+            let rows = config.statistics().num_rows;
+            let is_long = rows
+                .get_value()
+                .is_none_or(|rows| *rows >= SCANNED_ROWS_MIN);
+            return Ok(is_long && scan.schema().fields().len() >= filtered + LATE_COLUMNS_MIN);
+        }
+        let passes_on = node.is::<FilterExec>()
+            || node.is::<ProjectionExec>()
+            || node.is::<RepartitionExec>()
+            || node.is::<CoalescePartitionsExec>();
+        match node.children().as_slice() {
+            [child] if passes_on => node = *child,
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// A scan that reads what neither filters nor orders for the rows that it keeps.
+fn with_late_columns(node: Arc<dyn ExecutionPlan>) -> Transformed<Arc<dyn ExecutionPlan>> {
+    let late = node.downcast_ref::<DataSourceExec>().and_then(|scan| {
+        let (config, source) = scan.downcast_to_file_source::<ParquetSource>()?;
+        let source = source.clone().with_pushdown_filters(true);
+        let config = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source));
+        Some(DataSourceExec::from_data_source(config.build()) as Arc<dyn ExecutionPlan>)
+    });
+    match late {
+        Some(late) => Transformed::yes(late),
+        None => Transformed::no(node),
+    }
+}
+
+/// The plan of the first pass: the first sort keys alone, in order, `fetch` of them.
+fn keys(
+    sort: &SortExec,
+    order: &PhysicalSortExpr,
+    fetch: usize,
+    config: &ConfigOptions,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    const KEY: &str = "key";
+    let key = ProjectionExpr::new(Arc::clone(&order.expr), KEY.to_owned());
+    let keys = ProjectionExec::try_new(vec![key], Arc::clone(sort.input()))?;
+    let order = PhysicalSortExpr::new(Arc::new(Column::new(KEY, 0)), order.options);
+    let order = LexOrdering::from([order]);
+    let keys: Arc<dyn ExecutionPlan> = Arc::new(keys);
+    let partitions = keys.output_partitioning().partition_count();
+    let sorted = SortExec::new(order.clone(), keys)
+        .with_fetch(Some(fetch))
+        .with_preserve_partitioning(partitions > 1);
+    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(sorted);
+    if partitions > 1 {
+        let merged = SortPreservingMergeExec::new(order, plan).with_fetch(Some(fetch));
+        plan = Arc::new(merged);
+    }
+    ProjectionPushdown::new().optimize(plan, config)
+}
+
+/// Runs `keys`, sets the filter by the last of them, and gives what `rows` gives.
+#[derive(Debug)]
+struct FirstPassExec {
+    keys: Arc<dyn ExecutionPlan>,
+    rows: Arc<dyn ExecutionPlan>,
+    /// The first sort key of `rows`.
+    order: PhysicalSortExpr,
+    /// What the sort in `rows` gives its scan, a [`DynamicFilterPhysicalExpr`].
+    filter: Arc<dyn PhysicalExpr>,
+    fetch: usize,
+    is_set: Arc<OnceCell<()>>,
+}
+
+impl FirstPassExec {
+    /// The value that the last of the rows that are wanted has in the first sort key; `None` if there are fewer.
+    async fn last_key(
+        mut keys: SendableRecordBatchStream,
+        fetch: usize,
+    ) -> Result<Option<ScalarValue>> {
+        let (mut rows, mut last) = (0, None);
+        while let Some(batch) = keys.try_next().await? {
+            if let (Some(at), Some(keys)) =
+                (batch.num_rows().checked_sub(1), batch.columns().first())
+            {
+                rows += batch.num_rows();
+                last = Some(ScalarValue::try_from_array(keys, at)?);
+            }
+        }
+        Ok(last.filter(|last| rows >= fetch && !last.is_null()))
+    }
+}
+
+/// Rows that stand at the key, before it, or among the nulls that come first.
+fn not_behind(order: &PhysicalSortExpr, last: ScalarValue) -> Arc<dyn PhysicalExpr> {
+    let operator = match order.options.descending {
+        true => Operator::GtEq,
+        false => Operator::LtEq,
+    };
+    let key = Arc::clone(&order.expr);
+    let last = Arc::new(Literal::new(last));
+    let not_behind = Arc::new(BinaryExpr::new(Arc::clone(&key), operator, last));
+    match order.options.nulls_first {
+        true => {
+            let is_null = Arc::new(IsNullExpr::new(key));
+            Arc::new(BinaryExpr::new(is_null, Operator::Or, not_behind))
+        }
+        false => not_behind,
+    }
+}
+
+impl DisplayAs for FirstPassExec {
+    fn fmt_as(&self, _type: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FirstPassExec: key={}, fetch={}", self.order, self.fetch)
+    }
+}
+
+impl ExecutionPlan for FirstPassExec {
+    fn name(&self) -> &str {
+        "FirstPassExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.rows.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.keys, &self.rows]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![false, true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false, false]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        f(&self.order.expr)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Ok([keys, rows]) = <[_; 2]>::try_from(children) else {
+            return internal_err!("FirstPassExec has two children");
+        };
+        Ok(Arc::new(Self {
+            keys,
+            rows,
+            order: self.order.clone(),
+            filter: Arc::clone(&self.filter),
+            fetch: self.fetch,
+            is_set: Arc::default(),
+        }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let (keys, rows) = (Arc::clone(&self.keys), Arc::clone(&self.rows));
+        let (filter, order, fetch) = (Arc::clone(&self.filter), self.order.clone(), self.fetch);
+        let is_set = Arc::clone(&self.is_set);
+        let passes = async move {
+            let first_pass = async {
+                let keys = keys.execute(0, Arc::clone(&context))?;
+                if let Some(last) = Self::last_key(keys, fetch).await?
+                    && let Some(filter) = filter.downcast_ref::<DynamicFilterPhysicalExpr>()
+                {
+                    filter.update(not_behind(&order, last))?;
+                }
+                Ok::<_, DataFusionError>(())
+            };
+            is_set.get_or_try_init(|| first_pass).await?;
+            rows.execute(partition, context)
+        };
+        let rows = futures::stream::once(passes).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+}

@@ -1,0 +1,221 @@
+//! The index of texts: it rules out, and never what matches.
+
+use std::path::Path;
+
+use audit_testkit::{Generator, GeneratorOptions};
+use live_discover::ingest::{IngestOptions, find_inputs, ingest};
+use live_discover::{Engine, EngineOptions, Lake, LakeOptions, Limits, Session, TenantScope};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::fixture::ask;
+
+/// Records as other interfaces wrap them, and as JSON may be written.
+const ODD: [(&str, &str); 4] = [
+    (
+        "search.json",
+        r#"[{"Identity":"0d1c2b3a-0000-4000-8000-000000000001","CreationDate":"2026-10-01T10:00:00Z","RecordType":"ExchangeItem",
+            "Operations":"Outer.Operation","UserIds":"outer.user@contoso.com","AuditData":"{\"Version\":1,\"ObjectId\":\"C:\\\\Inner\\\\File.docx\"}"}]"#,
+    ),
+    (
+        "graph.json",
+        r#"{"value":[{"id":"0d1c2b3a-0000-4000-8000-000000000002","createdDateTime":"2026-10-01T11:00:00Z","auditLogRecordType":"25",
+            "operation":"Graph.Operation","userPrincipalName":"graph.user@contoso.com","clientIp":"::ffff:203.0.113.77",
+            "objectId":"graph-object-name","auditData":{"SessionId":12345678}}]}"#,
+    ),
+    (
+        "escapes.ndjson",
+        r#"{"Id":"0d1c2b3a-0000-4000-8000-000000000003","CreationTime":"2026-10-01T12:00:00","Operation":"\u0046ileAccessed","UserId":"\u212Aelvin.Stra\u00dfe@contoso.com","ObjectId":"https:\/\/contoso.sharepoint.com\/a \"b\"\/\u00e9t\u00e9.docx","ClientIP":"[2001:0DB8:0:0::0001]:443","NewField":{"deep":["one\ntwo-three",{"number":987654321}]}}"#,
+    ),
+    (
+        "pretty.json",
+        "[{\n  \"Id\" : \"0d1c2b3a-0000-4000-8000-000000000004\",\n  \"CreationTime\" : \"2026-10-01T13:00:00\",\n  \"Operation\" :\n\"Pretty.Operation\",\n  \"UserId\" :\n87654321,\n  \"Parameters\" : [ {\"Name\":\"ForwardTo\",\"Value\":\"smtp:Drop@Evil.Example\"}, {\"Name\":\"Size\",\"Value\":1234567} ]\n}]",
+    ),
+];
+
+/// One session that asks the index and one that does not, over the same lake.
+async fn sessions(folder: &Path) -> (Session, Session) {
+    let path = folder.join("lake");
+    let options = LakeOptions::default();
+    let lake = Lake::create_or_open(path.to_str().unwrap(), options)
+        .await
+        .unwrap();
+    let input = folder.join("input");
+    std::fs::create_dir(&input).unwrap();
+    for blob in Generator::new(GeneratorOptions {
+        users: 30,
+        days: 3,
+        records: 3_000,
+        ..GeneratorOptions::default()
+    }) {
+        blob.write_to(&input).unwrap();
+    }
+    for (name, text) in ODD {
+        std::fs::write(input.join(name), text).unwrap();
+    }
+    let inputs = find_inputs(input.to_str().unwrap()).await.unwrap();
+    let report = ingest(&lake, inputs, IngestOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(report.rejects(), 0);
+    let session = |uses_text_index| {
+        let options = EngineOptions {
+            uses_text_index,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::builder().with_options(options).build(lake.clone());
+        engine.unwrap().session(TenantScope::All, Limits::default())
+    };
+    (session(true), session(false))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Files that a query would open, and those of its table.
+async fn files(session: &Session, sql: &str) -> (u64, u64) {
+    let mut stream = session.query(sql).await.unwrap();
+    while let Some(batch) = stream.next().await {
+        batch.unwrap();
+    }
+    let progress = stream.progress();
+    (progress.files_planned, progress.files_total)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_without_the_text_are_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (with, without) = sessions(folder.path()).await;
+    let all = files(
+        &without,
+        "SELECT id FROM m365_audit WHERE raw LIKE '%no such text%'",
+    )
+    .await;
+    assert_eq!(all.0, all.1);
+    for (predicate, rows, opened) in [
+        ("raw LIKE '%no such text%'", 0, 0),
+        ("id = '0d1c2b3a-0000-4000-8000-00000000000f'", 0, 0),
+        ("id = '0d1c2b3a-0000-4000-8000-000000000001'", 1, 1),
+        ("user_id = 'OUTER.user@contoso.com'", 0, 1),
+        ("lower(user_id) = 'outer.user@contoso.com'", 1, 1),
+        ("operation = 'Outer.Operation'", 1, 1),
+        (
+            "operation = 'FileAccessed' AND user_id ILIKE '%kelvin%'",
+            1,
+            1,
+        ),
+        ("object_id LIKE 'C:\\\\Inner\\\\%.docx'", 1, 1),
+        ("object_id LIKE '%/a \"b\"/été.docx'", 1, 1),
+        ("source_ip = '203.0.113.77'", 1, 1),
+        ("source_ip = '2001:db8::1'", 1, 1),
+        (
+            "source_ip IN ('203.0.113.78', '203.0.113.77', '2001:db8::1')",
+            2,
+            1,
+        ),
+        ("session_id = '12345678'", 1, 1),
+        ("user_id = '87654321'", 1, 1),
+        ("strpos(object_id, 'graph-object') > 0", 1, 1),
+        ("starts_with(object_id, 'graph-object')", 1, 1),
+        ("object_id ~ '^graph-(object|subject)-name$'", 1, 1),
+        ("object_id ~* 'GRAPH-OBJECT'", 1, 1),
+        ("regexp_like(object_id, 'graph-[a-z]+-name')", 1, 1),
+        ("parameters['ForwardTo'] LIKE '%@Evil.Example'", 1, 1),
+        ("parameters['Size'] = '1234567'", 1, 1),
+        ("extra LIKE '%two-three%'", 1, 1),
+        ("any_text_matches('two-three')", 1, 1),
+        ("any_text_matches('EVIL.example', true)", 1, 1),
+        ("any_text_matches('987654321')", 1, 1),
+        (
+            "(raw LIKE '%no such text%' OR object_id = 'graph-object-name') AND user_id LIKE '%contoso%'",
+            1,
+            1,
+        ),
+    ] {
+        let sql = format!("SELECT id FROM m365_audit WHERE {predicate}");
+        let count = format!("SELECT count(*) FROM m365_audit WHERE {predicate}");
+        assert_eq!(ask(&with, &count).await, rows.to_string(), "{predicate}");
+        assert_eq!(ask(&without, &count).await, rows.to_string(), "{predicate}");
+        assert_eq!(files(&with, &sql).await.0, opened, "{predicate}");
+    }
+}
+
+/// A filter on a value of a column, of which characters `a` to `b` are taken where a part will do.
+fn predicate(form: usize, column: &str, value: &str, a: usize, b: usize) -> String {
+    let characters: Vec<char> = value.chars().collect();
+    let (a, b) = (a % (characters.len() + 1), b % (characters.len() + 1));
+    let part: String = characters[a.min(b)..a.max(b)].iter().collect();
+    let escaped = part
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    let like = quoted(&format!("%{escaped}%"));
+    match form % 11 {
+        0 => format!("{column} = {}", quoted(value)),
+        1 => format!("{column} LIKE {like}"),
+        2 => format!("{column} ILIKE {}", like.to_uppercase()),
+        3 => format!("strpos({column}, {}) > 0", quoted(&part)),
+        4 => format!("lower({column}) = {}", quoted(&value.to_lowercase())),
+        5 => format!("{column} ~ {}", quoted(&regex::escape(&part))),
+        6 => format!(
+            "{column} ~* {}",
+            quoted(&format!("{}|no such text", regex::escape(&part)))
+        ),
+        7 => format!(
+            "{column} IN ({}, {}, 'no such text')",
+            quoted(value),
+            quoted(&part)
+        ),
+        8 => format!("raw LIKE {like}"),
+        9 => format!("any_text_matches({})", quoted(&part)),
+        _ => format!("any_text_matches({}, true)", quoted(&part.to_uppercase())),
+    }
+}
+
+#[test]
+fn the_index_changes_no_answer() {
+    const TEXTS: [&str; 10] = [
+        "id",
+        "user_id",
+        "user_key",
+        "source_ip",
+        "client_ip",
+        "object_id",
+        "session_id",
+        "user_agent",
+        "parameters['Name']",
+        "extended_properties['UserAgent']",
+    ];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (with, without) = runtime.block_on(sessions(folder.path()));
+    let values: Vec<(&str, String)> = TEXTS
+        .iter()
+        .flat_map(|column| {
+            let sql = format!("SELECT DISTINCT {column} AS v FROM m365_audit WHERE {column} <> '' ORDER BY md5({column}) LIMIT 40");
+            let values = runtime.block_on(ask(&without, &sql));
+            values.lines().map(|value| (*column, value.to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(values.len() > 200);
+    let mut runner = TestRunner::new(Config::with_cases(120));
+    let case = (
+        any::<prop::sample::Index>(),
+        any::<usize>(),
+        0..40_usize,
+        0..40_usize,
+    );
+    runner
+        .run(&case, |(value, form, a, b)| {
+            let (column, value) = value.get(&values);
+            let predicate = predicate(form, column, value, a, b);
+            let sql =
+                format!("SELECT count(*), min(id), max(id) FROM m365_audit WHERE {predicate}");
+            let answers =
+                runtime.block_on(async { (ask(&with, &sql).await, ask(&without, &sql).await) });
+            prop_assert_eq!(answers.0, answers.1, "{}", predicate);
+            Ok(())
+        })
+        .unwrap();
+}
