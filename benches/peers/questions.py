@@ -15,7 +15,7 @@ RECORD = (
 )
 TIMELINE = "creation_time, operation, workload, source_ip, object_id, result_status, id"
 LATEST = "ORDER BY creation_time DESC, id LIMIT 100"
-DOWNLOADS_WITHIN_MICROSECONDS = 3_600_000_000
+HOUR_MILLISECONDS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ QUESTIONS = [
         WINDOWS.format(time="creation_time", before="INTERVAL '1' HOUR"),
         {
             "clickhouse": WINDOWS.format(
-                time="toUnixTimestamp64Micro(creation_time)", before=DOWNLOADS_WITHIN_MICROSECONDS
+                time="toUnixTimestamp64Milli(creation_time)", before=HOUR_MILLISECONDS
             )
         },
     ),

@@ -107,8 +107,9 @@ class ClickHouse:
         "INDEX by_correlation correlation_id TYPE bloom_filter(0.001) GRANULARITY 1",
         "INDEX by_file source_file_name TYPE bloom_filter(0.01) GRANULARITY 1",
         "INDEX by_operation operation TYPE set(100) GRANULARITY 1",
-        "INDEX in_object object_id TYPE ngrambf_v1(4, 65536, 2, 0) GRANULARITY 1",
-        "INDEX in_raw raw TYPE ngrambf_v1(4, 1048576, 2, 0) GRANULARITY 1",
+        "INDEX in_object object_id TYPE text(tokenizer = 'splitByNonAlpha')",
+        # Bloom filters of n-grams ruled nothing out for parts of GUIDs, and were as large.
+        "INDEX in_raw raw TYPE text(tokenizer = 'splitByNonAlpha')",
     ]
 
     def __init__(self, lake, database):
