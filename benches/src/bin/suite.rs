@@ -181,7 +181,9 @@ async fn ask(system: &System, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)
 
 fn write(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), SetupError> {
     // What the batches say counts: a plan's own schema may differ in what can be null.
-    let schema = batches.first().map_or_else(|| schema.clone(), RecordBatch::schema);
+    let schema = batches
+        .first()
+        .map_or_else(|| schema.clone(), RecordBatch::schema);
     let mut writer = FileWriter::try_new(File::create(path)?, &schema)?;
     for batch in batches {
         writer.write(batch)?;
