@@ -1,0 +1,202 @@
+//! Asks a lake questions and takes the time, for `benches/peers/queries`: `suite SYSTEM LAKE`.
+//!
+//! SYSTEM is `ours`; `datafusion`, stock DataFusion on the lake's data files with filters evaluated in the Parquet
+//! reader; or `datafusion-default`, the same as it comes. Questions come as JSON lines on standard input, and for each
+//! an answer goes to standard output. The first line of output says what opening took.
+
+use std::fs::File;
+use std::io::{BufRead, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::ipc::writer::FileWriter;
+use benches::SetupError;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use live_discover::{
+    Engine, EngineOptions, Lake, LakeOptions, Limits, Request, Session, TenantScope,
+};
+use serde::{Deserialize, Serialize};
+
+// As the command line has.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const THREADS: usize = 2;
+
+#[derive(Deserialize)]
+struct Question {
+    id: String,
+    sql: String,
+    /// So many times, and no more once they have taken `seconds` in all.
+    runs: usize,
+    seconds: f64,
+    /// Where the result goes, an Arrow IPC file.
+    result: PathBuf,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Ms(Vec<f64>),
+    Error(String),
+}
+
+#[derive(Serialize)]
+struct Answer {
+    id: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+struct Opened {
+    open_ms: f64,
+    version: &'static str,
+}
+
+enum System {
+    Ours(Box<Session>),
+    DataFusion(SessionContext),
+}
+
+fn main() -> Result<(), SetupError> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(system), Some(lake)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: suite ours|datafusion|datafusion-default LAKE".into());
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()?;
+    let start = Instant::now();
+    let system = runtime.block_on(open(&system, &lake))?;
+    say(&Opened {
+        open_ms: milliseconds(start),
+        version: match system {
+            System::Ours(_) => env!("CARGO_PKG_VERSION"),
+            System::DataFusion(_) => datafusion::DATAFUSION_VERSION,
+        },
+    })?;
+    for line in stdin().lock().lines() {
+        let question: Question = serde_json::from_str(&line?)?;
+        // An error is an answer too, and the next question is asked.
+        let outcome = match runtime.block_on(answer(&system, &question)) {
+            Ok(milliseconds) => Outcome::Ms(milliseconds),
+            Err(error) => Outcome::Error(error.to_string()),
+        };
+        say(&Answer {
+            id: question.id,
+            outcome,
+        })?;
+    }
+    Ok(())
+}
+
+async fn open(system: &str, lake: &str) -> Result<System, SetupError> {
+    Ok(match system {
+        "ours" => System::Ours(Box::new(ours(lake).await?)),
+        "datafusion" => System::DataFusion(stock(lake, true).await?),
+        "datafusion-default" => System::DataFusion(stock(lake, false).await?),
+        other => return Err(format!("no system `{other}`").into()),
+    })
+}
+
+async fn ours(lake: &str) -> Result<Session, SetupError> {
+    let options = EngineOptions {
+        parallelism: Some(THREADS),
+        ..EngineOptions::default()
+    };
+    let limits = Limits {
+        memory_bytes: options.memory_bytes,
+        duration: Duration::from_secs(3_600),
+        ..Limits::default()
+    };
+    let engine = Engine::builder().with_options(options);
+    let lake = Lake::open(lake, LakeOptions::default()).await?;
+    Ok(engine.build(lake)?.session(TenantScope::All, limits))
+}
+
+/// The files as they lie there. The schema is that of all of them, which DataFusion looks up in each.
+async fn stock(lake: &str, pushdown: bool) -> Result<SessionContext, SetupError> {
+    let mut config = SessionConfig::new().with_target_partitions(THREADS);
+    let parquet = &mut config.options_mut().execution.parquet;
+    parquet.pushdown_filters = pushdown;
+    parquet.reorder_filters = pushdown;
+    let mut context = SessionContext::new_with_config(config);
+    datafusion_functions_json::register_all(&mut context)?;
+    let options = ParquetReadOptions::default()
+        .table_partition_cols(vec![("event_date".to_owned(), DataType::Date32)]);
+    let files = format!("{}/event_date=*/*.parquet", table(lake)?.display());
+    context
+        .register_parquet("m365_audit", files, options)
+        .await?;
+    Ok(context)
+}
+
+/// The folder of the table of the lake's one tenant.
+fn table(lake: &str) -> Result<PathBuf, SetupError> {
+    let mut tenants = std::fs::read_dir(Path::new(lake).join("tenants"))?;
+    match (tenants.next(), tenants.next()) {
+        (Some(tenant), None) => Ok(tenant?.path().join("m365_audit")),
+        _ => Err("stock DataFusion reads lakes of one tenant".into()),
+    }
+}
+
+/// How long each run took, from the text to the last batch.
+async fn answer(system: &System, question: &Question) -> Result<Vec<f64>, SetupError> {
+    let first = Instant::now();
+    let mut times = Vec::new();
+    loop {
+        let start = Instant::now();
+        let (schema, batches) = ask(system, &question.sql).await?;
+        times.push(milliseconds(start));
+        if times.len() >= question.runs || first.elapsed().as_secs_f64() >= question.seconds {
+            write(&question.result, &schema, &batches)?;
+            return Ok(times);
+        }
+    }
+}
+
+async fn ask(system: &System, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), SetupError> {
+    Ok(match system {
+        System::Ours(session) => {
+            let mut stream = session.query(Request::new(sql)).await?;
+            let mut batches = Vec::new();
+            while let Some(batch) = stream.next().await {
+                batches.push(batch?);
+            }
+            (stream.schema(), batches)
+        }
+        System::DataFusion(context) => {
+            let query = context.sql(sql).await?;
+            let schema = query.schema().inner().clone();
+            // On a thread of the runtime, as its tasks are.
+            (schema, tokio::spawn(query.collect()).await??)
+        }
+    })
+}
+
+fn write(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), SetupError> {
+    // What the batches say counts: a plan's own schema may differ in what can be null.
+    let schema = batches
+        .first()
+        .map_or_else(|| schema.clone(), RecordBatch::schema);
+    let mut writer = FileWriter::try_new(File::create(path)?, &schema)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    Ok(writer.finish()?)
+}
+
+fn say(line: &impl Serialize) -> Result<(), SetupError> {
+    let mut out = stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(line)?)?;
+    Ok(out.flush()?)
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1_000.0
+}
