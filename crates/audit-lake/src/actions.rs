@@ -23,6 +23,8 @@ pub(crate) struct Action {
     pub(crate) add: Option<Add>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) remove: Option<Remove>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) txn: Option<Txn>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,10 +135,31 @@ pub(crate) struct Add {
     pub(crate) deletion_vector: Option<serde::de::IgnoredAny>,
 }
 
+/// The end of a file as part of the table. The object stays until vacuum.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Remove {
     pub(crate) path: String,
+    /// Milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deletion_timestamp: Option<i64>,
+    #[serde(default)]
+    pub(crate) data_change: bool,
+    /// Whether partition and size are given, which spares readers a look at the `add`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) extended_file_metadata: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) partition_values: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+}
+
+/// A number that a writer keeps in the log under a name of its own; the newest counts.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Txn {
+    pub(crate) app_id: String,
+    pub(crate) version: u64,
 }
 
 /// The commit file's text: one action a line.

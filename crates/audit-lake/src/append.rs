@@ -188,7 +188,7 @@ impl Lake {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
                 let encoded = tokio::task::spawn_blocking(move || {
-                    data_file::encode(&columns, &order, "id", threads)
+                    data_file::encode(&columns, &order, TableName::Audit.key_column(), threads)
                 })
                 .await
                 .map_err(Error::internal)?
@@ -320,7 +320,7 @@ impl Times {
 }
 
 /// The table's columns that stand in its files: all but the one it is partitioned by.
-fn file_columns(table: TableName) -> impl Iterator<Item = &'static str> {
+pub(crate) fn file_columns(table: TableName) -> impl Iterator<Item = &'static str> {
     let schema = table.schema();
     schema
         .columns
@@ -427,7 +427,7 @@ fn date(day: i32) -> Result<String> {
     Ok(date.format("%Y-%m-%d").to_string())
 }
 
-async fn put(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<()> {
+pub(crate) async fn put(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<()> {
     retry(|| async {
         let payload = PutPayload::from_bytes(bytes.clone());
         store

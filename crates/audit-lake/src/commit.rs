@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutOptions};
 
-use crate::actions::{self, Action, Add, CommitInfo};
+use crate::actions::{self, Action, Add, CommitInfo, Remove};
 use crate::error::{Error, Result};
 use crate::retry;
-use crate::snapshot::{EVENT_DATE, format_date};
+use crate::snapshot::{DataFile, EVENT_DATE, format_date};
 use crate::{TableName, paths};
 
 /// A data file that lies in the table's folder and waits to be committed.
@@ -120,10 +120,9 @@ pub(crate) fn commit_info(
     }
 }
 
-/// The `add` of a file.
-pub(crate) fn add(table: TableName, file: &NewFile) -> Result<Action> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=-_.".contains(&byte);
-    if file.path.is_empty() || !file.path.bytes().all(plain) {
+/// The `add` of a file. `data_change` says that its rows are new to the table.
+pub(crate) fn add(table: TableName, file: &NewFile, data_change: bool) -> Result<Action> {
+    if file.path.is_empty() || !file.path.bytes().all(paths::is_plain) {
         return Err(Error::invalid(format!(
             "`{}` is no path of a data file",
             file.path
@@ -147,9 +146,33 @@ pub(crate) fn add(table: TableName, file: &NewFile) -> Result<Action> {
             partition_values,
             size: file.size_bytes,
             modification_time: file.modification_time_ms,
-            data_change: true,
+            data_change,
             stats: Some(file.stats.clone()),
             deletion_vector: None,
+        }),
+        ..Action::default()
+    })
+}
+
+/// The `remove` of a file. `data_change` says that its rows leave the table with it.
+pub(crate) fn remove(
+    table_root: &Path,
+    file: &DataFile,
+    data_change: bool,
+    now_micros: i64,
+) -> Result<Action> {
+    let partition_values = match file.event_date {
+        Some(days) => BTreeMap::from([(EVENT_DATE.to_owned(), Some(format_date(days)?))]),
+        None => BTreeMap::new(),
+    };
+    Ok(Action {
+        remove: Some(Remove {
+            path: paths::encoded_data_file(table_root, &file.path)?,
+            deletion_timestamp: Some(now_micros.div_euclid(1_000)),
+            data_change,
+            extended_file_metadata: Some(true),
+            partition_values: Some(partition_values),
+            size: Some(file.size_bytes),
         }),
         ..Action::default()
     })

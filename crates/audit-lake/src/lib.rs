@@ -21,6 +21,7 @@ mod kept_networks;
 mod keys;
 mod lake;
 mod ledger;
+mod maintain;
 mod paths;
 mod retry;
 mod snapshot;
@@ -41,6 +42,9 @@ pub use kept_networks::NetworksDecision;
 pub use keys::Canonical;
 pub use lake::{Lake, LakeOptions};
 pub use ledger::Ledger;
+pub use maintain::{
+    Compacted, Compaction, Expired, Maintained, MaintenancePolicy, MaintenanceProgress, Vacuumed,
+};
 pub use paths::TableName;
 pub use snapshot::{DataFile, Snapshot};
 pub use table::DeltaTableHandle;

@@ -45,6 +45,15 @@ impl TableName {
             Self::Rejects => &audit_schema::M365_REJECTS,
         }
     }
+
+    /// The column of texts that tells its rows apart, or nearly: the one with a bloom filter.
+    pub(crate) fn key_column(self) -> &'static str {
+        match self {
+            Self::Audit => "id",
+            Self::Content => "entry_id",
+            Self::Rejects => "reject_id",
+        }
+    }
 }
 
 impl fmt::Display for TableName {
@@ -155,6 +164,27 @@ pub(crate) fn data_file(table_root: &Path, encoded: &str) -> Result<Path> {
     Ok(table_root.parts().chain(relative.parts()).collect())
 }
 
+/// Whether a byte of a data file's path stands in a log as it is.
+pub(crate) fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/=-_.".contains(&byte)
+}
+
+/// What a log calls a data file: the way back from [`data_file`].
+pub(crate) fn encoded_data_file(table_root: &Path, path: &Path) -> Result<String> {
+    let parts = path.prefix_match(table_root).ok_or_else(|| {
+        Error::internal(format!("the file `{path}` is not one of `{table_root}`"))
+    })?;
+    let relative: Path = parts.collect();
+    Ok(relative
+        .as_ref()
+        .bytes()
+        .map(|byte| match is_plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +235,10 @@ mod tests {
         assert_eq!(
             inside.as_ref(),
             "tenants/unknown/m365_audit/event_date=2024-01-31/a b.parquet"
+        );
+        assert_eq!(
+            encoded_data_file(&root, &inside).unwrap(),
+            "event_date=2024-01-31/a%20b.parquet"
         );
         for outside in [
             "../m365_audit2/a.parquet",

@@ -6,22 +6,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use deltalake_core::checkpoints::cleanup_expired_logs_for;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::{Snapshot as DeltaSnapshot, StructType};
+use deltalake_core::kernel::{EagerSnapshot, Snapshot as DeltaSnapshot, StructType};
+use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use crate::actions::{self, Action, MetaData, Protocol};
+use crate::actions::{self, Action, MetaData, Protocol, Txn};
 use crate::commit::{self, CommitOutcome, NewFile};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::retry::{self, retry};
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{self, DataFile, Snapshot};
 use crate::{TableName, TenantId, paths};
 
 /// A checkpoint costs as much as the table has files, the commits behind it cost one request each when a table is
@@ -32,6 +35,12 @@ const READ_AHEAD_MAX: u64 = 32;
 /// Other programs may delete old commits behind a checkpoint (after 30 days by default). A snapshot older than this
 /// looks at the log's listing before it trusts that there is no next commit.
 const LISTING_AFTER_MICROS: i64 = 3_600 * 1_000_000;
+
+/// The name in the log of how many rows have left the table because they expired.
+const ROWS_EXPIRED: &str = "live_discover.rows_expired";
+
+/// How long commits are kept behind a checkpoint, where the table does not say: Delta's default.
+const LOG_RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A tenant's table, open for writing.
 #[derive(Debug, Clone)]
@@ -74,26 +83,61 @@ impl DeltaTableHandle {
     /// [`Error::InvalidInput`] for a file that does not fit the table. After [`Error::Unavailable`] it is unknown
     /// whether the commit happened: look for the files in a new snapshot.
     pub async fn try_commit(&self, base: &Snapshot, files: &[NewFile]) -> Result<CommitOutcome> {
+        let change = TableChange {
+            operation: "WRITE",
+            parameters: BTreeMap::from([("mode".to_owned(), "Append".into())]),
+            removed: &[],
+            added: files,
+            data_change: true,
+            rows_expired: None,
+        };
+        self.try_change(base, &change).await
+    }
+
+    /// Takes files out of the table and puts others in, as version `base.version() + 1`, all or nothing.
+    ///
+    /// The removed ones must be files of `base`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_commit`](Self::try_commit).
+    pub(crate) async fn try_change(
+        &self,
+        base: &Snapshot,
+        change: &TableChange<'_>,
+    ) -> Result<CommitOutcome> {
         if (base.tenant(), base.table()) != (self.tenant, self.table) {
             return Err(Error::internal(
                 "the base of a commit is a snapshot of another table",
             ));
         }
+        let (root, now_micros) = (self.root(), self.lake.clock().now_micros());
         let commit_id = self.lake.ids().next_id().to_string();
-        let parameters = BTreeMap::from([("mode".to_owned(), "Append".into())]);
         let mut actions = vec![commit::commit_info(
-            "WRITE",
-            parameters,
+            change.operation,
+            change.parameters.clone(),
             &commit_id,
-            self.lake.clock().now_micros(),
+            now_micros,
         )];
-        for file in files {
-            actions.push(commit::add(self.table, file)?);
+        if let Some(rows) = change.rows_expired {
+            actions.push(Action {
+                txn: Some(Txn {
+                    app_id: ROWS_EXPIRED.to_owned(),
+                    version: rows,
+                }),
+                ..Action::default()
+            });
+        }
+        for file in change.removed {
+            actions.push(commit::remove(&root, file, change.data_change, now_micros)?);
+        }
+        for file in change.added {
+            actions.push(commit::add(self.table, file, change.data_change)?);
         }
         let version = base.version() + 1;
         let outcome = commit::put_version(
             self.lake.store().as_ref(),
-            &self.root(),
+            &root,
             version,
             &commit_id,
             &actions,
@@ -124,6 +168,65 @@ impl DeltaTableHandle {
             .await
             .map_err(|source| delta_error("write a checkpoint of", &root, source))
     }
+}
+
+/// What a commit does to a table.
+#[derive(Debug)]
+pub(crate) struct TableChange<'a> {
+    /// By the names that Delta's writers use: `WRITE`, `OPTIMIZE`, `DELETE`.
+    pub(crate) operation: &'static str,
+    pub(crate) parameters: BTreeMap<String, serde_json::Value>,
+    pub(crate) removed: &'a [DataFile],
+    pub(crate) added: &'a [NewFile],
+    /// `false` where the same rows lie in other files afterwards.
+    pub(crate) data_change: bool,
+    /// Rows that have expired since the table was made, these included; `None` where none do.
+    pub(crate) rows_expired: Option<u64>,
+}
+
+/// What a log says beside its files.
+#[derive(Debug)]
+pub(crate) struct LogFacts {
+    /// Rows that have expired since the table was made.
+    pub(crate) rows_expired: u64,
+    /// How long commits are kept behind a checkpoint.
+    pub(crate) log_retention: Duration,
+}
+
+/// What the log says at a version. Costs a replay of the whole log.
+pub(crate) async fn log_facts(lake: &Lake, snapshot: &Snapshot) -> Result<LogFacts> {
+    let root = paths::table_root(snapshot.tenant(), snapshot.table());
+    retry(|| async {
+        let failed = |source| delta_error("read the log of", &root, source);
+        let log_store = log_store(lake.store(), &root)?;
+        let replayed = EagerSnapshot::try_new(log_store.as_ref(), Some(snapshot.version()))
+            .await
+            .map_err(failed)?;
+        let rows_expired = replayed
+            .transaction_version(log_store.as_ref(), ROWS_EXPIRED)
+            .await
+            .map_err(failed)?;
+        Ok(LogFacts {
+            rows_expired: rows_expired.map_or(0, i64::unsigned_abs),
+            log_retention: (replayed.table_properties().log_retention_duration)
+                .unwrap_or(LOG_RETENTION),
+        })
+    })
+    .await
+}
+
+/// Deletes commits and checkpoints of before `cutoff_micros` that no version since then needs. Tells how many.
+pub(crate) async fn clean_log(
+    lake: &Lake,
+    snapshot: &Snapshot,
+    cutoff_micros: i64,
+) -> Result<usize> {
+    let root = paths::table_root(snapshot.tenant(), snapshot.table());
+    let log_store = log_store(lake.store(), &root)?;
+    let cutoff_ms = cutoff_micros.div_euclid(1_000);
+    cleanup_expired_logs_for(snapshot.version(), log_store.as_ref(), cutoff_ms, None)
+        .await
+        .map_err(|source| delta_error("clean the log of", &root, source))
 }
 
 /// Opens a table for writing, creating it when it does not exist.
@@ -247,14 +350,7 @@ async fn replay(
 ) -> Result<Arc<Snapshot>> {
     let root = paths::table_root(tenant, table);
     retry(|| async {
-        let url = delta_url(&root)?;
-        let log_store = DeltaTableBuilder::from_url(url.clone())
-            .and_then(|builder| {
-                builder
-                    .with_storage_backend(Arc::clone(&store), url)
-                    .build_storage()
-            })
-            .map_err(|source| delta_error("open", &root, source))?;
+        let log_store = log_store(Arc::clone(&store), &root)?;
         let replayed = DeltaSnapshot::try_new(log_store.as_ref(), None)
             .await
             .map_err(|source| delta_error("open", &root, source))?;
@@ -284,6 +380,13 @@ async fn replay(
         )))
     })
     .await
+}
+
+fn log_store(store: Arc<dyn ObjectStore>, root: &Path) -> Result<LogStoreRef> {
+    let url = delta_url(root)?;
+    DeltaTableBuilder::from_url(url.clone())
+        .and_then(|builder| builder.with_storage_backend(store, url).build_storage())
+        .map_err(|source| delta_error("open", root, source))
 }
 
 fn check_protocol(root: &Path, replayed: &DeltaSnapshot) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::file_reader::FileReader;
 use crate::keys::Canonical;
 use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot};
-use crate::{Lake, TableName, TenantId};
+use crate::{Lake, TableName, TenantId, table};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,11 @@ impl Lake {
             let content = snapshot(TableName::Content).await?;
             let rejects = snapshot(TableName::Rejects).await?;
             let audit = snapshot(TableName::Audit).await?;
+            // What expired is in the ledger still.
+            let expired = match &audit {
+                Some(audit) => table::log_facts(self, audit).await?.rows_expired,
+                None => 0,
+            };
             if let Some(audit) = &audit {
                 let mut check = Check::new(self, audit, &mut findings, &mut progress);
                 records::check(&mut check, canonical).await?;
@@ -96,12 +101,12 @@ impl Lake {
             let ledger = match &content {
                 Some(content) => {
                     let mut check = Check::new(self, content, &mut findings, &mut progress);
-                    ledger::read_entries(&mut check, audit.as_deref()).await?
+                    ledger::read_entries(&mut check, audit.as_deref(), expired).await?
                 }
                 None => {
                     if let Some(audit) = audit.filter(|audit| audit.rows() > 0) {
                         let mut check = Check::new(self, &audit, &mut findings, &mut progress);
-                        check.unaccounted(0);
+                        check.unaccounted(0, audit.rows());
                     }
                     ledger::RejectsBySource::default()
                 }
@@ -175,8 +180,8 @@ impl<'a> Check<'a> {
     }
 
     /// Says that rows were added by an ingest that did not reach the ledger.
-    fn unaccounted(&mut self, accounted: u64) {
-        let lacking = self.snapshot.rows().saturating_sub(accounted);
+    fn unaccounted(&mut self, accounted: u64, rows: u64) {
+        let lacking = rows.saturating_sub(accounted);
         self.find(
             Severity::Note,
             &self.root(),

@@ -2,6 +2,7 @@
 
 mod integrations;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,8 +84,45 @@ pub(crate) enum Command {
     Status,
     /// Check the lake: every file, record and ledger entry
     Verify,
+    /// Keep the lake quick and small: compact, expire, delete what nobody needs
+    Maintain(Maintain),
     /// Collect from a made-up tenant and show what can be done with its records
     Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Small files become large ones, days beyond --retain leave the table of records, and files that left a table longer \
+ago than --vacuum-after are deleted. All of it runs beside ingest, collection and queries, may be stopped at any time \
+and is completed by the same command: call it once an hour or once a day.
+
+Examples:
+  live-discover --lake ./lake maintain
+  live-discover --lake ./lake maintain --dry-run --retain 365
+  live-discover --lake ./lake maintain --retain 365 --vacuum-after 2days
+  live-discover --lake ./lake maintain --tenant 0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7 --no-vacuum")]
+pub(crate) struct Maintain {
+    /// Whose; again for each [default: all tenants]
+    #[arg(long = "tenant", value_name = "ID")]
+    pub(crate) tenants: Vec<TenantId>,
+    /// Days of records to keep beside today's, by the UTC date of their events [default: all]
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) retain: Option<NonZeroU32>,
+    /// Leave small files as they are
+    #[arg(long)]
+    pub(crate) no_compact: bool,
+    /// How long files are kept after they left a table: queries that run longer fail
+    #[arg(long, value_name = "D", default_value = "7days", value_parser = humantime::parse_duration)]
+    pub(crate) vacuum_after: Duration,
+    /// Delete nothing
+    #[arg(long, conflicts_with = "vacuum_after")]
+    pub(crate) no_vacuum: bool,
+    /// Allow less than an hour in --vacuum-after: only while nobody else reads or writes the lake
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -79,6 +79,9 @@ async fn command(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Columns(columns) => commands::tables::columns(&columns.table),
         Command::Status => commands::status::run(&args::required(lake)).await,
         Command::Verify => commands::verify::run(&args::required(lake)).await,
+        Command::Maintain(maintain) => {
+            commands::maintain::run(&args::required(lake), maintain).await
+        }
         Command::Demo(demo) => commands::demo::run(demo).await,
     }
 }

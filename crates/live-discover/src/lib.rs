@@ -87,6 +87,14 @@ pub mod collect {
     pub use audit_collector::*;
 }
 
+/// Keeping a lake quick and small: [`Lake::maintain`] and what it takes and tells; see `audit_lake`.
+pub mod maintenance {
+    pub use audit_lake::{
+        Compacted, Compaction, Expired, Maintained, MaintenancePolicy, MaintenanceProgress,
+        Vacuumed,
+    };
+}
+
 pub use audit_lake::{
     Clock, IdSource, InternalNetworks, Lake, LakeOptions, RandomIds, SystemClock, TableName,
     TenantId,

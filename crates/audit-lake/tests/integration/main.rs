@@ -15,6 +15,8 @@ mod documents;
 mod faults;
 mod internal_networks;
 mod lakes;
+mod maintain;
+mod maintain_faults;
 mod model;
 mod places;
 mod records;

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod ingest;
 mod ingest_report;
 pub(crate) mod integrations;
+pub(crate) mod maintain;
 pub(crate) mod networks;
 pub(crate) mod queries;
 pub(crate) mod query;

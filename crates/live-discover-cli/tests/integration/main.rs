@@ -10,6 +10,7 @@ mod collect;
 mod collect_processes;
 mod demo;
 mod ingest;
+mod maintain;
 mod queries;
 mod query;
 mod run;

@@ -56,6 +56,7 @@ fn every_command_has_help_with_an_example() {
         "demo",
         "collect",
         "coverage",
+        "maintain",
         "networks show",
         "networks set",
         "integrations add",

@@ -1,0 +1,189 @@
+//! Objects that no reader can need any more.
+//!
+//! A data file stays while the newest version has it, and for the policy's time after the commit that took it out:
+//! queries hold older versions. A file that no log names was left by a writer that was killed, or is one that a
+//! running writer is about to commit; it stays for the same time, by its own age.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
+
+use super::MaintenancePolicy;
+use crate::actions;
+use crate::error::{Error, Result};
+use crate::retry::{self, retry};
+use crate::snapshot::Snapshot;
+use crate::{Lake, TableName, TenantId, paths, table};
+
+/// Below this a writer's files may be deleted before it commits them.
+const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
+
+/// Paths that are gathered before they are deleted.
+const BATCH: usize = 10_000;
+
+/// Commits read at a time.
+const READS_MAX: usize = 32;
+
+/// What was deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// Data files.
+    pub files: u64,
+    /// Bytes of them.
+    pub size_bytes: u64,
+    /// Commits and checkpoints that are older than the log is kept; not counted in a dry run.
+    pub log_files: u64,
+}
+
+/// Whether the policy's times can be.
+pub(super) fn check(policy: &MaintenancePolicy) -> Result<()> {
+    match policy.vacuum_after {
+        Some(after) if after < VACUUM_AFTER_MIN && !policy.nobody_else => Err(Error::invalid(
+            "files have to be kept for an hour at least before they are deleted: writers may be about to commit them, and queries to read them",
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Lake {
+    /// Deletes data files that left the table, or never were in it, longer ago than the policy says, and old parts of
+    /// the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for less than an hour, unless the policy says that there is nobody else.
+    pub async fn vacuum(
+        &self,
+        tenant: TenantId,
+        table: TableName,
+        policy: &MaintenancePolicy,
+    ) -> Result<Vacuumed> {
+        check(policy)?;
+        let mut vacuumed = Vacuumed::default();
+        let Some(after) = policy.vacuum_after else {
+            return Ok(vacuumed);
+        };
+        let now = self.clock().now_micros();
+        let before =
+            |age: Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        let cutoff = before(after);
+        let Some(snapshot) = self.snapshot(&tenant, table).await? else {
+            return Ok(vacuumed);
+        };
+        let needed = self.needed(&snapshot, cutoff).await?;
+        loop {
+            let unneeded = self.unneeded(&snapshot, &needed, cutoff).await?;
+            vacuumed.files += unneeded.len() as u64;
+            vacuumed.size_bytes += unneeded.iter().map(|object| object.size).sum::<u64>();
+            let is_all = unneeded.len() < BATCH;
+            if !policy.dry_run {
+                self.delete_objects(unneeded).await?;
+            }
+            if is_all || policy.dry_run {
+                break;
+            }
+        }
+        if !policy.dry_run {
+            let facts = table::log_facts(self, &snapshot).await?;
+            let cutoff = before(facts.log_retention.max(after));
+            vacuumed.log_files = table::clean_log(self, &snapshot, cutoff).await? as u64;
+        }
+        Ok(vacuumed)
+    }
+
+    /// The data files that a version since `cutoff_micros` has.
+    ///
+    /// What such a version has and the newest lacks, a commit since then took out.
+    async fn needed(&self, snapshot: &Snapshot, cutoff_micros: i64) -> Result<HashSet<Path>> {
+        let store: &dyn ObjectStore = &self.store();
+        let root = paths::table_root(snapshot.tenant(), snapshot.table());
+        let log = paths::delta_log(&root);
+        let young: Vec<Path> = retry(|| async {
+            let objects = store
+                .list(Some(&log))
+                .map_err(|e| Error::store("list", &log, e));
+            let young = objects.try_filter_map(|object| async move {
+                let is_young = object.last_modified.timestamp_micros() >= cutoff_micros
+                    && paths::version_of_file(&object.location).is_some();
+                Ok(is_young.then_some(object.location))
+            });
+            young.try_collect().await
+        })
+        .await?;
+        let mut needed: HashSet<Path> = snapshot
+            .files()
+            .iter()
+            .map(|file| file.path.clone())
+            .collect();
+        let mut commits = futures::stream::iter(young)
+            .map(|path| async move {
+                let lines = retry::read(store, &path).await?.unwrap_or_default();
+                actions::from_lines(&path, &lines)
+            })
+            .buffered(READS_MAX);
+        while let Some(actions) = commits.try_next().await? {
+            for remove in actions.iter().filter_map(|action| action.remove.as_ref()) {
+                needed.insert(paths::data_file(&root, &remove.path)?);
+            }
+        }
+        Ok(needed)
+    }
+
+    /// Data files of before `cutoff_micros` that nobody needs, so many at most as are deleted at a time.
+    async fn unneeded(
+        &self,
+        snapshot: &Snapshot,
+        needed: &HashSet<Path>,
+        cutoff_micros: i64,
+    ) -> Result<Vec<ObjectMeta>> {
+        let store = self.store();
+        let root = paths::table_root(snapshot.tenant(), snapshot.table());
+        retry(|| async {
+            let objects = store
+                .list(Some(&root))
+                .map_err(|e| Error::store("list", &root, e));
+            let unneeded = objects.try_filter(|object| {
+                let is_unneeded = object.last_modified.timestamp_micros() < cutoff_micros
+                    && is_data_file(&root, &object.location)
+                    && !needed.contains(&object.location);
+                std::future::ready(is_unneeded)
+            });
+            unneeded.take(BATCH).try_collect().await
+        })
+        .await
+    }
+
+    async fn delete_objects(&self, objects: Vec<ObjectMeta>) -> Result<()> {
+        let Some(first) = objects.first().map(|object| object.location.clone()) else {
+            return Ok(());
+        };
+        let store = self.store();
+        retry(|| async {
+            let paths: Vec<_> = objects
+                .iter()
+                .map(|object| Ok(object.location.clone()))
+                .collect();
+            let mut deleted = store.delete_stream(futures::stream::iter(paths).boxed());
+            while let Some(outcome) = deleted.next().await {
+                match outcome {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(source) => return Err(Error::store("delete", &first, source)),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Whether it is a Parquet file of the table itself: Delta keeps what is not behind names with `_`.
+fn is_data_file(table_root: &Path, path: &Path) -> bool {
+    let Some(mut parts) = path.prefix_match(table_root) else {
+        return false;
+    };
+    let is_hidden = parts.any(|part| part.as_ref().starts_with(['_', '.']));
+    !is_hidden && path.extension() == Some("parquet")
+}
