@@ -32,6 +32,11 @@ use crate::text_index::{self, GroupMarks};
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
 
+/// Bytes of a page of records, before compression: what is read for one of them. Of other columns a page is a MiB.
+const RECORD_PAGE_BYTES: usize = 256 << 10;
+/// Rows after which a page is looked at, whether it is full.
+const WRITTEN_ROWS: usize = 128;
+
 /// False positives of the bloom filter on `id`: one id of a thousand costs a page in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.001;
 
@@ -47,7 +52,7 @@ const TEXTS_WITH_STATISTICS: [&str; 5] = [
 ];
 
 /// Columns whose texts may stand outside the record's own text: what wrote the record around it says them, or we do.
-const TEXTS_BESIDE_RECORD: [&str; 8] = [
+const TEXTS_BESIDE_RECORD: [&str; 10] = [
     "id",
     "operation",
     "user_id",
@@ -55,7 +60,9 @@ const TEXTS_BESIDE_RECORD: [&str; 8] = [
     "object_id",
     "client_ip",
     "workload",
+    "organization_id",
     "source_ip",
+    "extra",
 ];
 
 /// Entry in the footer of a file whose ids are each in one letter case: the filter then answers for any
@@ -349,6 +356,8 @@ fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterPro
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_write_batch_size(WRITTEN_ROWS)
+        .set_column_data_page_size_limit(ColumnPath::from("raw"), RECORD_PAGE_BYTES)
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
     for column in columns {
         let (name, data_type) = (column.field.name(), column.field.data_type());

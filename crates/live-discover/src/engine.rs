@@ -38,9 +38,6 @@ use crate::scan::STORE_URL;
 use crate::session::Session;
 use crate::stop;
 
-/// Values in an `IN (…)` up to which files, row groups and pages are pruned by it: lists of indicators are long.
-const PRUNED_IN_LIST_MAX: usize = 500;
-
 /// What all queries of an engine share.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -327,10 +324,11 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     }
     let settings = config.options_mut();
     settings.execution.enable_recursive_ctes = false;
-    settings.execution.parquet.max_in_list_size = PRUNED_IN_LIST_MAX;
     // A bag is a map: no part of it can be read alone, and below a filter its keys would be looked up for every row.
     settings.optimizer.enable_leaf_expression_pushdown = false;
     settings.sql_parser.collect_spans = true;
+    // A second pass of all rules finds next to nothing to do, and is half of the time of planning.
+    settings.optimizer.max_passes = 1;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()

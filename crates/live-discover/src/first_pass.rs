@@ -5,6 +5,7 @@
 //! second reads the other columns of those rows only that have as much, by the filter that this step gives the scan
 //! anyway, set before it begins.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,21 +19,21 @@ use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, DynamicFilterPhysicalExpr, IsNullExpr, Literal,
 };
-use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
-    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    Partitioning, PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
 };
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
@@ -44,6 +45,9 @@ const SCANNED_ROWS_MIN: usize = 16 << 10;
 /// Columns beyond those that filter and order, from which on they are worth being read late.
 const LATE_COLUMNS_MIN: usize = 4;
 
+/// Rows that a filter gathers in the first pass.
+const FILTERED_ROWS: usize = 64;
+
 /// Puts a first pass before the sorts that gain by it.
 #[derive(Debug)]
 pub(crate) struct FirstPass;
@@ -52,9 +56,9 @@ impl PhysicalOptimizerRule for FirstPass {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        config: &ConfigOptions,
+        _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_down(|node| match two_passes(&node, config)? {
+        plan.transform_down(|node| match two_passes(&node)? {
             Some(passes) => Ok(Transformed::new(passes, true, TreeNodeRecursion::Jump)),
             None => Ok(Transformed::no(node)),
         })
@@ -70,10 +74,7 @@ impl PhysicalOptimizerRule for FirstPass {
     }
 }
 
-fn two_passes(
-    plan: &Arc<dyn ExecutionPlan>,
-    config: &ConfigOptions,
-) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(sort) = plan.downcast_ref::<SortExec>() else {
         return Ok(None);
     };
@@ -82,13 +83,18 @@ fn two_passes(
     let (Some(fetch), Some(filter)) = (sort.fetch(), filters.into_iter().next()) else {
         return Ok(None);
     };
-    if fetch > ROWS_MAX || !order.expr.is::<Column>() || !gains(sort)? {
+    let Some(column) = order.expr.downcast_ref::<Column>() else {
+        return Ok(None);
+    };
+    if fetch > ROWS_MAX || !gains(sort)? {
         return Ok(None);
     }
-    let input = Arc::clone(sort.input()).transform_down(|node| Ok(with_late_columns(node)));
+    let late = |node| Ok(with_late_columns(node));
+    let input = Arc::clone(sort.input()).transform_down(late).data()?;
+    let input = in_order(input, order, column)?;
     Ok(Some(Arc::new(FirstPassExec {
-        keys: keys(sort, order, fetch, config)?,
-        rows: replace_children_if_necessary(Arc::clone(plan), vec![input.data()?])?,
+        keys: keys(sort, (order, column), fetch)?,
+        rows: replace_children_if_necessary(Arc::clone(plan), vec![input])?,
         order: order.clone(),
         filter,
         fetch,
@@ -116,13 +122,20 @@ fn gains(sort: &SortExec) -> Result<bool> {
         }
         let passes_on = node.is::<FilterExec>()
             || node.is::<ProjectionExec>()
-            || node.is::<RepartitionExec>()
+            || node
+                .downcast_ref::<RepartitionExec>()
+                .is_some_and(is_of_rows)
             || node.is::<CoalescePartitionsExec>();
         match node.children().as_slice() {
             [child] if passes_on => node = *child,
             _ => return Ok(false),
         }
     }
+}
+
+/// Whether rows go to any thread, whatever is in them.
+fn is_of_rows(repartition: &RepartitionExec) -> bool {
+    matches!(repartition.partitioning(), Partitioning::RoundRobinBatch(_))
 }
 
 /// A scan that reads what neither filters nor orders for the rows that it keeps.
@@ -142,26 +155,104 @@ fn with_late_columns(node: Arc<dyn ExecutionPlan>) -> Transformed<Arc<dyn Execut
 /// The plan of the first pass: the first sort keys alone, in order, `fetch` of them.
 fn keys(
     sort: &SortExec,
-    order: &PhysicalSortExpr,
+    (order, column): (&PhysicalSortExpr, &Column),
     fetch: usize,
-    config: &ConfigOptions,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    const KEY: &str = "key";
-    let key = ProjectionExpr::new(Arc::clone(&order.expr), KEY.to_owned());
-    let keys = ProjectionExec::try_new(vec![key], Arc::clone(sort.input()))?;
-    let order = PhysicalSortExpr::new(Arc::new(Column::new(KEY, 0)), order.options);
-    let order = LexOrdering::from([order]);
-    let keys: Arc<dyn ExecutionPlan> = Arc::new(keys);
+    let keys = with_columns(sort.input(), &[column.index()])?;
+    let keys = in_order(keys, order, column)?;
+    // Under its own name: by that, files are read in its order.
+    let key = Arc::new(Column::new(column.name(), 0));
+    let order = LexOrdering::from([PhysicalSortExpr::new(key, order.options)]);
     let partitions = keys.output_partitioning().partition_count();
     let sorted = SortExec::new(order.clone(), keys)
         .with_fetch(Some(fetch))
         .with_preserve_partitioning(partitions > 1);
-    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(sorted);
-    if partitions > 1 {
-        let merged = SortPreservingMergeExec::new(order, plan).with_fetch(Some(fetch));
-        plan = Arc::new(merged);
+    let sorted = Arc::new(sorted);
+    if partitions == 1 {
+        return Ok(sorted);
     }
-    ProjectionPushdown::new().optimize(plan, config)
+    let merged = SortPreservingMergeExec::new(order, sorted).with_fetch(Some(fetch));
+    Ok(Arc::new(merged))
+}
+
+/// Lets the scan read its files in the order of the key, as far as their bounds tell: below a filter DataFusion does not.
+fn in_order(
+    plan: Arc<dyn ExecutionPlan>,
+    order: &PhysicalSortExpr,
+    column: &Column,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let ordered = plan.transform_down(|node| {
+        let (true, Some((at, _))) = (
+            node.is::<DataSourceExec>(),
+            node.schema().column_with_name(column.name()),
+        ) else {
+            return Ok(Transformed::no(node));
+        };
+        let key = Arc::new(Column::new(column.name(), at));
+        let order = PhysicalSortExpr::new(key, order.options);
+        Ok(match node.try_pushdown_sort(&[order])? {
+            SortOrderPushdownResult::Exact { inner }
+            | SortOrderPushdownResult::Inexact { inner } => Transformed::yes(inner),
+            SortOrderPushdownResult::Unsupported => Transformed::no(node),
+        })
+    });
+    ordered.data()
+}
+
+/// What a plan of scan, filters and projections gives, of these columns only, which alone are read then.
+fn with_columns(
+    plan: &Arc<dyn ExecutionPlan>,
+    columns: &[usize],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = plan.schema();
+    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        // Its columns are its input's, or those of them that it gives on.
+        let of_input = |column: &usize| match filter.projection() {
+            Some(given) => given.get(*column).copied().unwrap_or(*column),
+            None => *column,
+        };
+        let columns: Vec<usize> = columns.iter().map(of_input).collect();
+        let mut read = columns.clone();
+        for filtered in collect_columns(filter.predicate()) {
+            if !read.contains(&filtered.index()) {
+                read.push(filtered.index());
+            }
+        }
+        let input = with_columns(filter.input(), &read)?;
+        let predicate = reassign_expr_columns(Arc::clone(filter.predicate()), &input.schema())?;
+        let given: Vec<usize> = (0..columns.len()).collect();
+        // It gathers so many rows before it gives them on, and the scan learns nothing until then.
+        let filter = FilterExecBuilder::new(predicate, input).with_batch_size(FILTERED_ROWS);
+        return Ok(Arc::new(filter.apply_projection(Some(given))?.build()?));
+    }
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let expressions = columns
+            .iter()
+            .filter_map(|column| projection.expr().get(*column));
+        let expressions: Vec<ProjectionExpr> = expressions.cloned().collect();
+        let read = expressions
+            .iter()
+            .flat_map(|given| collect_columns(&given.expr));
+        let read: BTreeSet<usize> = read.map(|column| column.index()).collect();
+        let input = with_columns(projection.input(), &Vec::from_iter(read))?;
+        let expressions = expressions.into_iter().map(|given| {
+            let expr = reassign_expr_columns(given.expr, &input.schema())?;
+            Ok(ProjectionExpr::new(expr, given.alias))
+        });
+        let expressions = expressions.collect::<Result<Vec<_>>>()?;
+        return Ok(Arc::new(ProjectionExec::try_new(expressions, input)?));
+    }
+    if let [child] = plan.children().as_slice() {
+        let child = with_columns(child, columns)?;
+        return replace_children_if_necessary(Arc::clone(plan), vec![child]);
+    }
+    let given = columns.iter().map(|column| {
+        let name = schema.field(*column).name();
+        ProjectionExpr::new(Arc::new(Column::new(name, *column)), name.clone())
+    });
+    let given = ProjectionExec::try_new(given.collect::<Vec<_>>(), Arc::clone(plan))?;
+    let narrow = plan.try_swapping_with_projection(&given)?;
+    Ok(narrow.unwrap_or_else(|| Arc::new(given)))
 }
 
 /// Runs `keys`, sets the filter by the last of them, and gives what `rows` gives.

@@ -105,6 +105,8 @@ pub(crate) fn plan(
     };
     options.global.pushdown_filters =
         is_narrow(files) || pays_late_materialisation(table, output, filters, is_beside_lookup);
+    // The index of texts knows of ids what their filter knows.
+    options.global.bloom_filter_on_read = files.iter().any(|file| file.rows.is_none());
     // The cheapest filter first: the others see only what it leaves.
     options.global.reorder_filters = true;
     let source = ParquetSource::new(touched.clone())

@@ -56,7 +56,7 @@ impl GroupMarks {
                 }
                 for texts in &others {
                     if let Some(text) = texts[batch].and_then(|texts| texts.get(row)) {
-                        reader.text(text);
+                        reader.record(text);
                     }
                 }
             }
@@ -171,7 +171,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// A record: as it is written, and as its strings are read.
+    /// A text as it is written and, as it may be JSON, as its strings are read.
     fn record(&mut self, record: &str) {
         self.text(record);
         if memchr::memchr(b'\\', record.as_bytes()).is_some() {

@@ -27,10 +27,8 @@ enum Source {
     String,
     /// A part of the record's text, as it is written or with its strings read.
     Part,
-    /// Such parts put together anew: what is between strings and numbers is not the record's.
-    Joined,
-    /// A string of the record, or another value as somebody may spell it.
-    Spelled,
+    /// The whole text of a string of the record, or the JSON of another value.
+    Value,
 }
 
 fn of_filter(filter: &Expr) -> Option<Condition> {
@@ -38,34 +36,83 @@ fn of_filter(filter: &Expr) -> Option<Condition> {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::And => Condition::all([of_filter(left), of_filter(right)]),
             Operator::Or => Condition::any([of_filter(left), of_filter(right)]),
-            Operator::Eq => equals(left, right).or_else(|| equals(right, left)),
-            Operator::RegexMatch => matches(left, right, false),
-            Operator::RegexIMatch => matches(left, right, true),
-            Operator::Gt | Operator::GtEq | Operator::NotEq => is_found(left, *op, right),
+            _ if is_of_values(*op) => {
+                let compared = match op {
+                    Operator::Eq => equals(left, right).or_else(|| equals(right, left)),
+                    Operator::RegexMatch => matches(left, right, false),
+                    Operator::RegexIMatch => matches(left, right, true),
+                    _ => is_found(left, *op, right),
+                };
+                Condition::all([compared, has_name(left), has_name(right)])
+            }
             _ => None,
         },
         Expr::InList(InList {
             expr,
             list,
-            negated: false,
-        }) => Condition::any(list.iter().map(|value| equals(expr, value))),
+            negated,
+        }) => {
+            let values = list.iter().map(|value| equals(expr, value));
+            let listed = (!negated).then(|| Condition::any(values)).flatten();
+            Condition::all([listed, has_name(expr)])
+        }
         Expr::Like(Like {
-            negated: false,
+            negated,
             expr,
             pattern,
             escape_char,
             case_insensitive: _,
-        }) => like(source(expr)?, text(pattern)?, escape_char.unwrap_or('\\')),
+        }) => {
+            let is_like = || like(expr, text(pattern)?, escape_char.unwrap_or('\\'));
+            let is_like = (!negated).then(is_like).flatten();
+            Condition::all([is_like, has_name(expr)])
+        }
+        Expr::IsNotNull(expr) => has_name(expr),
         Expr::ScalarFunction(call) => of_call(call),
+        _ => None,
+    }
+}
+
+/// Whether a comparison is true of values only, never of nulls.
+fn is_of_values(op: Operator) -> bool {
+    use Operator::{
+        Eq, Gt, GtEq, Lt, LtEq, NotEq, RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch,
+    };
+    matches!(
+        op,
+        Eq | NotEq
+            | Lt
+            | LtEq
+            | Gt
+            | GtEq
+            | RegexMatch
+            | RegexIMatch
+            | RegexNotMatch
+            | RegexNotIMatch
+    )
+}
+
+/// Where a value by its name is compared, the name stands in the record.
+fn has_name(expr: &Expr) -> Option<Condition> {
+    match expr {
+        Expr::Cast(Cast { expr, .. }) => has_name(expr),
+        Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
+            ("lower" | "upper", [expr]) => has_name(expr),
+            ("get_field", [Expr::Column(column), name, ..]) if is_bag(&column.name) => {
+                Condition::contains(text(name)?)
+            }
+            ("json_as_text", [Expr::Column(column), name, ..]) if column.name == "extra" => {
+                Condition::contains(text(name)?)
+            }
+            _ => None,
+        },
         _ => None,
     }
 }
 
 fn of_call(call: &ScalarFunction) -> Option<Condition> {
     match (call.func.name(), call.args.as_slice()) {
-        ("contains" | "starts_with" | "ends_with", [expr, part]) => {
-            contains(source(expr)?, text(part)?)
-        }
+        ("contains" | "starts_with" | "ends_with", [expr, part]) => contains(expr, part),
         ("regexp_like", [expr, pattern]) => matches(expr, pattern, false),
         ("regexp_like", [expr, pattern, flags]) => match text(flags)? {
             "" => matches(expr, pattern, false),
@@ -96,7 +143,7 @@ fn is_found(left: &Expr, op: Operator, right: &Expr) -> Option<Condition> {
         _ => false,
     };
     match (call.func.name(), call.args.as_slice()) {
-        ("strpos", [expr, part]) if is_found => contains(source(expr)?, text(part)?),
+        ("strpos", [expr, part]) if is_found => contains(expr, part),
         _ => None,
     }
 }
@@ -105,16 +152,21 @@ fn equals(expr: &Expr, value: &Expr) -> Option<Condition> {
     let value = text(value)?;
     match source(expr)? {
         Source::String => Condition::equals(value),
-        source => contains(source, value),
+        // A number, `true` or `false` is whole too; an object is not.
+        Source::Value if !value.contains([',', ':', '{', '}', '[', ']', ' ']) => {
+            Condition::equals(value)
+        }
+        Source::Value | Source::Part => Condition::contains(value),
     }
 }
 
 fn matches(expr: &Expr, pattern: &Expr, ignores_case: bool) -> Option<Condition> {
-    let source = source(expr)?;
-    regex::condition(text(pattern)?, ignores_case, |part| contains(source, part))
+    source(expr)?;
+    regex::condition(text(pattern)?, ignores_case)
 }
 
-fn like(source: Source, pattern: &str, escape: char) -> Option<Condition> {
+fn like(expr: &Expr, pattern: &str, escape: char) -> Option<Condition> {
+    source(expr)?;
     let mut parts = vec![String::new()];
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
@@ -128,16 +180,12 @@ fn like(source: Source, pattern: &str, escape: char) -> Option<Condition> {
             _ => parts.push(String::new()),
         }
     }
-    Condition::all(parts.iter().map(|part| contains(source, part)))
+    Condition::all(parts.iter().map(|part| Condition::contains(part)))
 }
 
-fn contains(source: Source, part: &str) -> Option<Condition> {
-    let is_of_number = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
-    match source {
-        Source::Joined if part.contains([',', ':', '{', '}', '[', ']', '"', ' ']) => None,
-        Source::Spelled if part.chars().all(is_of_number) => None,
-        _ => Condition::contains(part),
-    }
+fn contains(expr: &Expr, part: &Expr) -> Option<Condition> {
+    source(expr)?;
+    Condition::contains(text(part)?)
 }
 
 /// The text of the row that an expression is, in whatever case.
@@ -148,12 +196,9 @@ fn source(expr: &Expr) -> Option<Source> {
         Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
             ("lower", [text]) => source(text),
             // A value of a bag.
-            ("get_field", [Expr::Column(column), ..]) => {
-                let column_type = column_type(&column.name)?;
-                matches!(column_type, ColumnType::Bag | ColumnType::Changes).then_some(Source::Part)
-            }
+            ("get_field", [Expr::Column(column), ..]) if is_bag(&column.name) => Some(Source::Part),
             ("json_as_text", [Expr::Column(column), _]) if column.name == "extra" => {
-                Some(Source::Spelled)
+                Some(Source::Value)
             }
             _ => None,
         },
@@ -163,8 +208,7 @@ fn source(expr: &Expr) -> Option<Source> {
 
 fn of_column(name: &str) -> Option<Source> {
     match name {
-        "raw" => Some(Source::Part),
-        "extra" => Some(Source::Joined),
+        "raw" | "extra" => Some(Source::Part),
         "source_ip" => Some(Source::String),
         _ => {
             let column = TableName::Audit.schema().column(name)?;
@@ -177,9 +221,10 @@ fn of_column(name: &str) -> Option<Source> {
     }
 }
 
-fn column_type(name: &str) -> Option<ColumnType> {
-    let column = TableName::Audit.schema().column(name)?;
-    Some(column.column_type)
+fn is_bag(column: &str) -> bool {
+    let column = TableName::Audit.schema().column(column);
+    let column_type = column.map(|column| column.column_type);
+    matches!(column_type, Some(ColumnType::Bag | ColumnType::Changes))
 }
 
 fn is_record(expr: &Expr) -> bool {

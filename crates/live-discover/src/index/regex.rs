@@ -4,19 +4,14 @@ use audit_lake::Condition;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// What a text must hold to match the pattern, `contains` being what it takes to hold a part; `None` if nothing that the
-/// index knows of.
-pub(super) fn condition(
-    pattern: &str,
-    ignores_case: bool,
-    contains: impl Fn(&str) -> Option<Condition>,
-) -> Option<Condition> {
+/// What a text must hold to match the pattern; `None` if nothing that the index knows of.
+pub(super) fn condition(pattern: &str, ignores_case: bool) -> Option<Condition> {
     let mut parser = ParserBuilder::new();
     let hir = parser.case_insensitive(ignores_case).build().parse(pattern);
-    of(&hir.ok()?, &contains)
+    of(&hir.ok()?)
 }
 
-fn of(hir: &Hir, contains: &impl Fn(&str) -> Option<Condition>) -> Option<Condition> {
+fn of(hir: &Hir) -> Option<Condition> {
     match hir.kind() {
         HirKind::Concat(parts) => {
             // Texts that follow each other are one.
@@ -26,18 +21,18 @@ fn of(hir: &Hir, contains: &impl Fn(&str) -> Option<Condition>) -> Option<Condit
                 match fixed(part) {
                     Some(text) => run.push_str(&text),
                     None => {
-                        conditions.push(contains(&std::mem::take(&mut run)));
-                        conditions.push(of(part, contains));
+                        conditions.push(Condition::contains(&std::mem::take(&mut run)));
+                        conditions.push(of(part));
                     }
                 }
             }
-            conditions.push(contains(&run));
+            conditions.push(Condition::contains(&run));
             Condition::all(conditions)
         }
-        HirKind::Alternation(parts) => Condition::any(parts.iter().map(|part| of(part, contains))),
-        HirKind::Capture(capture) => of(&capture.sub, contains),
-        HirKind::Repetition(repetition) if repetition.min > 0 => of(&repetition.sub, contains),
-        _ => contains(&fixed(hir)?),
+        HirKind::Alternation(parts) => Condition::any(parts.iter().map(of)),
+        HirKind::Capture(capture) => of(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => of(&repetition.sub),
+        _ => Condition::contains(&fixed(hir)?),
     }
 }
 
@@ -104,11 +99,7 @@ mod tests {
             ("inv[oO]ice", false, all(&["invoice"])),
             ("inv[oa]ice", false, None),
         ] {
-            assert_eq!(
-                condition(pattern, ignores_case, Condition::contains),
-                expected,
-                "{pattern}"
-            );
+            assert_eq!(condition(pattern, ignores_case), expected, "{pattern}");
         }
     }
 }
