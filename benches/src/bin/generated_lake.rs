@@ -39,8 +39,8 @@ async fn main() -> Result<(), SetupError> {
 /// An organisation that has so many records within one, three or six months.
 fn options(records: u64) -> GeneratorOptions {
     let days = match records {
-        ..=1_000_000 => 30,
-        ..=10_000_000 => 90,
+        0..=1_000_000 => 30,
+        1_000_001..=10_000_000 => 90,
         _ => 180,
     };
     let users = records / (u64::from(days) * RECORDS_A_USER_AND_DAY);

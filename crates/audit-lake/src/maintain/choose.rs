@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn which_files_are_merged() {
-        let cases: Vec<(&str, &[u64], &[&[u64]])> = vec![
+        type Case<'a> = (&'a str, &'a [u64], &'a [&'a [u64]]);
+        let cases: Vec<Case<'_>> = vec![
             ("none", &[], &[]),
             ("too few", &[10, 11], &[]),
             ("in the order of time", &[10, 11, 12], &[&[12, 11, 10]]),
