@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -173,7 +174,7 @@ async fn ask(system: &System, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)
         }
         System::DataFusion(context) => {
             let query = context.sql(sql).await?;
-            let schema = query.schema().inner().clone();
+            let schema = Arc::clone(query.schema().inner());
             // On a thread of the runtime, as its tasks are.
             (schema, tokio::spawn(query.collect()).await??)
         }
@@ -184,7 +185,7 @@ fn write(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(),
     // What the batches say counts: a plan's own schema may differ in what can be null.
     let schema = batches
         .first()
-        .map_or_else(|| schema.clone(), RecordBatch::schema);
+        .map_or_else(|| Arc::clone(schema), RecordBatch::schema);
     let mut writer = FileWriter::try_new(File::create(path)?, &schema)?;
     for batch in batches {
         writer.write(batch)?;
