@@ -66,13 +66,13 @@ def _within(condition):
 DATAFUSION = {
     "audit": "m365_audit",
     "matches": "object_id ~ {pattern}",
-    "extra_value": "extra ->> {extra_key}",
+    "extra_value": "(extra ->> {extra_key})",
     "hour": "date_trunc('hour', creation_time)",
 }
 DUCKDB = {
     "audit": "m365_audit",
     "matches": "regexp_matches(object_id, {pattern})",
-    "extra_value": "extra ->> {extra_key}",
+    "extra_value": "(extra ->> {extra_key})",
     "hour": "date_trunc('hour', creation_time)",
 }
 DIALECTS = {
