@@ -159,6 +159,8 @@ impl Asked<'_> {
                 missing.iter().map(|bucket| group.bucket(*bucket)).collect();
             if let Ok(parts) = self.store.get_ranges(&file.location, &ranges).await {
                 for (bucket, bytes) in missing.into_iter().zip(parts) {
+                    // Of its own: a store may give parts of what it read at once, which all of it would stay for.
+                    let bytes = Bytes::copy_from_slice(&bytes);
                     self.indexes.0.put(&key(Some(bucket)), Part(bytes.clone()));
                     known.insert(bucket, bytes);
                 }
