@@ -91,7 +91,8 @@ DIALECTS = {
             "audit": "m365_audit",
             "matches": "match(object_id, {pattern})",
             "extra_value": "JSONExtractRaw(extra, {extra_key})",
-            "hour": "toStartOfHour(creation_time)",
+            # Without the outer call Arrow gets a bare number of seconds.
+            "hour": "toDateTime64(toStartOfHour(creation_time), 6, 'UTC')",
         }
         | _within(IN_TIME),
         "toDateTime64('{}', 6, 'UTC')",
