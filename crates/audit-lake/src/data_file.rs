@@ -27,7 +27,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::keys::Texts;
-use crate::text_index::{self, GroupMarks};
+use crate::text_index::{GroupMarks, TextIndex};
 
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -212,7 +212,7 @@ pub(crate) fn encode(
         });
     }
     if indexes.iter().any(Option::is_some) {
-        file.append_key_value_metadata(text_index::footer_entry(&indexes));
+        file.append_key_value_metadata(TextIndex::footer_entry(&indexes));
     }
     Ok(Bytes::from(file.into_inner()?))
 }
@@ -220,11 +220,13 @@ pub(crate) fn encode(
 /// The marks of the rows for the index of texts, if they have records.
 fn marks_of(columns: &[&Column], rows: &[RowIndex]) -> Option<GroupMarks> {
     let named = |name: &str| columns.iter().find(|column| column.field.name() == name);
-    let others: Vec<&[ArrayRef]> = (TEXTS_BESIDE_RECORD.iter())
-        .filter_map(|name| named(name))
+    let record = named("raw")?;
+    let others = TEXTS_BESIDE_RECORD.iter().filter_map(|name| named(name));
+    let columns: Vec<&[ArrayRef]> = std::iter::once(record)
+        .chain(others)
         .map(|column| column.arrays.as_slice())
         .collect();
-    Some(GroupMarks::of(&named("raw")?.arrays, &others, rows))
+    GroupMarks::of(&columns, rows)
 }
 
 impl Column {

@@ -327,7 +327,7 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     // A bag is a map: no part of it can be read alone, and below a filter its keys would be looked up for every row.
     settings.optimizer.enable_leaf_expression_pushdown = false;
     settings.sql_parser.collect_spans = true;
-    // A second pass of all rules finds next to nothing to do, and is half of the time of planning.
+    // Each further pass of all rules takes its time again and changes plans hardly ever.
     settings.optimizer.max_passes = 1;
     let mut state = SessionStateBuilder::new()
         .with_config(config)

@@ -21,6 +21,7 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
@@ -40,11 +41,10 @@ use tokio::sync::OnceCell;
 
 /// More rows than that are a result to be read, for which all columns are needed anyway.
 const ROWS_MAX: usize = 10_000;
-/// Rows up to which it is quicker to read them once.
+/// Rows up to which one pass will do.
 const SCANNED_ROWS_MIN: usize = 16 << 10;
 /// Columns beyond those that filter and order, from which on they are worth being read late.
 const LATE_COLUMNS_MIN: usize = 4;
-
 /// Rows that a filter gathers in the first pass.
 const FILTERED_ROWS: usize = 64;
 
@@ -102,7 +102,8 @@ fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionP
     })))
 }
 
-/// Whether many rows are sorted, and of each much is read that neither filters nor orders.
+/// Whether many rows are sorted, and of each much is read that neither filters nor orders. Rows and keys must be the
+/// same in both passes: nothing on the way may be another value each time, as `random()` is.
 fn gains(sort: &SortExec) -> Result<bool> {
     let mut filtered = 1;
     let mut node = sort.input();
@@ -111,6 +112,15 @@ fn gains(sort: &SortExec) -> Result<bool> {
             let Some((config, source)) = scan.downcast_to_file_source::<ParquetSource>() else {
                 return Ok(false);
             };
+            let mut given = source
+                .projection()
+                .into_iter()
+                .flat_map(|given| given.iter());
+            if given.any(|given| is_volatile(&given.expr))
+                || source.filter().is_some_and(|filter| is_volatile(&filter))
+            {
+                return Ok(false);
+            }
             filtered += source
                 .filter()
                 .map_or(0, |filter| collect_columns(&filter).len());
@@ -120,8 +130,10 @@ fn gains(sort: &SortExec) -> Result<bool> {
                 .is_none_or(|rows| *rows >= SCANNED_ROWS_MIN);
             return Ok(is_long && scan.schema().fields().len() >= filtered + LATE_COLUMNS_MIN);
         }
-        let passes_on = node.is::<FilterExec>()
-            || node.is::<ProjectionExec>()
+        let filter = node.downcast_ref::<FilterExec>();
+        let projection = node.downcast_ref::<ProjectionExec>();
+        let passes_on = filter.is_some_and(|filter| !is_volatile(filter.predicate()))
+            || projection.is_some_and(|given| !given.expr().iter().any(|e| is_volatile(&e.expr)))
             || node
                 .downcast_ref::<RepartitionExec>()
                 .is_some_and(is_of_rows)

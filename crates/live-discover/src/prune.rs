@@ -24,8 +24,8 @@ use crate::table::{
     is_constant_in_file,
 };
 
-/// Values in an `IN (…)` up to which files are pruned by it. Row groups and pages are by fewer: of texts the index knows
-/// more than their bounds, for a hundredth of the time.
+/// Values in an `IN (…)` up to which files are pruned by it. Row groups and pages are by fewer: each value is compared
+/// with the bounds of each, and of texts the index knows more.
 const PRUNED_IN_LIST_MAX: usize = 500;
 
 /// How far a filter is applied by the scan.

@@ -4,10 +4,9 @@ use std::hash::BuildHasher;
 
 use arrow::array::ArrayRef;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parquet::file::metadata::KeyValue;
 
 use super::marks::{self, Mark};
-use super::matrix::{BLOCKS_MAX, BUCKET_ROWS, GroupIndex, TextIndex, places};
+use super::matrix::{BLOCKS_MAX, BUCKET_ROWS, GroupIndex, places};
 use crate::data_file::RowIndex;
 use crate::keys::Texts;
 
@@ -40,30 +39,25 @@ struct BlockMarks {
 }
 
 impl GroupMarks {
-    /// The marks of the rows `rows`: of `records` and of the texts in `others`, each with an array for each batch.
-    pub(crate) fn of(records: &[ArrayRef], others: &[&[ArrayRef]], rows: &[RowIndex]) -> Self {
-        let records: Vec<_> = records.iter().map(Texts::of_array).collect();
-        let others: Vec<Vec<_>> = (others.iter())
+    /// The marks of the rows `rows`, of the texts in `columns`, each with an array for each batch; `None` if one of
+    /// these is of no texts: an index that lacks a text would rule it out.
+    pub(crate) fn of(columns: &[&[ArrayRef]], rows: &[RowIndex]) -> Option<Self> {
+        let columns: Vec<Vec<Texts<'_>>> = (columns.iter())
             .map(|arrays| arrays.iter().map(Texts::of_array).collect())
-            .collect();
+            .collect::<Option<_>>()?;
         let width = rows.len().div_ceil(8 * BLOCK_ROWS).clamp(1, BLOCKS_MAX / 8);
         let block_rows = rows.len().div_ceil(8 * width).max(1);
         let mut reader = Reader::default();
         let blocks = rows.chunks(block_rows).map(|rows| {
             for &(batch, row) in rows {
-                if let Some(record) = records[batch].and_then(|texts| texts.get(row)) {
-                    reader.record(record);
-                }
-                for texts in &others {
-                    if let Some(text) = texts[batch].and_then(|texts| texts.get(row)) {
-                        reader.record(text);
-                    }
+                for text in columns.iter().filter_map(|arrays| arrays[batch].get(row)) {
+                    reader.record(text);
                 }
             }
             reader.take()
         });
         let blocks = blocks.collect();
-        Self { block_rows, blocks }
+        Some(Self { block_rows, blocks })
     }
 
     /// The index, for a row group of `size_bytes` at `offset`, and its bytes.
@@ -84,11 +78,6 @@ impl GroupMarks {
         };
         (index, transposed(&filters, width))
     }
-}
-
-/// The footer's entry for the row groups of a file.
-pub(crate) fn footer_entry(groups: &[Option<GroupIndex>]) -> KeyValue {
-    TextIndex::footer_entry(groups)
 }
 
 impl BlockMarks {

@@ -19,7 +19,7 @@ pub enum Condition {
     Text(TextMarks),
 }
 
-/// The marks of one text, the rarest first.
+/// Marks of one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextMarks(Vec<Mark>);
 

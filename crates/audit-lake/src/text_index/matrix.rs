@@ -108,7 +108,8 @@ impl TextIndex {
         groups.collect::<Option<_>>().map(|groups| Self { groups })
     }
 
-    pub(super) fn footer_entry(groups: &[Option<GroupIndex>]) -> KeyValue {
+    /// The entry in the footer of a file with these row groups.
+    pub(crate) fn footer_entry(groups: &[Option<GroupIndex>]) -> KeyValue {
         let mut text = VERSION.to_owned();
         for group in groups {
             text.push(' ');

@@ -15,7 +15,7 @@ mod condition;
 mod marks;
 mod matrix;
 
-pub(crate) use build::{GroupMarks, footer_entry};
+pub(crate) use build::GroupMarks;
 pub use condition::{Condition, TextMarks};
 pub use matrix::{GroupIndex, TextIndex};
 
@@ -34,7 +34,9 @@ mod tests {
         let records: ArrayRef = Arc::new(StringArray::from_iter_values(records));
         let outside: ArrayRef = Arc::new(StringArray::from_iter_values(outside));
         let rows: Vec<_> = (0..records.len()).map(|row| (0, row)).collect();
-        GroupMarks::of(&[records], &[&[outside]], &rows).encode(size_bytes, 0)
+        GroupMarks::of(&[&[records], &[outside]], &rows)
+            .unwrap()
+            .encode(size_bytes, 0)
     }
 
     /// Whether the row may match.

@@ -10,6 +10,7 @@
 #[cfg(feature = "ingest")]
 mod bundled;
 mod errors;
+mod first_pass;
 mod fixture;
 mod guard;
 mod hostile;
