@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::catalog::{self, TenantScope};
+use crate::codes::{ByCodes, HotColumns};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::first_pass::FirstPass;
@@ -52,8 +53,13 @@ pub struct EngineOptions {
     pub metadata_cache_bytes: usize,
     /// Whether queries ask the data files' indexes of texts. Answers are the same without; it is for those who compare.
     pub uses_text_index: bool,
+    /// Whether rows are grouped by the codes of their texts. Answers are the same without; it is for those who compare.
+    pub groups_by_codes: bool,
     /// Memory for indexes of texts: what queries asked for of them. What doesn't fit is read again.
     pub index_cache_bytes: usize,
+    /// Memory for columns that queries count by, decoded: 4 bytes a row of a column of texts that repeat. What doesn't
+    /// fit is read and decoded again.
+    pub hot_columns_bytes: usize,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
     /// queries are planned at once. `None` is as many as the machine has. A session can have fewer:
     /// [`Limits::parallelism`].
@@ -71,7 +77,9 @@ impl Default for EngineOptions {
             spill_folder: None,
             metadata_cache_bytes: 256 << 20,
             uses_text_index: true,
+            groups_by_codes: true,
             index_cache_bytes: 256 << 20,
+            hot_columns_bytes: 256 << 20,
             parallelism: None,
             freshness: Duration::ZERO,
         }
@@ -319,6 +327,7 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
         let indexes = IndexCache::new(options.index_cache_bytes);
         config = config.with_extension(Arc::new(indexes));
     }
+    config = config.with_extension(Arc::new(HotColumns::new(options.hot_columns_bytes)));
     if let Some(parallelism) = options.parallelism {
         config = config.with_target_partitions(parallelism.max(1));
     }
@@ -333,7 +342,7 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(stop::in_time(&Optimizer::new().rules))
-        .with_physical_optimizer_rules(physical_rules())
+        .with_physical_optimizer_rules(physical_rules(options))
         .build();
     functions::register(&mut state)?;
     // Last: it sees the functions that others put in place of operators.
@@ -341,13 +350,17 @@ fn base_state(options: &EngineOptions) -> Result<SessionState> {
     Ok(state)
 }
 
-/// DataFusion's rules, and ours before the one that orders files and the one that hands on filters, which they need.
-fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+/// DataFusion's rules, and ours: one before those that order files and hand on filters, which it needs, and one behind
+/// all of them.
+fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     let at = rules
         .iter()
         .position(|rule| rule.name() == PushdownSort::new().name());
     rules.insert(at.unwrap_or(rules.len()), Arc::new(FirstPass));
+    if options.groups_by_codes {
+        rules.push(Arc::new(ByCodes));
+    }
     rules
 }
 

@@ -79,8 +79,7 @@ fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionP
         return Ok(None);
     };
     let order = sort.expr().first();
-    let filters = sort.dynamic_expressions_produced();
-    let (Some(fetch), Some(filter)) = (sort.fetch(), filters.into_iter().next()) else {
+    let Some(fetch) = sort.fetch() else {
         return Ok(None);
     };
     let Some(column) = order.expr.downcast_ref::<Column>() else {
@@ -96,7 +95,6 @@ fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionP
         keys: keys(sort, (order, column), fetch)?,
         rows: replace_children_if_necessary(Arc::clone(plan), vec![input])?,
         order: order.clone(),
-        filter,
         fetch,
         is_set: Arc::default(),
     })))
@@ -274,8 +272,6 @@ struct FirstPassExec {
     rows: Arc<dyn ExecutionPlan>,
     /// The first sort key of `rows`.
     order: PhysicalSortExpr,
-    /// What the sort in `rows` gives its scan, a [`DynamicFilterPhysicalExpr`].
-    filter: Arc<dyn PhysicalExpr>,
     fetch: usize,
     is_set: Arc<OnceCell<()>>,
 }
@@ -296,6 +292,17 @@ impl FirstPassExec {
             }
         }
         Ok(last.filter(|last| rows >= fetch && !last.is_null()))
+    }
+}
+
+/// What the sort in a plan gives its scan. Asked for when the plan runs: rules behind ours put other sorts in its place.
+fn filter_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn PhysicalExpr>> {
+    if let Some(sort) = plan.downcast_ref::<SortExec>() {
+        return sort.dynamic_expressions_produced().into_iter().next();
+    }
+    match plan.children().as_slice() {
+        [child] => filter_of(child),
+        _ => None,
     }
 }
 
@@ -363,7 +370,6 @@ impl ExecutionPlan for FirstPassExec {
             keys,
             rows,
             order: self.order.clone(),
-            filter: Arc::clone(&self.filter),
             fetch: self.fetch,
             is_set: Arc::default(),
         }))
@@ -385,12 +391,13 @@ impl ExecutionPlan for FirstPassExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let (keys, rows) = (Arc::clone(&self.keys), Arc::clone(&self.rows));
-        let (filter, order, fetch) = (Arc::clone(&self.filter), self.order.clone(), self.fetch);
+        let (order, fetch) = (self.order.clone(), self.fetch);
         let is_set = Arc::clone(&self.is_set);
         let passes = async move {
             let first_pass = async {
                 let keys = keys.execute(0, Arc::clone(&context))?;
                 if let Some(last) = Self::last_key(keys, fetch).await?
+                    && let Some(filter) = filter_of(&rows)
                     && let Some(filter) = filter.downcast_ref::<DynamicFilterPhysicalExpr>()
                 {
                     filter.update(not_behind(&order, last))?;

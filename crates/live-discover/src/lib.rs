@@ -37,6 +37,7 @@
 //! [`Limits`] for what can be set.
 
 mod catalog;
+mod codes;
 mod dialect;
 mod engine;
 mod error;

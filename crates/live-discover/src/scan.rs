@@ -334,7 +334,7 @@ fn is_selective(table: TableName, filter: &Expr) -> bool {
 }
 
 /// Columns that are most of a record's bytes.
-fn is_big(table: TableName, column: &str) -> bool {
+pub(crate) fn is_big(table: TableName, column: &str) -> bool {
     column == "raw"
         || table.schema().column(column).is_some_and(|column| {
             matches!(

@@ -4,6 +4,7 @@
 
 pub(crate) mod any_text_matches;
 mod cidr_contains;
+mod date_trunc;
 mod docs;
 mod domain_of;
 mod ip_family;
@@ -78,6 +79,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         };
         state.register_udf(Arc::new(made))?;
     }
+    state.register_udf(Arc::new(date_trunc::udf()))?;
     state.register_function_rewrite(Arc::new(any_text_matches::OverRaw))?;
     Ok(())
 }

@@ -225,7 +225,7 @@ async fn questions_read_what_they_need() {
             ("addresses", 20, 4),
             ("a name in a bag", 19, 3),
             ("latest", 5, 3),
-            ("by operation", 14, 6),
+            ("by operation", 14, 2),
         ]
     );
 }

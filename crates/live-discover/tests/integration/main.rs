@@ -9,6 +9,7 @@
 
 #[cfg(feature = "ingest")]
 mod bundled;
+mod codes;
 mod errors;
 mod first_pass;
 mod fixture;

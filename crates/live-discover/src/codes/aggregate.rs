@@ -1,0 +1,364 @@
+//! The step that groups rows by the places of their texts in dictionaries.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream,
+};
+use futures::{Stream, TryStreamExt};
+
+use super::groups::Groups;
+use super::input::Input;
+use super::read;
+use super::rows::{Expression, Filters, Numbers, Rows, Used};
+
+/// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
+const GROUPS_MAX: usize = 1 << 20;
+
+/// A partial [`AggregateExec`] and the scan, filters and projections below it, in one.
+#[derive(Debug, Clone)]
+pub(super) struct AggregateByCodesExec {
+    input: Input,
+    used: Used,
+    filters: Vec<Expression>,
+    keys: Vec<Expression>,
+    key_types: Vec<DataType>,
+    aggregates: Vec<Aggregate>,
+    /// What is done, as the step in whose place it stands says it.
+    text: String,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+#[derive(Debug, Clone)]
+struct Aggregate {
+    function: Arc<AggregateFunctionExpr>,
+    arguments: Vec<Expression>,
+    filter: Option<Expression>,
+}
+
+impl AggregateByCodesExec {
+    /// In place of a partial aggregate; `None` where that has something that isn't understood.
+    pub(super) fn in_place_of(partial: &AggregateExec) -> Result<Option<Self>> {
+        let group_by = partial.group_expr();
+        let is_plain = partial.mode() == &AggregateMode::Partial
+            && (group_by.is_single() || group_by.is_empty())
+            && partial.limit_options().is_none()
+            && partial.dynamic_expressions_produced().is_empty();
+        let is_understood = |function: &Arc<AggregateFunctionExpr>| {
+            function.groups_accumulator_supported() && function.order_bys().is_empty()
+        };
+        if !is_plain || !partial.aggr_expr().iter().all(is_understood) {
+            return Ok(None);
+        }
+        let Some(input) = Input::of(partial.input()) else {
+            return Ok(None);
+        };
+        let mut used = Used::default();
+        let mut over_files = |expr: &Arc<dyn PhysicalExpr>| match input.over_table(expr) {
+            Some(expr) => used.expression(&expr, &input.table).map(Some),
+            None => Ok(None),
+        };
+        let schema = partial.schema();
+        let (mut keys, mut key_types) = (Vec::new(), Vec::new());
+        for ((expr, _), field) in group_by.expr().iter().zip(schema.fields()) {
+            let Some(key) = over_files(expr)? else {
+                return Ok(None);
+            };
+            keys.push(key);
+            key_types.push(field.data_type().clone());
+        }
+        let mut aggregates = Vec::new();
+        for (function, filter) in partial.aggr_expr().iter().zip(partial.filter_expr()) {
+            let arguments = function.expressions();
+            let arguments = arguments.iter().map(&mut over_files);
+            let Some(arguments) = arguments.collect::<Result<Option<Vec<_>>>>()? else {
+                return Ok(None);
+            };
+            let filter = match filter {
+                None => None,
+                Some(filter) => match over_files(filter)? {
+                    None => return Ok(None),
+                    filter => filter,
+                },
+            };
+            aggregates.push(Aggregate {
+                function: Arc::clone(function),
+                arguments,
+                filter,
+            });
+        }
+        let filters = input.filters.iter();
+        let filters = filters.map(|filter| used.expression(filter, &input.table));
+        let filters = filters.collect::<Result<Vec<_>>>()?;
+        let is_small = |column: &usize| *column >= input.constant_from || input.is_small(*column);
+        if Groups::new(&key_types).is_none() || !used.columns.iter().all(is_small) {
+            return Ok(None);
+        }
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(input.groups.len()),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Some(Self {
+            text: text_of(partial),
+            input,
+            used,
+            filters,
+            keys,
+            key_types,
+            aggregates,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }))
+    }
+
+    fn empty(&self, reservation: MemoryReservation) -> Result<Partial> {
+        let accumulators = self.aggregates.iter();
+        let accumulators =
+            accumulators.map(|aggregate| aggregate.function.create_groups_accumulator());
+        let Some(groups) = Groups::new(&self.key_types) else {
+            return internal_err!("keys of these types");
+        };
+        Ok(Partial {
+            groups,
+            accumulators: accumulators.collect::<Result<_>>()?,
+            is_empty: true,
+            reservation,
+        })
+    }
+
+    /// The state of each aggregate for no rows: without keys there is one group all the same.
+    fn of_no_rows(&self) -> Result<Vec<ArrayRef>> {
+        let mut columns = Vec::new();
+        for aggregate in &self.aggregates {
+            for state in aggregate.function.create_accumulator()?.state()? {
+                columns.push(state.to_array()?);
+            }
+        }
+        Ok(columns)
+    }
+
+    /// A row for each group.
+    fn batch(&self, mut partial: Partial) -> Result<(RecordBatch, MemoryReservation)> {
+        let mut columns = partial.groups.columns()?;
+        if self.keys.is_empty() && partial.is_empty {
+            columns.extend(self.of_no_rows()?);
+        } else {
+            for accumulator in &mut partial.accumulators {
+                columns.extend(accumulator.state(EmitTo::All)?);
+            }
+        }
+        let batch = RecordBatch::try_new(self.schema(), columns)?;
+        Ok((batch, partial.reservation))
+    }
+
+    /// Counts the rows of a row group that the filters let pass, `batch_rows` at a time.
+    fn add(&self, rows: &Rows, batch_rows: usize, partial: &mut Partial) -> Result<()> {
+        let filters = Filters::new(rows, &self.filters, batch_rows)?;
+        let keys = self.keys.iter().zip(&partial.groups.keys);
+        let keys = keys.map(|(expression, key)| Numbers::new(rows, expression, key, batch_rows));
+        let mut keys = keys.collect::<Result<Vec<_>>>()?;
+        for start in (0..rows.count).step_by(batch_rows) {
+            let selected = filters.selected(start..rows.count.min(start + batch_rows))?;
+            if selected.count() == 0 {
+                continue;
+            }
+            partial.is_empty = false;
+            let numbers = keys.iter_mut().zip(&mut partial.groups.keys);
+            let numbers = numbers.map(|(numbers, key)| numbers.of(key, &selected));
+            let numbers = numbers.collect::<Result<Vec<_>>>()?;
+            let groups = partial.groups.of(numbers, selected.count());
+            let groups_total = partial.groups.count();
+            for (aggregate, accumulator) in self.aggregates.iter().zip(&mut partial.accumulators) {
+                let values = |expression| rows.values(expression, &selected);
+                let arguments = aggregate.arguments.iter().map(values);
+                let arguments = arguments.collect::<Result<Vec<ArrayRef>>>()?;
+                let filter = aggregate.filter.as_ref().map(values).transpose()?;
+                let filter = filter.as_ref().map(|filter| filter.as_boolean());
+                accumulator.update_batch(&arguments, &groups, filter, groups_total)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The groups of the rows so far.
+struct Partial {
+    groups: Groups,
+    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    is_empty: bool,
+    reservation: MemoryReservation,
+}
+
+impl Partial {
+    /// Whether there is no room for more.
+    fn is_full(&self) -> bool {
+        let accumulators = self
+            .accumulators
+            .iter()
+            .map(|accumulator| accumulator.size());
+        let bytes = self.groups.size() + accumulators.sum::<usize>();
+        self.groups.count() > GROUPS_MAX || self.reservation.try_resize(bytes).is_err()
+    }
+}
+
+impl DisplayAs for AggregateByCodesExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: usize = self.input.groups.iter().map(|group| group.len()).sum();
+        write!(f, "AggregateByCodesExec: {}, files={files}", self.text)?;
+        let filters: Vec<String> = self.input.filters.iter().map(ToString::to_string).collect();
+        match filters.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", filter={}", filters.join(" AND ")),
+        }
+    }
+}
+
+fn text_of(partial: &AggregateExec) -> String {
+    let keys = partial.group_expr().expr().iter().map(|(expr, name)| {
+        let expr = expr.to_string();
+        match expr.split('@').next() == Some(name.as_str()) {
+            true => expr,
+            false => format!("{expr} as {name}"),
+        }
+    });
+    let keys: Vec<String> = keys.collect();
+    let aggregates = partial.aggr_expr().iter().map(|function| function.name());
+    let aggregates: Vec<&str> = aggregates.collect();
+    format!(
+        "gby=[{}], aggr=[{}]",
+        keys.join(", "),
+        aggregates.join(", ")
+    )
+}
+
+impl ExecutionPlan for AggregateByCodesExec {
+    fn name(&self) -> &str {
+        "AggregateByCodesExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        for filter in &self.input.filters {
+            if f(filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        let consumer = MemoryConsumer::new("groups").register(context.memory_pool());
+        let plan = Arc::new(self.clone());
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let rows = read::row_groups(&self.input, &self.used, partition, &context, &self.metrics);
+        let batch_rows = context.session_config().batch_size();
+        let state = State {
+            partial: Some(self.empty(consumer)?),
+            plan,
+            rows: Box::pin(rows),
+            batch_rows,
+            baseline,
+        };
+        let batches = futures::stream::try_unfold(state, |mut state| async move {
+            let batch = state.next().await?;
+            Ok::<_, DataFusionError>(batch.map(|batch| (batch, state)))
+        });
+        let slices = batches.map_ok(move |batch| {
+            let starts = (0..batch.num_rows()).step_by(batch_rows);
+            let slices = starts
+                .map(move |start| Ok(batch.slice(start, batch_rows.min(batch.num_rows() - start))));
+            futures::stream::iter(slices.collect::<Vec<_>>())
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            slices.try_flatten(),
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+struct State {
+    plan: Arc<AggregateByCodesExec>,
+    rows: Pin<Box<dyn Stream<Item = Result<Rows>> + Send>>,
+    /// `None` when the last was given.
+    partial: Option<Partial>,
+    batch_rows: usize,
+    baseline: BaselineMetrics,
+}
+
+impl State {
+    /// The groups of as many rows as there is room for.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(mut partial) = self.partial.take() else {
+            return Ok(None);
+        };
+        while let Some(rows) = self.rows.try_next().await? {
+            let timer = self.baseline.elapsed_compute().timer();
+            self.plan.add(&rows, self.batch_rows, &mut partial)?;
+            timer.done();
+            if partial.is_full() {
+                let (batch, reservation) = self.plan.batch(partial)?;
+                reservation.free();
+                self.partial = Some(self.plan.empty(reservation)?);
+                return Ok(Some(batch));
+            }
+            // A query that was cancelled, or whose time is over, is stopped where it waits.
+            tokio::task::yield_now().await;
+        }
+        let (batch, _) = self.plan.batch(partial)?;
+        self.baseline.record_output(batch.num_rows());
+        Ok(Some(batch))
+    }
+}

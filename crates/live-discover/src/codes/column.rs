@@ -1,0 +1,389 @@
+//! One column of one row group, decoded: texts as numbers of a dictionary, as they lie in the file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringViewArray, StringViewBuilder,
+    UInt32Array, new_null_array,
+};
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
+use datafusion::common::{DataFusionError, Result};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::basic::{Encoding, PageType};
+use parquet::column::page::{PageIterator, PageReader};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::{SchemaDescriptor, Type};
+
+/// The values of a column in one row group.
+#[derive(Debug, Clone)]
+pub(super) enum Chunk {
+    Coded(Arc<Coded>),
+    Plain(ArrayRef),
+}
+
+/// Texts that repeat: for each row, where in `texts` its text is.
+#[derive(Debug)]
+pub(super) struct Coded {
+    codes: Codes,
+    /// The different texts. The first is null, whether a row has it or not.
+    pub(super) texts: StringViewArray,
+}
+
+/// As short as the number of texts allows: they are kept.
+#[derive(Debug)]
+enum Codes {
+    Short(Vec<u16>),
+    Long(Vec<u32>),
+}
+
+impl Chunk {
+    /// A column that the file doesn't have.
+    pub(super) fn nulls(data_type: &DataType, rows: usize) -> Self {
+        match data_type {
+            DataType::Utf8View => Self::Coded(Arc::new(Coded {
+                codes: Codes::Short(vec![0; rows]),
+                texts: StringViewArray::new_null(1),
+            })),
+            _ => Self::Plain(new_null_array(data_type, rows)),
+        }
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Coded(coded) => {
+                let codes = match &coded.codes {
+                    Codes::Short(codes) => codes.capacity() * size_of::<u16>(),
+                    Codes::Long(codes) => codes.capacity() * size_of::<u32>(),
+                };
+                codes + coded.texts.get_array_memory_size()
+            }
+            Self::Plain(values) => values.get_array_memory_size(),
+        }
+    }
+
+    /// The values of these rows.
+    pub(super) fn values(&self, rows: &Selection) -> Result<ArrayRef> {
+        Ok(match (self, rows) {
+            (Self::Plain(values), Selection::Range(range)) => {
+                values.slice(range.start, range.len())
+            }
+            (Self::Plain(values), Selection::Rows(rows)) => {
+                take(values, &UInt32Array::from(rows.clone()), None)?
+            }
+            (Self::Coded(coded), rows) => {
+                let codes = coded.of_codes(rows, |code| code);
+                take(&coded.texts, &UInt32Array::from(codes), None)?
+            }
+        })
+    }
+}
+
+impl Coded {
+    /// What something makes of the code of each of these rows.
+    pub(super) fn of_codes<T>(&self, rows: &Selection, mut make: impl FnMut(u32) -> T) -> Vec<T> {
+        match (rows, &self.codes) {
+            (Selection::Range(range), Codes::Short(codes)) => (codes[range.clone()].iter())
+                .map(|code| make(u32::from(*code)))
+                .collect(),
+            (Selection::Range(range), Codes::Long(codes)) => codes[range.clone()]
+                .iter()
+                .map(|code| make(*code))
+                .collect(),
+            (Selection::Rows(rows), Codes::Short(codes)) => (rows.iter())
+                .map(|row| make(u32::from(codes[*row as usize])))
+                .collect(),
+            (Selection::Rows(rows), Codes::Long(codes)) => {
+                rows.iter().map(|row| make(codes[*row as usize])).collect()
+            }
+        }
+    }
+
+    /// Those of the rows whose text passes.
+    pub(super) fn selected(&self, rows: Selection, passes: &[bool]) -> Selection {
+        match &self.codes {
+            Codes::Short(codes) => rows.filter(|row| passes[usize::from(codes[*row as usize])]),
+            Codes::Long(codes) => rows.filter(|row| passes[codes[*row as usize] as usize]),
+        }
+    }
+
+    /// The texts, so many at a time.
+    pub(super) fn texts_by(&self, count: usize) -> impl Iterator<Item = ArrayRef> {
+        let starts = (0..self.texts.len()).step_by(count.max(1));
+        starts.map(move |start| {
+            let len = count.max(1).min(self.texts.len() - start);
+            Arc::new(self.texts.slice(start, len)) as ArrayRef
+        })
+    }
+}
+
+/// Rows of a row group.
+#[derive(Debug, Clone)]
+pub(super) enum Selection {
+    Range(Range<usize>),
+    Rows(Vec<u32>),
+}
+
+impl Selection {
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::Rows(rows) => rows.len(),
+        }
+    }
+
+    /// Those of them that pass, asked in order.
+    pub(super) fn filter(self, mut passes: impl FnMut(&u32) -> bool) -> Self {
+        match self {
+            Self::Rows(mut rows) => {
+                rows.retain(passes);
+                Self::Rows(rows)
+            }
+            Self::Range(range) => {
+                let all = range.len();
+                let mut rows = Vec::with_capacity(all);
+                rows.extend((range.start as u32..range.end as u32).filter(|row| passes(row)));
+                match rows.len() == all {
+                    true => Self::Range(range),
+                    false => Self::Rows(rows),
+                }
+            }
+        }
+    }
+}
+
+/// A column of a row group as it lies in its file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) metadata: &'a Arc<ParquetMetaData>,
+    pub(super) group: usize,
+    /// Which of the file's columns.
+    pub(super) leaf: usize,
+}
+
+impl Place<'_> {
+    fn chunk(&self) -> &ColumnChunkMetaData {
+        self.metadata.row_group(self.group).column(self.leaf)
+    }
+
+    /// Where its bytes are.
+    pub(super) fn range(&self) -> Range<u64> {
+        let (start, len) = self.chunk().byte_range();
+        start..start + len
+    }
+
+    /// Whether all of its pages are of places in a dictionary.
+    fn is_coded(&self) -> bool {
+        let chunk = self.chunk();
+        let is_place = |encoding| {
+            matches!(
+                encoding,
+                Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY
+            )
+        };
+        let is_data =
+            |page: &PageType| matches!(page, PageType::DATA_PAGE | PageType::DATA_PAGE_V2);
+        chunk.dictionary_page_offset().is_some()
+            && match (
+                chunk.page_encoding_stats_mask(),
+                chunk.page_encoding_stats(),
+            ) {
+                (Some(pages), _) => pages.encodings().all(is_place),
+                (None, Some(pages)) => (pages.iter())
+                    .filter(|page| is_data(&page.page_type))
+                    .all(|page| is_place(page.encoding)),
+                (None, None) => false,
+            }
+    }
+
+    /// Decodes its bytes to values of the type of `field`, which is the table's.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not what the file's footer says.
+    pub(super) fn decode(&self, bytes: Bytes, field: &Field) -> Result<Chunk> {
+        let is_coded = field.data_type() == &DataType::Utf8View && self.is_coded();
+        let hint = match is_coded {
+            true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            false => field.data_type().clone(),
+        };
+        let values = self.array(bytes, Field::new(field.name(), hint, true))?;
+        if let Some(codes) = values.as_dictionary_opt::<Int32Type>() {
+            return coded(codes);
+        }
+        Ok(Chunk::Plain(
+            match values.data_type() == field.data_type() {
+                true => values,
+                false => cast(&values, field.data_type())?,
+            },
+        ))
+    }
+
+    /// The column alone, as if the file had no other: what is made to read a file costs by its columns.
+    fn array(&self, bytes: Bytes, hint: Field) -> Result<ArrayRef> {
+        let group = self.metadata.row_group(self.group);
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let Some(root) = self
+            .chunk()
+            .column_path()
+            .parts()
+            .first()
+            .and_then(|name| root(self.metadata, name))
+        else {
+            return Err(corrupt("a column that is not in the schema of its file"));
+        };
+        let schema = Type::group_type_builder("schema")
+            .with_fields(vec![root])
+            .build()?;
+        let levels = parquet_to_arrow_field_levels(
+            &SchemaDescriptor::new(Arc::new(schema)),
+            ProjectionMask::all(),
+            Some(&Fields::from(vec![hint])),
+        )?;
+        let column = OneColumn {
+            place: *self,
+            rows,
+            bytes: Arc::new(Part {
+                start: self.range().start,
+                bytes,
+            }),
+        };
+        let mut batches =
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &column, rows, None)?;
+        match batches.next().transpose()? {
+            Some(batch) if batch.num_rows() == rows => Ok(Arc::clone(batch.column(0))),
+            _ => Err(corrupt("a column with fewer rows than its row group")),
+        }
+    }
+}
+
+fn root(metadata: &ParquetMetaData, name: &str) -> Option<Arc<Type>> {
+    let fields = metadata
+        .file_metadata()
+        .schema_descr()
+        .root_schema()
+        .get_fields();
+    fields.iter().find(|field| field.name() == name).cloned()
+}
+
+/// Codes in which 0 is null.
+fn coded(array: &DictionaryArray<Int32Type>) -> Result<Chunk> {
+    let texts = array.values().as_string::<i32>();
+    let mut with_null = StringViewBuilder::with_capacity(texts.len() + 1);
+    with_null.append_null();
+    texts.iter().for_each(|text| with_null.append_option(text));
+    let codes = match u16::try_from(texts.len()) {
+        Ok(_) => Codes::Short(codes_of(array.keys(), |code| code as u16)),
+        Err(_) => Codes::Long(codes_of(array.keys(), |code| code)),
+    };
+    Ok(Chunk::Coded(Arc::new(Coded {
+        codes,
+        texts: with_null.finish(),
+    })))
+}
+
+fn codes_of<T>(keys: &Int32Array, code: impl Fn(u32) -> T) -> Vec<T> {
+    // A key counts from 0 and is never negative.
+    let of_key = |key: &i32| code(key.unsigned_abs() + 1);
+    match keys.nulls() {
+        None => keys.values().iter().map(of_key).collect(),
+        Some(nulls) => (keys.values().iter().zip(nulls))
+            .map(|(key, is_valid)| if is_valid { of_key(key) } else { code(0) })
+            .collect(),
+    }
+}
+
+fn corrupt(message: &str) -> DataFusionError {
+    ParquetError::General(message.to_owned()).into()
+}
+
+/// A row group that has one column.
+struct OneColumn<'a> {
+    place: Place<'a>,
+    rows: usize,
+    bytes: Arc<Part>,
+}
+
+impl RowGroups for OneColumn<'_> {
+    fn num_rows(&self) -> usize {
+        self.rows
+    }
+
+    fn column_chunks(&self, _column: usize) -> ParquetResult<Box<dyn PageIterator>> {
+        let pages = SerializedPageReader::new(
+            Arc::clone(&self.bytes),
+            self.place.chunk(),
+            self.rows,
+            None,
+        )?;
+        Ok(Box::new(OneChunk(Some(Box::new(pages)))))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(std::iter::once(
+            self.place.metadata.row_group(self.place.group),
+        ))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        self.place.metadata
+    }
+}
+
+struct OneChunk(Option<Box<dyn PageReader>>);
+
+impl Iterator for OneChunk {
+    type Item = ParquetResult<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl PageIterator for OneChunk {}
+
+/// A part of a file, read as if the whole were there.
+struct Part {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Part {
+    fn from(&self, start: u64) -> ParquetResult<Bytes> {
+        let from = start.checked_sub(self.start);
+        let from = from.and_then(|from| usize::try_from(from).ok());
+        match from {
+            Some(from) if from <= self.bytes.len() => Ok(self.bytes.slice(from..)),
+            _ => Err(ParquetError::EOF("a page outside of its column".to_owned())),
+        }
+    }
+}
+
+impl Length for Part {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Part {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let bytes = self.from(start)?;
+        match length <= bytes.len() {
+            true => Ok(bytes.slice(..length)),
+            false => Err(ParquetError::EOF("a page outside of its column".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a step reads: a scan of Parquet files, and what filters and projections above it make of it.
+
+use std::sync::Arc;
+
+use audit_lake::TableName;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::split_conjunction;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, Partitioning, PhysicalExpr};
+
+use crate::scan;
+
+/// Files, and expressions over their table's columns.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    pub(super) groups: Vec<FileGroup>,
+    pub(super) readers: Arc<dyn ParquetFileReaderFactory>,
+    /// The columns of the files, and behind them those that are constant in each.
+    pub(super) table: SchemaRef,
+    pub(super) constant_from: usize,
+    /// The input's columns.
+    pub(super) columns: Vec<Arc<dyn PhysicalExpr>>,
+    /// All of which let a row pass.
+    pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl Input {
+    /// `None` where the plan has steps that are not understood.
+    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Option<Self> {
+        if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
+            return Self::of_scan(scan);
+        }
+        if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+            let mut input = Self::of(filter.input()).filter(|_| filter.fetch().is_none())?;
+            let over_table = |filter| input.over_table(&filter);
+            let filters = conjuncts(filter.predicate()).into_iter().map(over_table);
+            let filters = filters.collect::<Option<Vec<_>>>()?;
+            input.filters.extend(filters);
+            if let Some(given) = filter.projection() {
+                let columns = given.iter().map(|at| input.columns.get(*at).cloned());
+                input.columns = columns.collect::<Option<_>>()?;
+            }
+            return Some(input);
+        }
+        if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+            let mut input = Self::of(projection.input())?;
+            let columns = projection.expr().iter();
+            let columns = columns.map(|given| input.over_table(&given.expr));
+            input.columns = columns.collect::<Option<_>>()?;
+            return Some(input);
+        }
+        let repartition = plan.downcast_ref::<RepartitionExec>()?;
+        match repartition.partitioning() {
+            Partitioning::RoundRobinBatch(_) => Self::of(repartition.input()),
+            _ => None,
+        }
+    }
+
+    fn of_scan(scan: &DataSourceExec) -> Option<Self> {
+        let (config, source) = scan.downcast_to_file_source::<ParquetSource>()?;
+        let table = Arc::clone(source.table_schema().table_schema());
+        let columns = match source.projection() {
+            Some(projection) => projection
+                .iter()
+                .map(|given| Arc::clone(&given.expr))
+                .collect(),
+            None => (table.fields().iter().enumerate())
+                .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as _)
+                .collect(),
+        };
+        // Else the filters are above the scan, which prunes by them only.
+        let is_filtering = source.table_parquet_options().global.pushdown_filters;
+        let filter = source.filter().filter(|_| is_filtering);
+        let input = Self {
+            groups: config.file_groups.clone(),
+            readers: Arc::clone(source.parquet_file_reader_factory()?),
+            constant_from: source.table_schema().file_schema().fields().len(),
+            table,
+            columns,
+            filters: filter.iter().flat_map(conjuncts).collect(),
+        };
+        (config.limit.is_none() && config.expr_adapter_factory.is_none()).then_some(input)
+    }
+
+    /// An expression over the input's columns as one over the table's. `None` if it is another each time it is asked,
+    /// or if it would do work again that the input does once.
+    pub(super) fn over_table(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+        let mut asked: Vec<usize> = Vec::new();
+        let mut asks_twice = false;
+        let replaced = Arc::clone(expr).transform_down(|node| {
+            let column = node.downcast_ref::<Column>().map(Column::index);
+            let Some((at, of_table)) = column.and_then(|at| Some((at, self.columns.get(at)?)))
+            else {
+                return Ok(Transformed::no(node));
+            };
+            if !of_table.is::<Column>() && !of_table.is::<Literal>() {
+                asks_twice |= asked.contains(&at);
+                asked.push(at);
+            }
+            Ok(Transformed::new(
+                Arc::clone(of_table),
+                true,
+                TreeNodeRecursion::Jump,
+            ))
+        });
+        let replaced = replaced.data().ok()?;
+        (!asks_twice && !is_volatile(&replaced) && !is_large(&replaced)).then_some(replaced)
+    }
+
+    /// Whether a column of the table is small enough to be decoded for a whole row group at once.
+    pub(super) fn is_small(&self, column: usize) -> bool {
+        let field = self.table.field(column);
+        let is_plain = field.data_type().is_primitive()
+            || matches!(field.data_type(), DataType::Utf8View | DataType::Boolean);
+        let is_big = |table: &TableName| scan::is_big(*table, field.name());
+        is_plain && !TableName::ALL.iter().any(is_big)
+    }
+}
+
+/// Whether an expression has more parts than a query is likely to have: projections above each other may have made it so.
+fn is_large(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    const PARTS_MAX: usize = 500;
+    let mut parts = 0;
+    let counted = expr.apply(|_| {
+        parts += 1;
+        Ok(match parts > PARTS_MAX {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    });
+    counted.is_err() || parts > PARTS_MAX
+}
+
+fn conjuncts(filter: &Arc<dyn PhysicalExpr>) -> Vec<Arc<dyn PhysicalExpr>> {
+    split_conjunction(filter).into_iter().cloned().collect()
+}

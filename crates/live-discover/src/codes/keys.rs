@@ -1,0 +1,200 @@
+//! The different values of a key of groups, numbered.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, StringViewArray, StringViewBuilder,
+};
+use datafusion::arrow::compute::{can_cast_types, cast};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::common::Result;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+
+/// The values of one key, numbered in the order of their coming. Null is a value too.
+pub(super) struct Key {
+    data_type: DataType,
+    values: Values,
+    null: Option<u32>,
+}
+
+enum Values {
+    Texts(Texts),
+    Numbers(Numbers),
+}
+
+/// Values of a batch, to be numbered by their key.
+pub(super) enum Incoming {
+    Texts(StringViewArray),
+    Numbers(Int64Array),
+}
+
+impl Key {
+    /// `None` if values of the type can't be keys here: only texts are, and what whole numbers stand for.
+    pub(super) fn new(data_type: &DataType) -> Option<Self> {
+        let values = match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Values::Texts(Texts::default())
+            }
+            // Half of its values are no `i64`.
+            DataType::UInt64 => return None,
+            whole
+                if (whole.is_integer() || whole.is_temporal() || whole == &DataType::Boolean)
+                    && whole.primitive_width().is_none_or(|width| width <= 8)
+                    && can_cast_types(whole, &DataType::Int64)
+                    && can_cast_types(&DataType::Int64, whole) =>
+            {
+                Values::Numbers(Numbers::default())
+            }
+            _ => return None,
+        };
+        Some(Self {
+            data_type: data_type.clone(),
+            values,
+            null: None,
+        })
+    }
+
+    pub(super) fn incoming(&self, values: &ArrayRef) -> Result<Incoming> {
+        Ok(match self.values {
+            Values::Texts(_) => {
+                let texts = cast(values, &DataType::Utf8View)?;
+                Incoming::Texts(texts.as_string_view().clone())
+            }
+            Values::Numbers(_) => {
+                let numbers = cast(values, &DataType::Int64)?;
+                Incoming::Numbers(numbers.as_primitive::<Int64Type>().clone())
+            }
+        })
+    }
+
+    /// The number of the value `at`.
+    pub(super) fn number(&mut self, incoming: &Incoming, at: usize) -> u32 {
+        match (&mut self.values, incoming) {
+            (Values::Texts(known), Incoming::Texts(texts)) if texts.is_valid(at) => {
+                known.number(texts.value(at))
+            }
+            (Values::Numbers(known), Incoming::Numbers(numbers)) if numbers.is_valid(at) => {
+                known.number(numbers.value(at))
+            }
+            (known, _) => *self.null.get_or_insert_with(|| match known {
+                Values::Texts(known) => known.push(""),
+                Values::Numbers(known) => known.push(0),
+            }),
+        }
+    }
+
+    /// The values that have these numbers.
+    pub(super) fn array(&self, numbers: &[u32]) -> Result<ArrayRef> {
+        let present = |number: &u32| Some(*number) != self.null;
+        let values: ArrayRef = match &self.values {
+            Values::Texts(known) => {
+                let mut builder = StringViewBuilder::with_capacity(numbers.len());
+                for number in numbers {
+                    builder.append_option(present(number).then(|| known.text(*number)));
+                }
+                Arc::new(builder.finish())
+            }
+            Values::Numbers(known) => Arc::new(
+                (numbers.iter())
+                    .map(|number| present(number).then(|| known.values[*number as usize]))
+                    .collect::<Int64Array>(),
+            ),
+        };
+        Ok(cast(&values, &self.data_type)?)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        match &self.values {
+            Values::Texts(known) => known.ends.len(),
+            Values::Numbers(known) => known.values.len(),
+        }
+    }
+
+    /// Bytes that it takes, about.
+    pub(super) fn size(&self) -> usize {
+        match &self.values {
+            Values::Texts(known) => {
+                known.bytes.capacity()
+                    + known.ends.capacity() * size_of::<usize>()
+                    + known.known.allocation_size()
+            }
+            Values::Numbers(known) => {
+                known.values.capacity() * size_of::<i64>() + known.known.allocation_size()
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Texts {
+    /// One behind the other.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    known: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Texts {
+    fn number(&mut self, text: &str) -> u32 {
+        let hash = self.hasher.hash_one(text.as_bytes());
+        let is_it = |number: &u32| &self.bytes[range(&self.ends, *number)] == text.as_bytes();
+        if let Some(number) = self.known.find(hash, is_it) {
+            return *number;
+        }
+        let number = self.push(text);
+        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
+        let hash_of = |number: &u32| hasher.hash_one(&bytes[range(ends, *number)]);
+        self.known.insert_unique(hash, number, hash_of);
+        number
+    }
+
+    fn push(&mut self, text: &str) -> u32 {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.ends.push(self.bytes.len());
+        self.ends.len() as u32 - 1
+    }
+
+    fn text(&self, number: u32) -> &str {
+        // It was a text when it came.
+        std::str::from_utf8(&self.bytes[range(&self.ends, number)]).unwrap_or_default()
+    }
+}
+
+fn range(ends: &[usize], number: u32) -> Range<usize> {
+    let number = number as usize;
+    let start = number.checked_sub(1).map_or(0, |before| ends[before]);
+    start..ends[number]
+}
+
+#[derive(Default)]
+struct Numbers {
+    values: Vec<i64>,
+    known: HashMap<i64, u32>,
+    /// What came last: in rows in the order of time, hours and days come again and again.
+    last: Option<(i64, u32)>,
+}
+
+impl Numbers {
+    fn number(&mut self, value: i64) -> u32 {
+        if let Some((last, number)) = self.last
+            && last == value
+        {
+            return number;
+        }
+        let values = &mut self.values;
+        let number = *self.known.entry(value).or_insert_with(|| {
+            values.push(value);
+            values.len() as u32 - 1
+        });
+        self.last = Some((value, number));
+        number
+    }
+
+    fn push(&mut self, value: i64) -> u32 {
+        self.values.push(value);
+        self.values.len() as u32 - 1
+    }
+}

@@ -1,0 +1,152 @@
+//! DataFusion's `date_trunc`, quicker for times in UTC.
+//!
+//! For a time with a time zone it asks a calendar, value by value, and the lake's times have one. In UTC an hour is an
+//! hour, so the times are cut as those without a zone, and get theirs back.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{
+    DataType, FieldRef, TimeUnit, TimestampMicrosecondType as Micros,
+};
+use datafusion::common::Result;
+use datafusion::functions::datetime::date_trunc;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
+};
+
+/// What stands in place of DataFusion's.
+pub(crate) fn udf() -> ScalarUDF {
+    ScalarUDF::new_from_impl(DateTrunc {
+        inner: date_trunc(),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct DateTrunc {
+    inner: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for DateTrunc {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arguments)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.inner.return_field_from_args(arguments)
+    }
+
+    fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let zone = match arguments.args.get_mut(1) {
+            Some(ColumnarValue::Array(times)) => in_utc(times).map(|(zone, without)| {
+                *times = without;
+                zone
+            }),
+            _ => None,
+        };
+        let cut = self.inner.inner().invoke_with_args(arguments)?;
+        Ok(match (cut, zone) {
+            (ColumnarValue::Array(cut), Some(zone)) => {
+                let cut = cut.as_primitive::<Micros>().clone().with_timezone(zone);
+                ColumnarValue::Array(Arc::new(cut))
+            }
+            (cut, _) => cut,
+        })
+    }
+
+    fn output_ordering(&self, arguments: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.output_ordering(arguments)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
+
+/// Times in UTC, with the name that it has and without.
+fn in_utc(times: &ArrayRef) -> Option<(Arc<str>, ArrayRef)> {
+    match times.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => {
+            let without = times.as_primitive::<Micros>().clone();
+            let without = without.with_timezone_opt(None::<Arc<str>>);
+            Some((Arc::clone(zone), Arc::new(without)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
+    use datafusion::common::ScalarValue;
+    use datafusion::common::config::ConfigOptions;
+
+    use super::*;
+
+    #[test]
+    fn it_cuts_as_that_of_datafusion() {
+        const DAY: i64 = 86_400_000_000;
+        let times = [
+            Some(0),
+            None,
+            Some(-1),
+            Some(19_700 * DAY + 1),
+            Some(20_454 * DAY + 86_399_999_999),
+        ];
+        let times = TimestampMicrosecondArray::from(times.to_vec()).with_timezone("UTC");
+        let times: ArrayRef = Arc::new(times);
+        let units = [
+            "microsecond",
+            "second",
+            "Minute",
+            "hour",
+            "day",
+            "week",
+            "month",
+            "quarter",
+            "year",
+        ];
+        for unit in units {
+            let cut = |udf: &ScalarUDF| {
+                let field = |name: &str, data_type: &DataType| {
+                    Arc::new(datafusion::arrow::datatypes::Field::new(
+                        name,
+                        data_type.clone(),
+                        true,
+                    ))
+                };
+                let arguments = ScalarFunctionArgs {
+                    args: vec![
+                        ColumnarValue::Scalar(ScalarValue::from(unit)),
+                        ColumnarValue::Array(Arc::clone(&times)),
+                    ],
+                    arg_fields: vec![
+                        field("unit", &DataType::Utf8),
+                        field("time", times.data_type()),
+                    ],
+                    number_rows: times.len(),
+                    return_field: field("cut", times.data_type()),
+                    config_options: Arc::new(ConfigOptions::default()),
+                };
+                udf.inner().invoke_with_args(arguments).unwrap()
+            };
+            let (ours, theirs) = (cut(&udf()), cut(&date_trunc()));
+            let array = |value: ColumnarValue| value.into_array(times.len()).unwrap();
+            assert_eq!(array(ours).as_ref(), array(theirs).as_ref(), "{unit}");
+        }
+    }
+}
