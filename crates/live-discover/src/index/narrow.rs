@@ -15,8 +15,10 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use crate::memory::{Budget, Key, Part};
 
-/// Files that are asked at once.
-const FILES_MAX: usize = 32;
+/// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
+const FILES_MAX: usize = 128;
+/// What is read of a file's end at first: nearly always all of its footer and page index, which have some 40 kB.
+const FOOTER_BYTES: usize = 64 << 10;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: usize = 8;
 
@@ -67,6 +69,7 @@ impl Asked<'_> {
     /// `None` where it can't be told.
     async fn file(&self, file: &ObjectMeta) -> Option<Access> {
         let metadata = DFParquetMetadata::new(self.store.as_ref(), file)
+            .with_metadata_size_hint(Some(FOOTER_BYTES))
             .with_file_metadata_cache(Some(Arc::clone(self.footers)))
             .fetch_metadata()
             .await
