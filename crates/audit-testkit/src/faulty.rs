@@ -1,10 +1,12 @@
-//! An object store that fails as told, and counts what is asked of it.
+//! An object store that fails as told, and counts what is asked of it and how long it would take.
 
 mod upload;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +22,10 @@ use self::upload::FaultyUpload;
 use crate::random::Random;
 
 const OPERATIONS: usize = 10;
+
+/// How often a request that takes time lets others go before it, so that those which do not wait for it are asked at
+/// the same time.
+const YIELDS: usize = 16;
 
 /// What is asked of a store, as far as faults and counts tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +146,13 @@ impl RequestCounts {
 ///
 /// Chance comes from the seed, in the order of the requests: on a single-threaded runtime the same
 /// seed gives the same run. Tests print their seed first.
+///
+/// # Time
+///
+/// With [`FaultyStore::set_latency`] reads, lists and puts take time, in a time of the store's own that nobody waits
+/// for: a request begins when the last answer before it was given. So [`FaultyStore::elapsed`] is the latency times the
+/// longest chain of requests that waited for each other; it is never less, and no more if those which do not wait are
+/// asked by one thread.
 #[derive(Debug, Clone)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
@@ -153,6 +166,8 @@ struct State {
     counts: RequestCounts,
     injected: u64,
     writes_left: Option<u64>,
+    latency: Duration,
+    elapsed: Duration,
 }
 
 impl FaultyStore {
@@ -164,6 +179,8 @@ impl FaultyStore {
             counts: RequestCounts::default(),
             injected: 0,
             writes_left: None,
+            latency: Duration::ZERO,
+            elapsed: Duration::ZERO,
         };
         Self {
             inner,
@@ -209,6 +226,44 @@ impl FaultyStore {
         self.state().injected
     }
 
+    /// Sets how long each request takes from now on, and the time to zero.
+    pub fn set_latency(&self, latency: Duration) {
+        let mut state = self.state();
+        state.latency = latency;
+        state.elapsed = Duration::ZERO;
+    }
+
+    /// How long the requests took since the latency was set, those at the same time counted once.
+    pub fn elapsed(&self) -> Duration {
+        self.state().elapsed
+    }
+
+    /// A request that is answered as `answered` says, after its time.
+    async fn timed<T>(&self, answered: impl Future<Output = T>) -> T {
+        let (latency, start) = {
+            let state = self.state();
+            (state.latency, state.elapsed)
+        };
+        if latency.is_zero() {
+            return answered.await;
+        }
+        for _ in 0..YIELDS {
+            let mut yielded = false;
+            std::future::poll_fn(|context| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+        }
+        let answer = answered.await;
+        let mut state = self.state();
+        state.elapsed = state.elapsed.max(start + latency);
+        answer
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked elsewhere shall see its own panic, not this lock's.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -224,6 +279,7 @@ impl FaultyStore {
             counts,
             injected,
             writes_left,
+            ..
         } = &mut *state;
         counts.requests[operation as usize] += 1;
         if operation.is_write() {
@@ -266,7 +322,7 @@ impl FaultyStore {
         list: impl FnOnce(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>>,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let path = prefix.cloned().unwrap_or_default();
-        match self.begin(Operation::List, &path) {
+        let listed = match self.begin(Operation::List, &path) {
             Err(error) => stream::once(async { Err(error) }).boxed(),
             Ok(Answer::Given) => list(&self.inner),
             Ok(Answer::Lost) => {
@@ -275,7 +331,11 @@ impl FaultyStore {
                     .chain(stream::once(async { Err(error) }))
                     .boxed()
             }
-        }
+        };
+        let store = self.clone();
+        stream::once(async move { store.timed(async { listed }).await })
+            .flatten()
+            .boxed()
     }
 }
 
@@ -324,7 +384,8 @@ impl ObjectStore for FaultyStore {
     ) -> Result<PutResult> {
         let answer = self.begin(Operation::Put, location)?;
         answer.pass(
-            self.inner.put_opts(location, payload, options).await,
+            self.timed(self.inner.put_opts(location, payload, options))
+                .await,
             Operation::Put,
             location,
         )
@@ -353,7 +414,7 @@ impl ObjectStore for FaultyStore {
         };
         let answer = self.begin(operation, location)?;
         let result = answer.pass(
-            self.inner.get_opts(location, options).await,
+            self.timed(self.inner.get_opts(location, options)).await,
             operation,
             location,
         )?;
@@ -366,7 +427,7 @@ impl ObjectStore for FaultyStore {
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let answer = self.begin(Operation::Get, location)?;
         let result = answer.pass(
-            self.inner.get_ranges(location, ranges).await,
+            self.timed(self.inner.get_ranges(location, ranges)).await,
             Operation::Get,
             location,
         )?;
@@ -414,7 +475,7 @@ impl ObjectStore for FaultyStore {
         let path = prefix.cloned().unwrap_or_default();
         let answer = self.begin(Operation::List, &path)?;
         answer.pass(
-            self.inner.list_with_delimiter(prefix).await,
+            self.timed(self.inner.list_with_delimiter(prefix)).await,
             Operation::List,
             &path,
         )

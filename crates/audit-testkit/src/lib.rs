@@ -1,5 +1,5 @@
 //! Tools for tests, benchmarks and the demo: a generator of audit records, an object store that
-//! fails as told, a clock that stands still, and a server of the Management Activity API (module
+//! fails as told and takes its time, a clock that stands still, and a server of the Management Activity API (module
 //! `api`, feature `api-server`).
 //!
 //! The crate knows object stores and bytes, and none of the project's own types, so that the unit

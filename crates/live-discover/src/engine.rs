@@ -10,6 +10,7 @@ use audit_lake::{
     Clock, InternalNetworks, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId,
 };
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -33,7 +34,8 @@ use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
 use crate::limits::Limits;
-use crate::memory::EngineMemory;
+use crate::memory::{Budget, Footers};
+use crate::metrics::EngineMetrics;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::session::Session;
@@ -42,24 +44,24 @@ use crate::stop;
 /// What all queries of an engine share.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Memory of all queries together, counted as in [`Limits::memory_bytes`].
+    /// Memory of all that the engine holds: what queries take, counted as in [`Limits::memory_bytes`], and caches of
+    /// what they read, which have what queries leave and give it up when one needs it. Leave some for what is not
+    /// counted: batches on their way, some tens of MB for each thread, and the lists of the lake's files.
+    ///
+    /// A query that sorts, groups or joins has half of what no other has to itself, at most its limit, before it goes to
+    /// disk; one alone has a little less than half of all. It waits where that would be less than 64 MiB for each of
+    /// its threads. Others wait for 32 MiB, and an eighth of the memory is kept for them. So more queries run at
+    /// once where this is large, or their limits are small.
     pub memory_bytes: usize,
     /// Disk space of all queries together for what does not fit into memory.
     pub spill_bytes: u64,
     /// Where that space is; a folder of its own is made there and removed with the engine. `None` is the system's
     /// folder for temporary files.
     pub spill_folder: Option<PathBuf>,
-    /// Memory for footers and page indexes of data files: some 100 kB a file. What doesn't fit is read again.
-    pub metadata_cache_bytes: usize,
     /// Whether queries ask the data files' indexes of texts. Answers are the same without; it is for those who compare.
     pub uses_text_index: bool,
     /// Whether rows are grouped by the codes of their texts. Answers are the same without; it is for those who compare.
     pub groups_by_codes: bool,
-    /// Memory for indexes of texts: what queries asked for of them. What doesn't fit is read again.
-    pub index_cache_bytes: usize,
-    /// Memory for columns that queries count by, decoded: 4 bytes a row of a column of texts that repeat. What doesn't
-    /// fit is read and decoded again.
-    pub hot_columns_bytes: usize,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
     /// queries are planned at once. `None` is as many as the machine has. A session can have fewer:
     /// [`Limits::parallelism`].
@@ -75,11 +77,8 @@ impl Default for EngineOptions {
             memory_bytes: 1 << 30,
             spill_bytes: 20 << 30,
             spill_folder: None,
-            metadata_cache_bytes: 256 << 20,
             uses_text_index: true,
             groups_by_codes: true,
-            index_cache_bytes: 256 << 20,
-            hot_columns_bytes: 256 << 20,
             parallelism: None,
             freshness: Duration::ZERO,
         }
@@ -134,8 +133,9 @@ impl EngineBuilder {
     pub fn build(self, lake: Lake) -> Result<Engine> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let spill = spill_folder(&self.options)?;
-        let runtime_env = runtime_env(&lake, &self.options, spill.path())?;
-        let state = base_state(&self.options)?;
+        let budget = Arc::new(Budget::new(self.options.memory_bytes));
+        let runtime_env = runtime_env(&lake, &self.options, spill.path(), &budget)?;
+        let state = base_state(&self.options, &budget)?;
         let trino = dialect::trino::state(&state)?;
         let runtime = match self.runtime {
             Some(handle) => QueryRuntime::Host(handle),
@@ -151,7 +151,7 @@ impl EngineBuilder {
                     clock: Arc::clone(&clock),
                     known: Mutex::default(),
                 },
-                memory: Arc::new(EngineMemory::new(self.options.memory_bytes)),
+                budget,
                 planners: Planners::new(state.config().target_partitions()),
                 lake,
                 clock,
@@ -191,7 +191,7 @@ pub(crate) struct Shared {
     state: SessionState,
     /// The same for the Trino dialect.
     trino: SessionState,
-    pub(crate) memory: Arc<EngineMemory>,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) snapshots: SnapshotCache,
     pub(crate) inside: Inside,
     /// Removed with the engine.
@@ -226,6 +226,11 @@ impl Engine {
     /// The lake.
     pub fn lake(&self) -> &Lake {
         &self.shared.lake
+    }
+
+    /// What the engine does with its memory now.
+    pub fn metrics(&self) -> EngineMetrics {
+        EngineMetrics::of(&self.shared.budget)
     }
 
     /// A session that sees these tenants' data and whose queries have these limits. Opens nothing.
@@ -304,6 +309,7 @@ fn runtime_env(
     lake: &Lake,
     options: &EngineOptions,
     spill: &std::path::Path,
+    budget: &Arc<Budget>,
 ) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
@@ -313,21 +319,27 @@ fn runtime_env(
             store: lake.store(),
         }))
         .with_disk_manager_builder(disk)
-        .with_metadata_cache_limit(options.metadata_cache_bytes)
+        .with_cache_manager(CacheManagerConfig {
+            file_metadata_cache: Some(Arc::new(Footers(Arc::clone(budget)))),
+            // No table of ours lists folders or infers a schema.
+            file_statistics_cache_limit: 0,
+            list_files_cache_limit: 0,
+            ..CacheManagerConfig::default()
+        })
         .build_arc()?;
     Ok(env)
 }
 
-fn base_state(options: &EngineOptions) -> Result<SessionState> {
+fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
     if options.uses_text_index {
-        let indexes = IndexCache::new(options.index_cache_bytes);
+        let indexes = IndexCache(Arc::clone(budget));
         config = config.with_extension(Arc::new(indexes));
     }
-    config = config.with_extension(Arc::new(HotColumns::new(options.hot_columns_bytes)));
+    config = config.with_extension(Arc::new(HotColumns(Arc::clone(budget))));
     if let Some(parallelism) = options.parallelism {
         config = config.with_target_partitions(parallelism.max(1));
     }

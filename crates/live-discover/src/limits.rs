@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 /// A query that reaches one ends with an error that names it; see [`LimitKind`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory that sorts, joins and groups of the query may take before they spill to disk. What the reader of the
-    /// Parquet files holds is not counted: some tens of MB for each thread.
+    /// Memory that sorts, joins and groups of the query may take, and spill to disk beyond where they can: they do so
+    /// earlier where the engine has less for one query
+    /// ([`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes)). What the reader of the Parquet files holds
+    /// is not counted: some tens of MB for each thread.
     pub memory_bytes: usize,
     /// Threads that work for the query at a time: its share of the engine's
     /// ([`EngineOptions::parallelism`](crate::EngineOptions::parallelism)). `None` is all of them; others then get their

@@ -1,6 +1,7 @@
 //! A session: a scope of tenants and limits, and from a query's text to its stream.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use audit_lake::InternalNetworks;
@@ -9,7 +10,6 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::FunctionRegistry;
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -27,7 +27,7 @@ use crate::inside;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::lookup::{self, Lookup};
-use crate::memory::QueryMemory;
+use crate::memory::{Needs, QueryMemory};
 use crate::patterns;
 use crate::place::{self, Asked, Places};
 use crate::request::Request;
@@ -97,6 +97,12 @@ impl Session {
         let stop = StopOnDrop(Arc::new(Stop::after(self.limits.duration)));
         let planned = Arc::new(Planned::default());
         let plan = self.plan(request.into(), &stop.0, &planned).await?;
+        let turn = {
+            let _guard = runtime.enter();
+            let needs = Needs::of(plan.physical.as_ref());
+            tokio::time::timeout_at(stop.0.deadline(), plan.memory.begin(needs))
+        };
+        let turn = turn.await.map_err(|_| stop.0.timed_out())?;
         Ok(QueryStream::start(
             &runtime,
             plan.physical,
@@ -104,6 +110,7 @@ impl Session {
             stop,
             &planned,
             plan.places,
+            turn,
         ))
     }
 
@@ -219,6 +226,7 @@ struct Plan {
     logical: LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
     places: Places,
+    memory: Arc<QueryMemory>,
 }
 
 async fn plan(
@@ -278,17 +286,19 @@ async fn plan(
     if let Some(inside) = &inside {
         Arc::make_mut(&mut lookups).insert(inside::TABLE.to_owned(), inside::table(inside)?);
     }
-    let memory: Arc<dyn MemoryPool> = Arc::new(QueryMemory::new(
+    let memory = Arc::new(QueryMemory::new(
         limits.memory_bytes,
-        Arc::clone(&shared.memory),
+        (limits.parallelism.map_or(usize::MAX, NonZeroUsize::get))
+            .min(base.config().target_partitions()),
+        Arc::clone(&shared.budget),
     ));
     let runtime_env = RuntimeEnv {
-        memory_pool: Arc::clone(&memory),
+        memory_pool: Arc::clone(&memory) as _,
         ..shared.runtime_env.as_ref().clone()
     };
     let bounds = Bounds {
         stop: Arc::clone(&stop),
-        memory,
+        memory: Arc::clone(&memory) as _,
     };
     let mut state = catalog::catalogue(
         tables,
@@ -331,6 +341,7 @@ async fn plan(
             logical,
             physical,
             places: Places::new(asked, shared.runtime.handle()?, shared.planners.clone()),
+            memory,
         }),
         Err(error) => Err(Box::pin(asked.of_plan(error)).await),
     }

@@ -20,14 +20,19 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
+use tokio::time::error::Elapsed;
 
 use crate::error::{Error, Result};
 use crate::limits::{LimitKind, Limits};
+use crate::memory::Turn;
 use crate::place::Places;
 use crate::stop::{Stop, StopOnDrop};
 
 /// Batches that wait for the caller: one being taken, one being ready.
 const BATCHES_AHEAD: usize = 2;
+
+/// How a query's task ended: through with it, or out of time.
+type Ended = std::result::Result<(), Elapsed>;
 
 /// The batches of a query's result. Dropping it cancels the query.
 ///
@@ -38,7 +43,7 @@ const BATCHES_AHEAD: usize = 2;
 pub struct QueryStream {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch>>,
-    task: OwnedTask<()>,
+    task: OwnedTask<Ended>,
     deadline: Pin<Box<Sleep>>,
     stop: StopOnDrop,
     progress: ProgressSource,
@@ -136,23 +141,28 @@ impl QueryStream {
         stop: StopOnDrop,
         planned: &Planned,
         places: Places,
+        turn: Turn,
     ) -> Self {
         let schema = plan.schema();
         let delivered = Arc::new(Delivered::default());
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         // The timer is the runtime's.
         let _guard = runtime.enter();
-        let task = OwnedTask::spawn(
-            runtime,
-            run(
-                Arc::clone(&plan),
-                sender,
-                limits.rows,
-                limits.bytes,
-                Arc::clone(&delivered),
-                places,
-            ),
+        let work = run(
+            Arc::clone(&plan),
+            sender,
+            limits.rows,
+            limits.bytes,
+            Arc::clone(&delivered),
+            places,
         );
+        // Others wait for its memory, also where nobody asks for its rows any more.
+        let in_time = tokio::time::timeout_at(stop.0.deadline(), work);
+        let task = OwnedTask::spawn(runtime, async move {
+            let ended = in_time.await;
+            drop(turn);
+            ended
+        });
         Self {
             schema,
             batches,
@@ -218,7 +228,12 @@ impl Stream for QueryStream {
             // The task has ended: by its last batch or by a panic.
             Poll::Ready(None) => match self.task.poll_unpin(context) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(outcome) => self.finish(outcome.err()),
+                Poll::Ready(Ok(Ok(()))) => self.finish(None),
+                Poll::Ready(Ok(Err(_))) => {
+                    let timed_out = self.stop.0.timed_out();
+                    self.finish(Some(timed_out))
+                }
+                Poll::Ready(Err(panicked)) => self.finish(Some(panicked)),
             },
         }
     }

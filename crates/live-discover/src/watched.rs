@@ -6,6 +6,8 @@
 //! - Joins and the like hand the thread on, so that queries take turns; no more threads work for it than may.
 //! - What goes into a step that copies values to many rows (a join, UNNEST, a window) may hold no value that is too
 //!   large for it, and what a step keeps without counting it counts for the query's memory.
+//! - What goes into a step that holds batches (a sort, a join) holds no more than itself: a text of a file's page holds
+//!   the whole page, and one of a sorted batch all batches that were sorted.
 //! - The text of an EXPLAIN has the names of files, and not where they lie.
 
 use std::fmt;
@@ -15,7 +17,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions, StringArray,
+    StringViewArray,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
@@ -28,6 +31,7 @@ use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr,
     PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
@@ -68,18 +72,20 @@ pub(crate) fn watch(
     let name = plan.name().to_owned();
     let is_copying = COPYING.contains(&name.as_str());
     let is_keeping = KEEPING.contains(&name.as_str());
+    let is_sorting = plan.downcast_ref::<SortExec>().is_some() || name == "SortPreservingMergeExec";
     let row_bytes_max = (is_copying || is_keeping).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
     let mut children = Vec::new();
     for child in plan.children() {
         let child = watch(Arc::clone(child), stop, turns, batch_rows)?;
         children.push(match row_bytes_max {
-            None => child,
-            Some(_) => Arc::new(Watched {
+            None if !is_sorting => child,
+            _ => Arc::new(Watched {
                 inner: Arc::clone(&child),
                 stop: Arc::clone(stop),
                 turns: None,
                 row_bytes_max,
                 is_kept: is_keeping,
+                is_compacted: true,
                 takes_turns: false,
                 hides_places: false,
             }) as Arc<dyn ExecutionPlan>,
@@ -92,6 +98,7 @@ pub(crate) fn watch(
         turns: turns.cloned(),
         row_bytes_max: None,
         is_kept: false,
+        is_compacted: false,
         takes_turns: is_copying,
         hides_places: EXPLAINING.contains(&name.as_str()),
     }))
@@ -140,6 +147,7 @@ struct Watched {
     /// What the values of a row may take, if they are to be copied.
     row_bytes_max: Option<usize>,
     is_kept: bool,
+    is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
 }
@@ -212,6 +220,7 @@ impl ExecutionPlan for Watched {
             queue: self.turns.as_ref().map(Turns::queue),
             row_bytes_max: self.row_bytes_max,
             kept,
+            is_compacted: self.is_compacted,
             takes_turns: self.takes_turns,
             hides_places: self.hides_places,
         }))
@@ -228,6 +237,7 @@ struct WatchedStream {
     queue: Option<Queue>,
     row_bytes_max: Option<usize>,
     kept: Option<MemoryReservation>,
+    is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
 }
@@ -274,6 +284,12 @@ impl Stream for WatchedStream {
         };
         match ready!(polled) {
             Some(Ok(batch)) if self.hides_places => Poll::Ready(Some(Ok(without_places(&batch)))),
+            Some(Ok(batch)) if self.is_compacted => {
+                let compacted = compact(&batch);
+                Poll::Ready(Some(
+                    compacted.and_then(|batch| self.look_at(&batch).map(|()| batch)),
+                ))
+            }
             Some(Ok(batch)) => Poll::Ready(Some(self.look_at(&batch).map(|()| batch))),
             other => Poll::Ready(other),
         }
@@ -284,6 +300,26 @@ impl RecordBatchStream for WatchedStream {
     fn schema(&self) -> SchemaRef {
         self.inner.schema()
     }
+}
+
+/// The batch, with texts of its own where their pages hold much else.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch.columns().iter();
+    let columns = columns.map(|column| match column.as_string_view_opt() {
+        Some(views) if is_sparse(views) => Arc::new(views.gc()) as ArrayRef,
+        _ => Arc::clone(column),
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let compacted = RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)?;
+    Ok(compacted)
+}
+
+/// Whether most of what the views hold is not theirs. Texts that stand in a dictionary are not copied: they are many.
+fn is_sparse(views: &StringViewArray) -> bool {
+    const HELD: usize = 2;
+    let buffers = views.data_buffers().iter();
+    let held: usize = buffers.map(|buffer| buffer.capacity()).sum();
+    held > 0 && held / HELD > views.total_buffer_bytes_used()
 }
 
 /// Bytes of the largest value of a column when it is copied; views share theirs.

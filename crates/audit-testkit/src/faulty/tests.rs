@@ -193,3 +193,25 @@ fn chance_follows_the_seed() {
     let failed = run(1).into_iter().filter(|failed| *failed).count();
     assert!((15..45).contains(&failed), "{failed} of 100 failed");
 }
+
+#[test]
+fn requests_take_the_time_of_the_longest_chain() {
+    block_on(async {
+        let store = FaultyStore::new(Arc::new(InMemory::new()), 1);
+        let (a, b) = (Path::from("a"), Path::from("b"));
+        store.put(&a, "x".into()).await.unwrap();
+        assert_eq!(store.elapsed(), Duration::ZERO);
+        let latency = Duration::from_millis(30);
+        store.set_latency(latency);
+        store.put(&b, "y".into()).await.unwrap();
+        let both = futures::future::join(store.get(&a), store.head(&b)).await;
+        assert!(both.0.is_ok() && both.1.is_ok());
+        assert_eq!(store.elapsed(), 2 * latency);
+        assert_eq!(store.list(None).count().await, 2);
+        let ranges = store.get_ranges(&a, &[0..1, 0..1]).await;
+        assert_eq!(ranges.unwrap().len(), 2);
+        assert_eq!(store.elapsed(), 4 * latency);
+        store.set_latency(latency);
+        assert_eq!(store.elapsed(), Duration::ZERO);
+    });
+}

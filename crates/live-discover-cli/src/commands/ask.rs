@@ -45,7 +45,8 @@ pub(super) async fn session(lake: Lake, asked: &Asked) -> Result<Session, Failur
     };
     let default = EngineOptions::default();
     let options = EngineOptions {
-        memory_bytes: default.memory_bytes.max(asked.memory),
+        // Of an engine's memory one query that sorts has a little less than half to itself.
+        memory_bytes: (default.memory_bytes).max(asked.memory.saturating_mul(5) / 2),
         ..default
     };
     let engine = Engine::builder().with_options(options).build(lake)?;

@@ -15,9 +15,10 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::column::{Chunk, Place};
-use super::hot::{self, HotColumns};
+use super::hot::HotColumns;
 use super::input::Input;
 use super::rows::{Rows, Source, Used};
+use crate::memory::{Key, Part};
 
 /// Files that are fetched ahead.
 const FILES_AHEAD: usize = 4;
@@ -152,10 +153,12 @@ impl Reading {
         let Some(leaf) = leaf(metadata, field.name()) else {
             return Found::Here(Source::Decoded(Chunk::nulls(field.data_type(), rows)));
         };
-        let key = hot::Place {
+        let key = Key {
             path: path.clone(),
-            group,
-            column: field.name().as_str().into(),
+            part: Part::Column {
+                group,
+                name: field.name().as_str().into(),
+            },
         };
         match self.hot.as_ref().and_then(|hot| hot.get(&key)) {
             Some(chunk) => Found::Here(Source::Decoded(chunk)),
@@ -199,7 +202,7 @@ struct Encoded {
     leaf: usize,
     field: FieldRef,
     hot: Option<Arc<HotColumns>>,
-    key: hot::Place,
+    key: Key,
 }
 
 impl Encoded {
@@ -214,7 +217,7 @@ impl Encoded {
     fn decode(&self, bytes: &Bytes) -> Result<Chunk> {
         let chunk = self.place().decode(bytes.clone(), &self.field)?;
         if let Some(hot) = &self.hot {
-            hot.put(&self.key, chunk.clone());
+            hot.put(&self.key, &chunk);
         }
         Ok(chunk)
     }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunction;
@@ -288,9 +289,12 @@ fn collects_little(window: &WindowFunction) -> Result<()> {
 struct Cost {
     literal_bytes: usize,
     calls: usize,
+    /// A row of the widest sort.
+    sorted_bytes: usize,
 }
 
-/// Rows that go through an optimised plan at a time: fewer where each has large constants or many computed values.
+/// Rows that go through an optimised plan at a time: fewer where each has large constants or many computed values, or
+/// where wide ones are sorted.
 pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     /// Of all constants of the rows of a batch.
     const CONSTANT_BYTES_MAX: usize = 64 << 20;
@@ -298,8 +302,15 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     const CALLS: usize = 64;
     /// Shorter ones are in every query.
     const LONG_BYTES: usize = 64;
+    /// Of a batch that a sort keeps: it has to hold some of them, and to write them to disk where it cannot.
+    const SORTED_BYTES_MAX: usize = 4 << 20;
     let mut cost = Cost::default();
     plan.apply_with_subqueries(|step| {
+        if let LogicalPlan::Sort(sort) = step {
+            cost.sorted_bytes = cost
+                .sorted_bytes
+                .max(row_bytes(sort.input.schema().as_arrow()));
+        }
         step.apply_expressions(|expr| {
             expr.apply(|part| {
                 match part {
@@ -322,5 +333,17 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     })?;
     let by_constants = CONSTANT_BYTES_MAX / cost.literal_bytes.max(1);
     let by_calls = rows_max.saturating_mul(CALLS) / cost.calls.max(1);
-    Ok(by_constants.min(by_calls).clamp(1, rows_max))
+    let by_sorts = SORTED_BYTES_MAX / cost.sorted_bytes.max(1);
+    Ok(by_constants.min(by_calls).min(by_sorts).clamp(1, rows_max))
+}
+
+/// What a row takes in memory, by the rule of thumb.
+pub(crate) fn row_bytes(schema: &Schema) -> usize {
+    let of = |field: &FieldRef| match field.data_type() {
+        _ if field.name() == "raw" => 1_536,
+        DataType::Utf8View | DataType::Utf8 => 32,
+        data_type if data_type.is_nested() => 128,
+        _ => 8,
+    };
+    schema.fields().iter().map(of).sum()
 }

@@ -6,55 +6,32 @@ use std::sync::Arc;
 
 use audit_lake::{Condition, GroupIndex, TextIndex};
 use bytes::Bytes;
-use datafusion::common::TableReference;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::execution::cache::default_cache::DefaultCache;
-use datafusion::execution::cache::{Cache, CacheKey, CacheValue};
 use futures::StreamExt;
-use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
-/// Files that are asked at once.
-const FILES_MAX: usize = 32;
+use crate::memory::{Budget, Key, Part};
+
+/// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
+const FILES_MAX: usize = 128;
+/// What is read of a file's end at first: nearly always all of its footer and page index, which have some 40 kB.
+const FOOTER_BYTES: usize = 64 << 10;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: usize = 8;
 
-/// Parts of indexes that queries asked for, bounded. Data files never change, so nothing goes stale.
-pub(crate) struct IndexCache(DefaultCache<PartKey, Part>);
-
-/// A bucket of a row group's index, or the whole of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PartKey {
-    path: Path,
-    group: usize,
-    bucket: Option<u32>,
-}
-
-#[derive(Clone)]
-struct Part(Bytes);
-
-impl CacheKey for PartKey {
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.path.as_ref().len()
-    }
-
-    fn table_ref(&self) -> Option<&TableReference> {
-        None
-    }
-}
-
-impl CacheValue for Part {
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-}
+/// Parts of indexes that queries asked for, in the engine's budget.
+pub(crate) struct IndexCache(pub(crate) Arc<Budget>);
 
 impl IndexCache {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self(DefaultCache::new(bytes_max))
+    fn get(&self, key: &Key) -> Option<Bytes> {
+        self.0.get(key).map(Arc::unwrap_or_clone)
+    }
+
+    fn put(&self, key: Key, bytes: &Bytes) {
+        self.0.put(key, Arc::new(bytes.clone()), bytes.len());
     }
 }
 
@@ -92,6 +69,7 @@ impl Asked<'_> {
     /// `None` where it can't be told.
     async fn file(&self, file: &ObjectMeta) -> Option<Access> {
         let metadata = DFParquetMetadata::new(self.store.as_ref(), file)
+            .with_metadata_size_hint(Some(FOOTER_BYTES))
             .with_file_metadata_cache(Some(Arc::clone(self.footers)))
             .fetch_metadata()
             .await
@@ -127,28 +105,30 @@ impl Asked<'_> {
     /// The blocks of a row group that may match, a bit for each.
     async fn group(&self, file: &ObjectMeta, number: usize, group: &GroupIndex) -> u64 {
         let buckets = self.condition.buckets(group);
-        let key = |bucket| PartKey {
+        let key = |bucket| Key {
             path: file.location.clone(),
-            group: number,
-            bucket,
+            part: Part::TextIndex {
+                group: number,
+                bucket,
+            },
         };
         let whole_len = group.range().end - group.range().start;
         let bucket_len = group.bucket_bytes();
-        if let Some(Part(whole)) = self.indexes.0.get(&key(None)) {
+        if let Some(whole) = self.indexes.get(&key(None)) {
             return self.blocks(group, &whole);
         }
         if buckets.len() as u64 * bucket_len as u64 * WHOLE_FROM as u64 > whole_len {
             let Ok(whole) = self.store.get_range(&file.location, group.range()).await else {
                 return u64::MAX;
             };
-            self.indexes.0.put(&key(None), Part(whole.clone()));
+            self.indexes.put(key(None), &whole);
             return self.blocks(group, &whole);
         }
         let mut known: HashMap<u32, Bytes> = HashMap::new();
         let mut missing = Vec::new();
         for bucket in buckets {
-            match self.indexes.0.get(&key(Some(bucket))) {
-                Some(Part(bytes)) => {
+            match self.indexes.get(&key(Some(bucket))) {
+                Some(bytes) => {
                     known.insert(bucket, bytes);
                 }
                 None => missing.push(bucket),
@@ -161,7 +141,7 @@ impl Asked<'_> {
                 for (bucket, bytes) in missing.into_iter().zip(parts) {
                     // Of its own: a store may give parts of what it read at once, which all of it would stay for.
                     let bytes = Bytes::copy_from_slice(&bytes);
-                    self.indexes.0.put(&key(Some(bucket)), Part(bytes.clone()));
+                    self.indexes.put(key(Some(bucket)), &bytes);
                     known.insert(bucket, bytes);
                 }
             }

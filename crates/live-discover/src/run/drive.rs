@@ -36,7 +36,8 @@ impl Inner {
 
     /// The memory of each run: together they have the engine's.
     pub(crate) fn share_bytes(&self) -> usize {
-        self.engine.shared.memory.limit_bytes() / self.options.running.max(1)
+        let budget = &self.engine.shared.budget;
+        (budget.limit_bytes() - budget.kept_for_little()) / self.options.running.max(1)
     }
 
     /// The run without a result that has expired and is not swept yet.
@@ -286,7 +287,7 @@ mod tests {
         );
         let run = runs.start(&session, endless, RunOptions::default());
         let id = run.await.unwrap().id;
-        let used = || engine.shared.memory.used_bytes();
+        let used = || engine.metrics().query_bytes;
         while used() == 0 {
             let run = runs.get(&session, id).unwrap();
             assert!(!run.state.is_finished(), "{run:?}");

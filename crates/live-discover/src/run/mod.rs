@@ -41,8 +41,9 @@ use store::RunStore;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunsOptions {
     /// Runs under way at once. Each has this part of the engine's memory
-    /// ([`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes)) and no more, so none can starve the
-    /// others: with 1 GiB and four of them, 256 MiB each, or what the session's limits allow if that is less.
+    /// ([`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes)), of which an eighth at least is for others,
+    /// and no more, so none can starve the others: with 1 GiB and four of them, 224 MiB each, or what the session's
+    /// limits allow if that is less.
     pub running: usize,
     /// Runs of one scope under way at once.
     pub running_per_scope: usize,

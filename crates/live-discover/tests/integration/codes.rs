@@ -167,7 +167,7 @@ async fn groups_by_codes_are_those_by_texts() {
         (
             "nothing is kept",
             EngineOptions {
-                hot_columns_bytes: 0,
+                memory_bytes: 24 << 20,
                 ..EngineOptions::default()
             },
         ),

@@ -24,9 +24,13 @@ mod isolation;
 mod library;
 mod limits;
 mod lookups;
+#[cfg(feature = "ingest")]
+mod memory;
 mod names;
 mod output;
 mod pruning;
+#[cfg(feature = "ingest")]
+mod questions;
 mod runs;
 mod slt;
 mod tenants;

@@ -1,0 +1,78 @@
+//! DataFusion's cache of footers and page indexes, in the engine's budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::{HashMap, Result, TableReference};
+use datafusion::execution::cache::cache_manager::CachedFileMetadataEntry;
+use datafusion::execution::cache::{Cache, CacheEntryInfo, CacheValue};
+use object_store::path::Path;
+
+use super::{Budget, Key, Kind, Part};
+
+/// Footers and page indexes of data files.
+pub(crate) struct Footers(pub(crate) Arc<Budget>);
+
+fn key(path: &Path) -> Key {
+    Key {
+        path: path.clone(),
+        part: Part::Footer,
+    }
+}
+
+impl Cache<Path, CachedFileMetadataEntry> for Footers {
+    fn get(&self, path: &Path) -> Option<CachedFileMetadataEntry> {
+        self.0.get(&key(path)).map(Arc::unwrap_or_clone)
+    }
+
+    fn put(&self, path: &Path, value: CachedFileMetadataEntry) -> Option<CachedFileMetadataEntry> {
+        let bytes = value.size() + size_of::<CachedFileMetadataEntry>() + path.as_ref().len();
+        self.0.put(key(path), Arc::new(value), bytes);
+        // Who had it before is asked by nobody.
+        None
+    }
+
+    fn remove(&self, path: &Path) -> Option<CachedFileMetadataEntry> {
+        self.0.remove(&key(path)).map(Arc::unwrap_or_clone)
+    }
+
+    fn contains_key(&self, path: &Path) -> bool {
+        self.0.contains(&key(path))
+    }
+
+    fn len(&self) -> usize {
+        self.0.keys(Kind::Footers).len()
+    }
+
+    fn clear(&self) {
+        self.0.clear(Kind::Footers);
+    }
+
+    fn name(&self) -> String {
+        "footers".to_owned()
+    }
+
+    fn cache_limit(&self) -> usize {
+        self.0.limit_bytes()
+    }
+
+    /// The bound is the engine's.
+    fn update_cache_limit(&self, _limit: usize) {}
+
+    /// Data files never change.
+    fn cache_ttl(&self) -> Option<Duration> {
+        None
+    }
+
+    fn update_cache_ttl(&self, _ttl: Option<Duration>) {}
+
+    /// No entry is of a table that has a name.
+    fn drop_table_entries(&self, _table: &TableReference) -> Result<()> {
+        Ok(())
+    }
+
+    /// None: the engine's metrics tell what there is.
+    fn list_entries(&self) -> HashMap<Path, CacheEntryInfo<CachedFileMetadataEntry>> {
+        HashMap::new()
+    }
+}

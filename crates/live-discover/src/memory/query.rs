@@ -1,0 +1,355 @@
+//! The memory of a query: a pool of its own, within the engine's budget.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+
+use super::Budget;
+use crate::guard::plan::row_bytes;
+
+/// How the engine's total is called in messages.
+pub(crate) const ENGINE_POOL: &str = "memory of the engine";
+
+/// What a thread of a query needs to sort or group whatever comes, by going to disk: the batches that it sorts, and
+/// those that it merges.
+const SORTING_BYTES: usize = 64 << 20;
+/// What a thread of another query needs: the rows that are the latest so far.
+const THREAD_BYTES: usize = 32 << 20;
+/// Steps that hold tables, beside sorts and groups.
+const HOLDING: [&str; 7] = [
+    "HashJoinExec",
+    "SortMergeJoinExec",
+    "NestedLoopJoinExec",
+    "PiecewiseMergeJoinExec",
+    "CrossJoinExec",
+    "WindowAggExec",
+    "BoundedWindowAggExec",
+];
+
+/// What a query needs, as far as its plan tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// It filters, counts, or gives some first rows.
+    Little,
+    /// It sorts, groups or joins.
+    Much,
+}
+
+impl Needs {
+    pub(crate) fn of(plan: &dyn ExecutionPlan) -> Self {
+        // The first rows are kept with as many that are not, until these are let go of.
+        let sorts = |sort: &SortExec| {
+            let row_bytes = row_bytes(&sort.input().schema());
+            let kept = |rows: usize| rows.saturating_mul(2 * row_bytes);
+            sort.fetch()
+                .is_none_or(|rows| kept(rows) > THREAD_BYTES / 2)
+        };
+        let groups = |aggregate: &AggregateExec| !aggregate.group_expr().is_empty();
+        let holds = HOLDING.contains(&plan.name())
+            || plan.downcast_ref::<SortExec>().is_some_and(sorts)
+            || plan.downcast_ref::<AggregateExec>().is_some_and(groups);
+        let mut below = plan.children().into_iter();
+        match holds || below.any(|child| Self::of(child.as_ref()) == Self::Much) {
+            true => Self::Much,
+            false => Self::Little,
+        }
+    }
+}
+
+/// The pool of one query.
+///
+/// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
+/// beyond, once they have something to put there. What cannot go there – a table that a join looks things up in – takes what it needs up to the query's limit,
+/// as long as the engine has it. So whatever else runs, a query that can do with its part finishes.
+#[derive(Debug)]
+pub(crate) struct QueryMemory {
+    limit_bytes: usize,
+    threads: usize,
+    budget: Arc<Budget>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Set aside; zero before the query begins.
+    share_bytes: usize,
+    /// Of steps that can go to disk, which there are so many of.
+    spillable_bytes: usize,
+    spilling: usize,
+    /// Of the others.
+    fixed_bytes: usize,
+}
+
+impl State {
+    fn bytes(&self) -> usize {
+        self.spillable_bytes + self.fixed_bytes
+    }
+
+    /// What the query has beyond its share.
+    fn beyond(&self) -> usize {
+        self.bytes().saturating_sub(self.share_bytes)
+    }
+
+    fn add(&mut self, can_spill: bool, bytes: usize) {
+        match can_spill {
+            true => self.spillable_bytes += bytes,
+            false => self.fixed_bytes += bytes,
+        }
+    }
+
+    fn remove(&mut self, can_spill: bool, bytes: usize) {
+        match can_spill {
+            true => self.spillable_bytes = self.spillable_bytes.saturating_sub(bytes),
+            false => self.fixed_bytes = self.fixed_bytes.saturating_sub(bytes),
+        }
+    }
+}
+
+impl QueryMemory {
+    /// The memory of a query of so many threads; it has to [`begin`](Self::begin) before it runs.
+    pub(crate) fn new(limit_bytes: usize, threads: usize, budget: Arc<Budget>) -> Self {
+        Self {
+            limit_bytes,
+            threads: threads.max(1),
+            budget,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Waits until there is memory for the query, and sets it aside until the turn ends.
+    pub(crate) async fn begin(self: &Arc<Self>, needs: Needs) -> Turn {
+        let budget = &self.budget;
+        let little = budget.kept_for_little();
+        let (of_thread, most) = match needs {
+            Needs::Little => (THREAD_BYTES, little),
+            Needs::Much => (SORTING_BYTES, budget.limit_bytes() - little),
+        };
+        let min = (of_thread.saturating_mul(self.threads)).min(most);
+        let min = min.min(self.limit_bytes);
+        let _waiting = Waiting::new(budget);
+        let line = budget.line(needs);
+        let _next = line.next.lock().await;
+        loop {
+            // What is freed from here on is told.
+            let freed = line.freed.notified();
+            if let Some(share) = budget.try_begin(needs, min, self.limit_bytes) {
+                self.state().share_bytes = share;
+                return Turn(Arc::clone(self));
+            }
+            freed.await;
+        }
+    }
+
+    fn end(&self) {
+        let mut state = self.state();
+        // Tasks that were stopped just now may have some still.
+        let reserved = state.share_bytes.max(state.bytes());
+        state.share_bytes = 0;
+        self.budget.end(reserved, state.bytes());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A query that runs; dropped, what was set aside for it is free.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<QueryMemory>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+struct Waiting<'a>(&'a Budget);
+
+impl<'a> Waiting<'a> {
+    fn new(budget: &'a Budget) -> Self {
+        budget.waits(true);
+        Self(budget)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waits(false);
+    }
+}
+
+impl fmt::Display for QueryMemory {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "query({} bytes)", self.limit_bytes)
+    }
+}
+
+impl MemoryPool for QueryMemory {
+    fn name(&self) -> &str {
+        "query"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        if consumer.can_spill() {
+            self.state().spilling += 1;
+        }
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        if consumer.can_spill() {
+            let spilling = &mut self.state().spilling;
+            *spilling = spilling.saturating_sub(1);
+        }
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        let mut state = self.state();
+        let beyond = state.beyond();
+        state.add(reservation.consumer().can_spill(), additional);
+        self.budget.take(additional, state.beyond() - beyond);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        let mut state = self.state();
+        let beyond = state.beyond();
+        state.remove(reservation.consumer().can_spill(), shrink);
+        self.budget.give_back(shrink, beyond - state.beyond());
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let consumer = reservation.consumer();
+        let can_spill = consumer.can_spill();
+        let mut state = self.state();
+        // One that has nothing has nothing to spill.
+        let (available, wanted) = match can_spill && reservation.size() > 0 {
+            true => {
+                let shared = state.share_bytes.saturating_sub(state.fixed_bytes);
+                let wanted = reservation.size().saturating_add(additional);
+                (shared / state.spilling.max(1), wanted)
+            }
+            false => (self.limit_bytes.saturating_sub(state.bytes()), additional),
+        };
+        if wanted > available {
+            let name = consumer.name();
+            let (has, whose) = match can_spill && state.share_bytes < self.limit_bytes {
+                true => (state.share_bytes, format!(" of the {ENGINE_POOL}")),
+                false => (self.limit_bytes, String::new()),
+            };
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{has} bytes{whose}; `{name}` needs {additional} more and cannot spill further"
+            )));
+        }
+        let beyond = state.beyond();
+        state.add(can_spill, additional);
+        (self.budget.try_take(additional, state.beyond() - beyond)).map_err(|reserved| {
+            state.remove(can_spill, additional);
+            DataFusionError::ResourcesExhausted(format!(
+                "all queries together have {reserved} of {} bytes, {ENGINE_POOL}, and one wants {additional} more",
+                self.budget.limit_bytes()
+            ))
+        })
+    }
+
+    fn reserved(&self) -> usize {
+        self.state().bytes()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.limit_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn memory(budget: &Arc<Budget>, limit_bytes: usize) -> Arc<QueryMemory> {
+        Arc::new(QueryMemory::new(limit_bytes, 1, Arc::clone(budget)))
+    }
+
+    fn reservation(memory: &Arc<QueryMemory>, can_spill: bool) -> MemoryReservation {
+        let pool: Arc<dyn MemoryPool> = Arc::clone(memory) as _;
+        let consumer = MemoryConsumer::new("step").with_can_spill(can_spill);
+        consumer.register(&pool)
+    }
+
+    #[test]
+    fn queries_wait_for_their_part_in_the_order_in_which_they_came() {
+        let budget = Arc::new(Budget::new(192 * MIB));
+        let begin = || memory(&budget, usize::MAX);
+        let memories = [begin(), begin(), begin(), begin()];
+        let much = |memory| Box::pin(QueryMemory::begin(memory, Needs::Much));
+        let mut turns = memories.each_ref().map(much);
+        let first = (&mut turns[0]).now_or_never().unwrap();
+        let second = (&mut turns[1]).now_or_never().unwrap();
+        assert!((&mut turns[2]).now_or_never().is_none());
+        assert!((&mut turns[3]).now_or_never().is_none());
+        let counts = budget.queries();
+        assert_eq!((counts.running, counts.waiting), (2, 2));
+        drop(first);
+        assert!((&mut turns[3]).now_or_never().is_none());
+        let third = (&mut turns[2]).now_or_never().unwrap();
+        assert!((&mut turns[3]).now_or_never().is_none());
+        drop((second, third));
+        assert!((&mut turns[3]).now_or_never().is_some());
+        drop(turns);
+        let counts = budget.queries();
+        assert_eq!((counts.running, counts.waiting, counts.finished), (0, 0, 4));
+    }
+
+    #[test]
+    fn a_query_has_its_part_whatever_the_others_take() {
+        let budget = Arc::new(Budget::new(256 * MIB));
+        let (greedy, modest) = (memory(&budget, usize::MAX), memory(&budget, usize::MAX));
+        let turn = greedy.begin(Needs::Much).now_or_never().unwrap();
+        let _modest_turn = modest.begin(Needs::Much).now_or_never().unwrap();
+        let fixed = reservation(&greedy, false);
+        // Its own 96 and as much that nobody has.
+        fixed.try_grow(192 * MIB).unwrap();
+        let error = fixed.try_grow(1).unwrap_err().to_string();
+        assert!(error.contains(ENGINE_POOL), "{error}");
+        let spillable = [reservation(&modest, true), reservation(&modest, true)];
+        for reservation in &spillable {
+            reservation.try_grow(32 * MIB).unwrap();
+            let error = reservation.try_grow(1).unwrap_err().to_string();
+            assert!(error.contains(ENGINE_POOL), "{error}");
+        }
+        assert_eq!(budget.queries().bytes, 256 * MIB);
+        // What it has after its turn is not given to others before it is let go of.
+        drop(turn);
+        let next = memory(&budget, usize::MAX);
+        assert!(next.begin(Needs::Much).now_or_never().is_none());
+        drop(fixed);
+        assert!(next.begin(Needs::Much).now_or_never().is_some());
+        assert_eq!(budget.bytes_max(), 256 * MIB);
+    }
+
+    #[test]
+    fn a_query_has_no_more_than_its_limit() {
+        let budget = Arc::new(Budget::new(128 * MIB));
+        let memory = memory(&budget, MIB);
+        let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
+        for can_spill in [true, false] {
+            let reservation = reservation(&memory, can_spill);
+            reservation.try_grow(MIB).unwrap();
+            let error = reservation.try_grow(1).unwrap_err().to_string();
+            assert!(!error.contains(ENGINE_POOL), "{error}");
+            assert!(
+                error.contains("1048576 bytes; `step` needs 1 more"),
+                "{error}"
+            );
+        }
+        assert_eq!(budget.queries().bytes, 0);
+    }
+}

@@ -1,0 +1,171 @@
+//! One bound for queries and caches, and answers that do not depend on what is kept.
+
+use std::cell::Cell;
+use std::path::Path;
+
+use audit_testkit::{Generator, GeneratorOptions};
+use futures::future::join_all;
+use live_discover::ingest::{IngestOptions, find_inputs, ingest};
+use live_discover::{
+    Engine, EngineMetrics, EngineOptions, Error, Lake, LakeOptions, Limits, TenantScope,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::fixture::{ask, text};
+use crate::questions::questions;
+
+const MIB: usize = 1 << 20;
+
+async fn generated(folder: &Path, days: u32, records: u64) -> Lake {
+    let lake = Lake::create_or_open("memory://memory", LakeOptions::default())
+        .await
+        .unwrap();
+    let input = folder.join("input");
+    std::fs::create_dir(&input).unwrap();
+    for blob in Generator::new(GeneratorOptions {
+        users: 50,
+        days,
+        records,
+        ..GeneratorOptions::default()
+    }) {
+        blob.write_to(&input).unwrap();
+    }
+    let inputs = find_inputs(input.to_str().unwrap()).await.unwrap();
+    let report = ingest(&lake, inputs, IngestOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(report.rejects(), 0);
+    lake
+}
+
+fn engine(lake: &Lake, memory_bytes: usize) -> Engine {
+    let options = EngineOptions {
+        memory_bytes,
+        parallelism: Some(2),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::builder().with_options(options).build(lake.clone());
+    engine.unwrap()
+}
+
+fn assert_within(metrics: &EngineMetrics) {
+    assert!(
+        metrics.memory_bytes_max <= metrics.memory_bytes,
+        "{metrics:?}"
+    );
+    assert_eq!(metrics.query_bytes, 0, "{metrics:?}");
+    assert_eq!(metrics.queries_running, 0, "{metrics:?}");
+    assert_eq!(metrics.queries_waiting, 0, "{metrics:?}");
+}
+
+/// What does not fit into the memory that a query has beside others.
+const LARGE: [&str; 3] = [
+    "SELECT id, raw FROM m365_audit ORDER BY md5(raw), id",
+    "SELECT raw, count(*) FROM m365_audit GROUP BY raw ORDER BY md5(raw)",
+    "SELECT a.id, b.operation FROM m365_audit a JOIN m365_audit b ON a.id = b.id ORDER BY a.id, b.operation",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_queries_stays_inside_the_bound_and_finishes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = generated(folder.path(), 24, 30_000).await;
+    let large = engine(&lake, 4 << 30);
+    let alone = large.session(TenantScope::All, Limits::default());
+    let mut storm: Vec<String> = LARGE.map(str::to_owned).into();
+    let wanted = [
+        "id_whole",
+        "address",
+        "user_month",
+        "needle_once",
+        "needle_absent",
+        "needle_count",
+        "indicators",
+        "latest",
+        "by_operation",
+        "addresses_by_user",
+        "first_seen",
+        "mass_download",
+        "chain",
+    ];
+    let questions = questions(&alone).await;
+    let questions = questions.into_iter();
+    storm.extend(
+        questions
+            .filter(|(id, _)| wanted.contains(id))
+            .map(|(_, sql)| sql),
+    );
+    assert_eq!(storm.len(), 16);
+    let mut expected = Vec::new();
+    for sql in &storm {
+        expected.push(ask(&alone, sql).await);
+    }
+    assert_within(&large.metrics());
+
+    let small = engine(&lake, 256 * MIB);
+    let session = small.session(TenantScope::All, Limits::default());
+    // The first has less than it sorts.
+    let little = Limits {
+        memory_bytes: 96 * MIB,
+        ..Limits::default()
+    };
+    let spilling = small.session(TenantScope::All, little);
+    let sessions = std::iter::once(&spilling).chain(std::iter::repeat(&session));
+    for _ in 0..2 {
+        let asked = sessions.clone().zip(&storm);
+        let answers = join_all(asked.map(|(session, sql)| ask(session, sql))).await;
+        for ((sql, answer), expected) in storm.iter().zip(answers).zip(&expected) {
+            assert!(answer == *expected, "{sql}");
+        }
+    }
+    assert_within(&small.metrics());
+    assert_eq!(small.metrics().queries_finished, 32);
+}
+
+#[test]
+fn answers_do_not_depend_on_what_is_kept() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let lake = runtime.block_on(generated(folder.path(), 6, 2_000));
+    let reference = engine(&lake, 1 << 30).session(TenantScope::All, Limits::default());
+    let questions = runtime.block_on(questions(&reference));
+    let expected: Vec<String> = questions
+        .iter()
+        .map(|(_, sql)| runtime.block_on(ask(&reference, sql)))
+        .collect();
+    let (answered, evicted) = (Cell::new(0), Cell::new(0));
+    let mut runner = TestRunner::new_with_rng(
+        Config::with_cases(30),
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    // The memory, and questions one after the other, the last of them twice: from nothing kept to all.
+    let case = (
+        prop::sample::select(vec![MIB / 4, 2 * MIB, 8 * MIB, 64 * MIB]),
+        prop::collection::vec(0..questions.len(), 1..5),
+    );
+    let cases = runner.run(&case, |(memory_bytes, mut asked)| {
+        let engine = engine(&lake, memory_bytes);
+        let session = engine.session(TenantScope::All, Limits::default());
+        asked.extend(asked.last().copied());
+        for number in asked {
+            let (id, sql) = &questions[number];
+            match runtime.block_on(session.collect(sql.as_str())) {
+                Ok(batches) => {
+                    prop_assert!(text(&batches) == expected[number], "{}", id);
+                    answered.set(answered.get() + 1);
+                }
+                // Too little for a query alone: said, and no other answer.
+                Err(Error::ResourcesExhausted { .. }) if memory_bytes < 64 * MIB => {}
+                Err(error) => prop_assert!(false, "{}: {}", id, error),
+            }
+        }
+        let metrics = engine.metrics();
+        prop_assert!(metrics.memory_bytes_max <= metrics.memory_bytes);
+        let evictions = metrics.footers.evictions + metrics.text_indexes.evictions;
+        evicted.set(evicted.get() + evictions);
+        Ok(())
+    });
+    cases.unwrap();
+    let (answered, evicted) = (answered.get(), evicted.get());
+    assert!(answered > 40 && evicted > 0, "{answered}, {evicted}");
+}
