@@ -20,18 +20,20 @@ const FILES_MAX: usize = 128;
 /// What is read of a file's end at first: nearly always all of its footer and page index, which have some 40 kB.
 const FOOTER_BYTES: usize = 64 << 10;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
-const WHOLE_FROM: usize = 8;
+const WHOLE_FROM: u64 = 8;
 
 /// Parts of indexes that queries asked for, in the engine's budget.
 pub(crate) struct IndexCache(pub(crate) Arc<Budget>);
 
 impl IndexCache {
-    fn get(&self, key: &Key) -> Option<Bytes> {
-        self.0.get(key).map(Arc::unwrap_or_clone)
+    fn get(&self, key: &Key) -> Arc<Known> {
+        let none = || Arc::new(Known::Buckets(HashMap::new()));
+        self.0.get(key).unwrap_or_else(none)
     }
 
-    fn put(&self, key: Key, bytes: &Bytes) {
-        self.0.put(key, Arc::new(bytes.clone()), bytes.len());
+    fn put(&self, key: Key, known: Known) {
+        let bytes = known.size();
+        self.0.put(key, Arc::new(known), bytes);
     }
 }
 
@@ -104,58 +106,83 @@ impl Asked<'_> {
 
     /// The blocks of a row group that may match, a bit for each.
     async fn group(&self, file: &ObjectMeta, number: usize, group: &GroupIndex) -> u64 {
-        let buckets = self.condition.buckets(group);
-        let key = |bucket| Key {
+        let key = Key {
             path: file.location.clone(),
-            part: Part::TextIndex {
-                group: number,
-                bucket,
+            part: Part::TextIndex { group: number },
+        };
+        let known = self.indexes.get(&key);
+        let missing = known.missing(self.condition.buckets(group));
+        if missing.is_empty() {
+            return self.blocks(group, &known);
+        }
+        let known = match known.with_room_for(missing.len(), group) {
+            Some(mut buckets) => {
+                let ranges: Vec<Range<u64>> =
+                    missing.iter().map(|bucket| group.bucket(*bucket)).collect();
+                let Ok(parts) = self.store.get_ranges(&file.location, &ranges).await else {
+                    return u64::MAX;
+                };
+                // Of their own: a store may give parts of what it read at once, which all of it would stay for.
+                let parts = parts.iter().map(|bytes| Bytes::copy_from_slice(bytes));
+                buckets.extend(missing.into_iter().zip(parts));
+                Known::Buckets(buckets)
+            }
+            None => match self.store.get_range(&file.location, group.range()).await {
+                Ok(whole) => Known::Whole(whole),
+                Err(_) => return u64::MAX,
             },
         };
-        let whole_len = group.range().end - group.range().start;
-        let bucket_len = group.bucket_bytes();
-        if let Some(whole) = self.indexes.get(&key(None)) {
-            return self.blocks(group, &whole);
-        }
-        if buckets.len() as u64 * bucket_len as u64 * WHOLE_FROM as u64 > whole_len {
-            let Ok(whole) = self.store.get_range(&file.location, group.range()).await else {
-                return u64::MAX;
-            };
-            self.indexes.put(key(None), &whole);
-            return self.blocks(group, &whole);
-        }
-        let mut known: HashMap<u32, Bytes> = HashMap::new();
-        let mut missing = Vec::new();
-        for bucket in buckets {
-            match self.indexes.get(&key(Some(bucket))) {
-                Some(bytes) => {
-                    known.insert(bucket, bytes);
-                }
-                None => missing.push(bucket),
-            }
-        }
-        if !missing.is_empty() {
-            let ranges: Vec<Range<u64>> =
-                missing.iter().map(|bucket| group.bucket(*bucket)).collect();
-            if let Ok(parts) = self.store.get_ranges(&file.location, &ranges).await {
-                for (bucket, bytes) in missing.into_iter().zip(parts) {
-                    // Of its own: a store may give parts of what it read at once, which all of it would stay for.
-                    let bytes = Bytes::copy_from_slice(&bytes);
-                    self.indexes.put(key(Some(bucket)), &bytes);
-                    known.insert(bucket, bytes);
-                }
-            }
-        }
-        (self.condition).blocks(group, &|bucket| known.get(&bucket).map(Bytes::as_ref))
+        let blocks = self.blocks(group, &known);
+        self.indexes.put(key, known);
+        blocks
     }
 
-    fn blocks(&self, group: &GroupIndex, whole: &Bytes) -> u64 {
+    fn blocks(&self, group: &GroupIndex, known: &Known) -> u64 {
         let start = group.range().start;
-        self.condition.blocks(group, &|bucket| {
-            let range = group.bucket(bucket);
-            let from = usize::try_from(range.start - start).ok()?;
-            whole.get(from..from + group.bucket_bytes())
+        (self.condition).blocks(group, &|bucket| match known {
+            Known::Buckets(buckets) => buckets.get(&bucket).map(Bytes::as_ref),
+            Known::Whole(whole) => {
+                let range = group.bucket(bucket);
+                let from = usize::try_from(range.start - start).ok()?;
+                whole.get(from..from + group.bucket_bytes())
+            }
         })
+    }
+}
+
+/// What was read of a row group's index.
+#[derive(Debug)]
+enum Known {
+    Buckets(HashMap<u32, Bytes>),
+    Whole(Bytes),
+}
+
+impl Known {
+    fn missing(&self, mut buckets: Vec<u32>) -> Vec<u32> {
+        match self {
+            Self::Buckets(known) => buckets.retain(|bucket| !known.contains_key(bucket)),
+            Self::Whole(_) => buckets.clear(),
+        }
+        buckets
+    }
+
+    /// The buckets that are known; `None` if with so many more the whole may as well be read.
+    fn with_room_for(&self, more: usize, group: &GroupIndex) -> Option<HashMap<u32, Bytes>> {
+        let Self::Buckets(known) = self else {
+            return None;
+        };
+        let whole = group.range().end - group.range().start;
+        let bytes = (known.len() + more) as u64 * group.bucket_bytes() as u64;
+        (bytes * WHOLE_FROM <= whole).then(|| known.clone())
+    }
+
+    fn size(&self) -> usize {
+        /// Of an entry of the map, beside the bytes.
+        const ENTRY_BYTES: usize = 64;
+        match self {
+            Self::Buckets(known) => known.values().map(|bytes| bytes.len() + ENTRY_BYTES).sum(),
+            Self::Whole(whole) => whole.len(),
+        }
     }
 }
 

@@ -29,8 +29,8 @@ impl Kind {
 pub(crate) enum Part {
     /// Its metadata, with the page index.
     Footer,
-    /// A bucket of the index of texts of a row group, or the whole of it.
-    TextIndex { group: usize, bucket: Option<u32> },
+    /// What was read of a row group's index of texts.
+    TextIndex { group: usize },
     /// A column of a row group, decoded.
     Column { group: usize, name: Arc<str> },
 }
@@ -375,9 +375,8 @@ mod tests {
         key(name, Part::Footer)
     }
 
-    fn bucket(name: &str, bucket: u32) -> Key {
-        let bucket = Some(bucket);
-        key(name, Part::TextIndex { group: 0, bucket })
+    fn index(name: &str, group: usize) -> Key {
+        key(name, Part::TextIndex { group })
     }
 
     /// A budget that has room for so many entries of names of one letter and 1,000 bytes.
@@ -389,14 +388,14 @@ mod tests {
     fn what_was_not_asked_for_the_longest_goes_first_whatever_its_kind() {
         let budget = budget(3);
         budget.put(footer("a"), Arc::new(1), 1_000);
-        budget.put(bucket("a", 0), Arc::new("x"), 1_000);
+        budget.put(index("a", 0), Arc::new("x"), 1_000);
         budget.put(footer("b"), Arc::new(2), 1_000);
         assert_eq!(budget.get(&footer("a")), Some(Arc::new(1)));
-        budget.put(bucket("b", 0), Arc::new("y"), 1_000);
-        assert_eq!(budget.get::<&str>(&bucket("a", 0)), None);
+        budget.put(index("b", 0), Arc::new("y"), 1_000);
+        assert_eq!(budget.get::<&str>(&index("a", 0)), None);
         assert_eq!(budget.get(&footer("a")), Some(Arc::new(1)));
         assert_eq!(budget.get(&footer("b")), Some(Arc::new(2)));
-        assert_eq!(budget.get(&bucket("b", 0)), Some(Arc::new("y")));
+        assert_eq!(budget.get(&index("b", 0)), Some(Arc::new("y")));
         let counts = budget.cache(Kind::TextIndexes);
         assert_eq!(counts.entries, 1);
         assert_eq!((counts.hits, counts.misses, counts.evictions), (1, 1, 1));
