@@ -26,7 +26,7 @@ use futures::{Stream, TryStreamExt};
 use super::groups::Groups;
 use super::input::Input;
 use super::read;
-use super::rows::{Expression, Filters, Numbers, Rows, Used};
+use super::rows::{Expression, Filters, Numbers, Rows, Used, Wanted};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -107,7 +107,12 @@ impl AggregateByCodesExec {
         let filters = input.filters.iter();
         let filters = filters.map(|filter| used.expression(filter, &input.table));
         let filters = filters.collect::<Result<Vec<_>>>()?;
-        let is_small = |column: &usize| *column >= input.constant_from || input.is_small(*column);
+        // Of a bag only what one key has in it is kept.
+        let is_small = |wanted: &Wanted| {
+            wanted.key.is_some()
+                || wanted.column >= input.constant_from
+                || input.is_small(wanted.column)
+        };
         if Groups::new(&key_types).is_none() || !used.columns.iter().all(is_small) {
             return Ok(None);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringViewArray, StringViewBuilder,
-    UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, Int32Array, StringViewArray, StringViewBuilder, UInt32Array,
+    new_null_array,
 };
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
@@ -160,28 +160,34 @@ impl Selection {
 }
 
 /// A column of a row group as it lies in its file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Place<'a> {
     pub(super) metadata: &'a Arc<ParquetMetaData>,
     pub(super) group: usize,
-    /// Which of the file's columns.
-    pub(super) leaf: usize,
+    /// Which of the file's columns: one, or those of keys and values.
+    pub(super) leaves: Range<usize>,
 }
 
 impl Place<'_> {
-    fn chunk(&self) -> &ColumnChunkMetaData {
-        self.metadata.row_group(self.group).column(self.leaf)
+    fn chunk(&self, leaf: usize) -> &ColumnChunkMetaData {
+        self.metadata.row_group(self.group).column(leaf)
+    }
+
+    fn rows(&self) -> usize {
+        usize::try_from(self.metadata.row_group(self.group).num_rows()).unwrap_or(0)
     }
 
     /// Where its bytes are.
-    pub(super) fn range(&self) -> Range<u64> {
-        let (start, len) = self.chunk().byte_range();
-        start..start + len
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        self.leaves.clone().map(|leaf| {
+            let (start, len) = self.chunk(leaf).byte_range();
+            start..start + len
+        })
     }
 
     /// Whether all of its pages are of places in a dictionary.
     fn is_coded(&self) -> bool {
-        let chunk = self.chunk();
+        let chunk = self.chunk(self.leaves.start);
         let is_place = |encoding| {
             matches!(
                 encoding,
@@ -208,15 +214,15 @@ impl Place<'_> {
     /// # Errors
     ///
     /// Bytes that are not what the file's footer says.
-    pub(super) fn decode(&self, bytes: Bytes, field: &Field) -> Result<Chunk> {
+    pub(super) fn decode(&self, bytes: &[Bytes], field: &Field) -> Result<Chunk> {
         let is_coded = field.data_type() == &DataType::Utf8View && self.is_coded();
         let hint = match is_coded {
-            true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            true => coded_type(),
             false => field.data_type().clone(),
         };
         let values = self.array(bytes, Field::new(field.name(), hint, true))?;
-        if let Some(codes) = values.as_dictionary_opt::<Int32Type>() {
-            return coded(codes);
+        if let Some(texts) = values.as_dictionary_opt::<Int32Type>() {
+            return Ok(coded(texts.values(), codes_of(texts.keys())));
         }
         Ok(Chunk::Plain(
             match values.data_type() == field.data_type() {
@@ -226,12 +232,59 @@ impl Place<'_> {
         ))
     }
 
+    /// What `key` has in each bag of a column of bags.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::decode`].
+    pub(super) fn decode_bag(&self, bytes: &[Bytes], field: &Field, key: &str) -> Result<Chunk> {
+        let (DataType::Map(entries, is_sorted), 2) = (field.data_type(), self.leaves.len()) else {
+            return Err(corrupt("a column that is not of bags"));
+        };
+        let names = match entries.data_type() {
+            DataType::Struct(fields) => fields.iter().map(|field| field.name()),
+            _ => return Err(corrupt("a column that is not of bags")),
+        };
+        let texts: Fields = names
+            .map(|name| Field::new(name, coded_type(), true))
+            .collect();
+        let entries = Field::new(entries.name(), DataType::Struct(texts), false);
+        let hint = DataType::Map(Arc::new(entries), *is_sorted);
+        let bags = self.array(bytes, Field::new(field.name(), hint, true))?;
+        let bags = bags.as_map_opt();
+        let texts = bags.and_then(|bags| {
+            let keys = bags.keys().as_dictionary_opt::<Int32Type>()?;
+            Some((bags, keys, bags.values().as_dictionary_opt::<Int32Type>()?))
+        });
+        let Some((bags, keys, values)) = texts else {
+            return Err(corrupt("bags that are not of texts"));
+        };
+        let is_key: Vec<bool> = (keys.values().as_string::<i32>().iter())
+            .map(|text| text == Some(key))
+            .collect();
+        let is_key = |at: &usize| keys.key(*at).is_some_and(|code| is_key[code]);
+        let codes = codes_of(values.keys());
+        // A key that is there twice has its first value, as in DataFusion.
+        let of_rows = bags.offsets().windows(2).map(|entries| match entries {
+            [start, end] => {
+                let found = (*start as usize..*end as usize).find(is_key);
+                found.map_or(0, |at| codes[at])
+            }
+            _ => 0,
+        });
+        let of_rows: Vec<u32> = match bags.nulls() {
+            None => of_rows.collect(),
+            Some(nulls) => (of_rows.zip(nulls))
+                .map(|(code, is_valid)| if is_valid { code } else { 0 })
+                .collect(),
+        };
+        Ok(coded(values.values(), of_rows))
+    }
+
     /// The column alone, as if the file had no other: what is made to read a file costs by its columns.
-    fn array(&self, bytes: Bytes, hint: Field) -> Result<ArrayRef> {
-        let group = self.metadata.row_group(self.group);
-        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+    fn array(&self, bytes: &[Bytes], hint: Field) -> Result<ArrayRef> {
         let Some(root) = self
-            .chunk()
+            .chunk(self.leaves.start)
             .column_path()
             .parts()
             .first()
@@ -247,14 +300,17 @@ impl Place<'_> {
             ProjectionMask::all(),
             Some(&Fields::from(vec![hint])),
         )?;
+        let parts = self.ranges().zip(bytes).map(|(range, bytes)| {
+            Arc::new(Part {
+                start: range.start,
+                bytes: bytes.clone(),
+            })
+        });
         let column = OneColumn {
-            place: *self,
-            rows,
-            bytes: Arc::new(Part {
-                start: self.range().start,
-                bytes,
-            }),
+            parts: parts.collect(),
+            place: self.clone(),
         };
+        let rows = self.rows();
         let mut batches =
             ParquetRecordBatchReader::try_new_with_row_groups(&levels, &column, rows, None)?;
         match batches.next().transpose()? {
@@ -262,6 +318,10 @@ impl Place<'_> {
             _ => Err(corrupt("a column with fewer rows than its row group")),
         }
     }
+}
+
+fn coded_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 fn root(metadata: &ParquetMetaData, name: &str) -> Option<Arc<Type>> {
@@ -273,29 +333,41 @@ fn root(metadata: &ParquetMetaData, name: &str) -> Option<Arc<Type>> {
     fields.iter().find(|field| field.name() == name).cloned()
 }
 
-/// Codes in which 0 is null.
-fn coded(array: &DictionaryArray<Int32Type>) -> Result<Chunk> {
-    let texts = array.values().as_string::<i32>();
-    let mut with_null = StringViewBuilder::with_capacity(texts.len() + 1);
-    with_null.append_null();
-    texts.iter().for_each(|text| with_null.append_option(text));
-    let codes = match u16::try_from(texts.len()) {
-        Ok(_) => Codes::Short(codes_of(array.keys(), |code| code as u16)),
-        Err(_) => Codes::Long(codes_of(array.keys(), |code| code)),
-    };
-    Ok(Chunk::Coded(Arc::new(Coded {
-        codes,
-        texts: with_null.finish(),
-    })))
+/// The texts of a dictionary that have a code among these, which count from 1.
+fn coded(texts: &ArrayRef, mut codes: Vec<u32>) -> Chunk {
+    let texts = texts.as_string::<i32>();
+    let mut used = StringViewBuilder::with_capacity(texts.len() + 1);
+    used.append_null();
+    let mut numbers = vec![0; texts.len() + 1];
+    let mut count = 0;
+    for code in &mut codes {
+        if *code > 0 {
+            let number = &mut numbers[*code as usize];
+            if *number == 0 {
+                count += 1;
+                *number = count;
+                used.append_value(texts.value(*code as usize - 1));
+            }
+            *code = *number;
+        }
+    }
+    Chunk::Coded(Arc::new(Coded {
+        codes: match u16::try_from(count) {
+            Ok(_) => Codes::Short(codes.into_iter().map(|code| code as u16).collect()),
+            Err(_) => Codes::Long(codes),
+        },
+        texts: used.finish(),
+    }))
 }
 
-fn codes_of<T>(keys: &Int32Array, code: impl Fn(u32) -> T) -> Vec<T> {
-    // A key counts from 0 and is never negative.
-    let of_key = |key: &i32| code(key.unsigned_abs() + 1);
+/// The codes of places in a dictionary; 0 is null.
+fn codes_of(keys: &Int32Array) -> Vec<u32> {
+    // A place counts from 0 and is never negative.
+    let code = |place: &i32| place.unsigned_abs() + 1;
     match keys.nulls() {
-        None => keys.values().iter().map(of_key).collect(),
+        None => keys.values().iter().map(code).collect(),
         Some(nulls) => (keys.values().iter().zip(nulls))
-            .map(|(key, is_valid)| if is_valid { of_key(key) } else { code(0) })
+            .map(|(place, is_valid)| if is_valid { code(place) } else { 0 })
             .collect(),
     }
 }
@@ -304,32 +376,29 @@ fn corrupt(message: &str) -> DataFusionError {
     ParquetError::General(message.to_owned()).into()
 }
 
-/// A row group that has one column.
+/// A row group that has one column, of one leaf or more.
 struct OneColumn<'a> {
     place: Place<'a>,
-    rows: usize,
-    bytes: Arc<Part>,
+    parts: Vec<Arc<Part>>,
 }
 
 impl RowGroups for OneColumn<'_> {
     fn num_rows(&self) -> usize {
-        self.rows
+        self.place.rows()
     }
 
-    fn column_chunks(&self, _column: usize) -> ParquetResult<Box<dyn PageIterator>> {
-        let pages = SerializedPageReader::new(
-            Arc::clone(&self.bytes),
-            self.place.chunk(),
-            self.rows,
-            None,
-        )?;
+    fn column_chunks(&self, leaf: usize) -> ParquetResult<Box<dyn PageIterator>> {
+        let Some(part) = self.parts.get(leaf) else {
+            return Err(ParquetError::EOF("a column that was not read".to_owned()));
+        };
+        let chunk = self.place.chunk(self.place.leaves.start + leaf);
+        let pages = SerializedPageReader::new(Arc::clone(part), chunk, self.num_rows(), None)?;
         Ok(Box::new(OneChunk(Some(Box::new(pages)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
-        Box::new(std::iter::once(
-            self.place.metadata.row_group(self.place.group),
-        ))
+        let group = self.place.metadata.row_group(self.place.group);
+        Box::new(std::iter::once(group))
     }
 
     fn metadata(&self) -> &ParquetMetaData {

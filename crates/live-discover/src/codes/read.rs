@@ -1,9 +1,10 @@
 //! From files to row groups: what is not kept decoded is fetched, a request a file, and decoded when it is asked for.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, ParquetFileReaderFactory};
@@ -13,11 +14,12 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::schema::types::ColumnDescPtr;
 
 use super::column::{Chunk, Place};
 use super::hot::HotColumns;
 use super::input::Input;
-use super::rows::{Rows, Source, Used};
+use super::rows::{Rows, Source, Used, Wanted};
 use crate::memory::{Key, Part};
 
 /// Files that are fetched ahead.
@@ -31,13 +33,16 @@ pub(super) fn row_groups(
     context: &TaskContext,
     metrics: &ExecutionPlanMetricsSet,
 ) -> impl Stream<Item = Result<Rows>> + Send + use<> {
-    let columns = used
-        .columns
-        .iter()
-        .map(|column| match column.checked_sub(input.constant_from) {
-            Some(constant) => Wanted::Constant(constant),
-            None => Wanted::Field(Arc::clone(&input.table.fields()[*column])),
-        });
+    let columns = used.columns.iter().map(|wanted| {
+        let Wanted { column, key } = wanted.clone();
+        match column.checked_sub(input.constant_from) {
+            Some(constant) => Reads::Constant(constant),
+            None => {
+                let field = Arc::clone(&input.table.fields()[column]);
+                Reads::Field(field, key)
+            }
+        }
+    });
     let reading = Arc::new(Reading {
         columns: columns.collect(),
         readers: Arc::clone(&input.readers),
@@ -62,7 +67,7 @@ pub(super) fn row_groups(
 }
 
 struct Reading {
-    columns: Vec<Wanted>,
+    columns: Vec<Reads>,
     readers: Arc<dyn ParquetFileReaderFactory>,
     hot: Option<Arc<HotColumns>>,
     partition: usize,
@@ -71,10 +76,11 @@ struct Reading {
     files_processed: Count,
 }
 
-enum Wanted {
+enum Reads {
     /// Which of the file's constants.
     Constant(usize),
-    Field(FieldRef),
+    /// A field, or what a key has in it.
+    Field(FieldRef, Option<Arc<str>>),
 }
 
 impl Reading {
@@ -107,10 +113,11 @@ impl Reading {
                 .iter()
                 .map(|wanted| self.find(wanted, &constants, &path, &metadata, group, count))
                 .collect();
-            ranges.extend(columns.iter().filter_map(|column| match column {
-                Found::Here(_) => None,
-                Found::InFile(encoded) => Some(encoded.place().range()),
-            }));
+            for column in &columns {
+                if let Found::InFile(encoded) = column {
+                    ranges.extend(encoded.place().ranges());
+                }
+            }
             groups.push((count, columns));
         }
         let fetched = match ranges.is_empty() {
@@ -125,7 +132,7 @@ impl Reading {
             let columns = columns.into_iter().map(|column| match column {
                 Found::Here(source) => source,
                 Found::InFile(encoded) => {
-                    let bytes = fetched.next().unwrap_or_default();
+                    let bytes: Vec<Bytes> = fetched.by_ref().take(encoded.leaves.len()).collect();
                     Source::Encoded(Box::new(move || encoded.decode(&bytes)))
                 }
             });
@@ -136,37 +143,44 @@ impl Reading {
 
     fn find(
         &self,
-        wanted: &Wanted,
+        wanted: &Reads,
         constants: &[ScalarValue],
         path: &Path,
         metadata: &Arc<ParquetMetaData>,
         group: usize,
         rows: usize,
     ) -> Found {
-        let field = match wanted {
-            Wanted::Constant(at) => {
+        let (field, bag_key) = match wanted {
+            Reads::Constant(at) => {
                 let value = constants.get(*at).cloned().unwrap_or(ScalarValue::Null);
                 return Found::Here(Source::Constant(value));
             }
-            Wanted::Field(field) => field,
+            Reads::Field(field, key) => (field, key),
         };
-        let Some(leaf) = leaf(metadata, field.name()) else {
-            return Found::Here(Source::Decoded(Chunk::nulls(field.data_type(), rows)));
+        let leaves = leaves(metadata, field.name());
+        if leaves.is_empty() {
+            let data_type = match bag_key {
+                Some(_) => &DataType::Utf8View,
+                None => field.data_type(),
+            };
+            return Found::Here(Source::Decoded(Chunk::nulls(data_type, rows)));
+        }
+        let name = match bag_key {
+            Some(key) => format!("{}[{key:?}]", field.name()).into(),
+            None => field.name().as_str().into(),
         };
         let key = Key {
             path: path.clone(),
-            part: Part::Column {
-                group,
-                name: field.name().as_str().into(),
-            },
+            part: Part::Column { group, name },
         };
         match self.hot.as_ref().and_then(|hot| hot.get(&key)) {
             Some(chunk) => Found::Here(Source::Decoded(chunk)),
             None => Found::InFile(Encoded {
                 metadata: Arc::clone(metadata),
                 group,
-                leaf,
+                leaves,
                 field: Arc::clone(field),
+                bag_key: bag_key.clone(),
                 hot: self.hot.clone(),
                 key,
             }),
@@ -181,13 +195,17 @@ fn begins_in(part: &FileRange, metadata: &ParquetMetaData, group: usize) -> bool
     i64::try_from(start).is_ok_and(|start| (part.start..part.end).contains(&start))
 }
 
-/// Where the column is in a file that has it.
-fn leaf(metadata: &ParquetMetaData, name: &str) -> Option<usize> {
+/// Where the column is in a file: one after the other, none if the file lacks it.
+fn leaves(metadata: &ParquetMetaData, name: &str) -> Range<usize> {
     let leaves = metadata.file_metadata().schema_descr().columns();
-    leaves.iter().position(|leaf| match leaf.path().parts() {
-        [root] => root == name,
-        _ => false,
-    })
+    let is_its =
+        |leaf: &ColumnDescPtr| leaf.path().parts().first().is_some_and(|root| root == name);
+    let start = leaves.iter().position(is_its).unwrap_or(leaves.len());
+    let count = leaves[start..]
+        .iter()
+        .take_while(|leaf| is_its(leaf))
+        .count();
+    start..start + count
 }
 
 enum Found {
@@ -199,8 +217,9 @@ enum Found {
 struct Encoded {
     metadata: Arc<ParquetMetaData>,
     group: usize,
-    leaf: usize,
+    leaves: Range<usize>,
     field: FieldRef,
+    bag_key: Option<Arc<str>>,
     hot: Option<Arc<HotColumns>>,
     key: Key,
 }
@@ -210,12 +229,15 @@ impl Encoded {
         Place {
             metadata: &self.metadata,
             group: self.group,
-            leaf: self.leaf,
+            leaves: self.leaves.clone(),
         }
     }
 
-    fn decode(&self, bytes: &Bytes) -> Result<Chunk> {
-        let chunk = self.place().decode(bytes.clone(), &self.field)?;
+    fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
+        let chunk = match &self.bag_key {
+            Some(key) => self.place().decode_bag(bytes, &self.field, key)?,
+            None => self.place().decode(bytes, &self.field)?,
+        };
         if let Some(hot) = &self.hot {
             hot.put(&self.key, &chunk);
         }

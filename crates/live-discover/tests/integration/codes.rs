@@ -23,6 +23,15 @@ async fn lake() -> Lake {
                 [usize::try_from(number % 5).unwrap()],
             user_id: (number % 7 != 0 && from != 9_000)
                 .then(|| format!("User-{}@contoso.com", number % 100)),
+            parameters: match number % 4 {
+                0 => vec![],
+                1 => vec![(
+                    "Name",
+                    ["rule", "", "other"][usize::try_from(number % 3).unwrap()],
+                )],
+                2 => vec![("ForwardTo", "a@evil.example"), ("Name", "rule")],
+                _ => vec![("x", "y"), ("Name", "r2"), ("Name", "second")],
+            },
             client_ip: (number % 3 != 0).then(|| format!("203.0.113.{}", number % 250)),
             ..Record::default()
         };
@@ -117,13 +126,26 @@ const QUERIES: &[(&str, bool)] = &[
     ),
     // A column that no file has.
     ("SELECT site_url, count(*) FROM m365_audit GROUP BY 1", true),
-    // Large columns and bags, other values each time, an order within groups, keys that are no whole numbers.
+    // What a key has in a bag: a text, too.
     (
-        "SELECT length(raw), count(*) FROM m365_audit GROUP BY 1",
-        false,
+        "SELECT parameters['Name'], count(*) FROM m365_audit GROUP BY 1",
+        true,
     ),
     (
-        "SELECT parameters['x'], count(*) FROM m365_audit GROUP BY 1",
+        "SELECT parameters['Name'], parameters['ForwardTo'], user_id, count(*) FROM m365_audit WHERE parameters['ForwardTo'] <> '' AND parameters['Name'] LIKE 'r%' GROUP BY 1, 2, 3",
+        true,
+    ),
+    (
+        "SELECT upper(parameters['Name']), max(parameters['Name'] || parameters['Name'] || parameters['x']), count(parameters['none']) FROM m365_audit GROUP BY 1",
+        true,
+    ),
+    (
+        "SELECT cardinality(parameters), count(*) FROM m365_audit GROUP BY 1",
+        false,
+    ),
+    // Large columns, other values each time, an order within groups, keys that are no whole numbers.
+    (
+        "SELECT length(raw), count(*) FROM m365_audit GROUP BY 1",
         false,
     ),
     (
