@@ -1,7 +1,7 @@
 //! One data file: rows of one partition, encoded as Parquet.
 //!
 //! Row groups follow each other in time; in a row group, rows of one record type stand together, as
-//! they have the same columns and look alike. Only columns with a value in the file are there (Delta
+//! they have the same columns and look alike ([`stand`]). Only columns with a value in the file are there (Delta
 //! reads a missing column as null); `id` has a bloom filter; numbers, times and texts of few values
 //! have statistics a page. Behind each row group stands its index of texts ([`crate::text_index`]).
 
@@ -32,6 +32,10 @@ use crate::text_index::{GroupMarks, TextIndex};
 
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
+
+/// Rows of one record type and operation that stand by user: few enough that a time still names few pages, enough for
+/// a user's rows, which look alike, to meet.
+pub(crate) const USER_ROWS: usize = 2048;
 
 /// Bytes of a page of records, before compression: what is read for one of them. Of other columns a page is a MiB.
 const RECORD_PAGE_BYTES: usize = 256 << 10;
@@ -78,6 +82,17 @@ const DIFFERENT_PERCENT_MAX: usize = 95;
 
 /// Which row of which batch.
 pub(crate) type RowIndex = (usize, usize);
+
+/// Puts the rows of a row group, which are in the order of time, as they stand in it: by record type and operation, so
+/// many in turn by user, those of one user still by time. `kind` ranks record type and operation, and both with the user.
+pub(crate) fn stand<R>(group: &mut [R], kind: impl Fn(&R) -> (u32, u32)) {
+    group.sort_by_key(|row| kind(row).0);
+    for same in group.chunk_by_mut(|a, b| kind(a).0 == kind(b).0) {
+        for rows in same.chunks_mut(USER_ROWS) {
+            rows.sort_by_key(|row| kind(row).1);
+        }
+    }
+}
 
 /// Batches by column: for each column that any of them has, its array in each batch.
 #[derive(Debug)]
