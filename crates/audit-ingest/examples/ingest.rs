@@ -3,6 +3,11 @@
 use audit_ingest::pipeline::{IngestOptions, find_inputs, ingest};
 use audit_lake::{Lake, LakeOptions};
 
+/// That of the command line.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -330,7 +330,7 @@ pub(crate) fn file_columns(table: TableName) -> impl Iterator<Item = &'static st
 }
 
 /// The rows of each day as they stand in its file: row groups in the order of time, in each the rows
-/// by record type, operation and time.
+/// by record type, operation, user and time.
 fn by_day(new_rows: &[NewRow]) -> BTreeMap<i32, Vec<RowIndex>> {
     let mut sorted: Vec<&NewRow> = new_rows.iter().collect();
     sorted.sort_by_key(|new| (new.creation_time, new.row));
@@ -342,7 +342,7 @@ fn by_day(new_rows: &[NewRow]) -> BTreeMap<i32, Vec<RowIndex>> {
     }
     let rows = |mut day: Vec<&NewRow>| {
         for group in day.chunks_mut(ROW_GROUP_ROWS) {
-            group.sort_by_key(|new| new.kind);
+            data_file::stand(group, |new| new.kind);
         }
         day.into_iter().map(|new| new.row).collect()
     };

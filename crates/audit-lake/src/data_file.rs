@@ -1,11 +1,11 @@
 //! One data file: rows of one partition, encoded as Parquet.
 //!
 //! Row groups follow each other in time; in a row group, rows of one record type stand together, as
-//! they have the same columns and look alike. Only columns with a value in the file are there (Delta
+//! they have the same columns and look alike ([`stand`]). Only columns with a value in the file are there (Delta
 //! reads a missing column as null); `id` has a bloom filter; numbers, times and texts of few values
 //! have statistics a page. Behind each row group stands its index of texts ([`crate::text_index`]).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use bytes::Bytes;
+use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves,
@@ -32,10 +33,12 @@ use crate::text_index::{GroupMarks, TextIndex};
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
 
+/// Rows of one record type and operation that stand by user: few enough that a time still names few pages, enough for
+/// a user's rows, which look alike, to meet.
+pub(crate) const USER_ROWS: usize = 2048;
+
 /// Bytes of a page of records, before compression: what is read for one of them. Of other columns a page is a MiB.
 const RECORD_PAGE_BYTES: usize = 256 << 10;
-/// Rows after which a page is looked at, whether it is full.
-const WRITTEN_ROWS: usize = 128;
 
 /// False positives of the bloom filter on `id`: one id of a thousand costs a page in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.001;
@@ -79,6 +82,17 @@ const DIFFERENT_PERCENT_MAX: usize = 95;
 
 /// Which row of which batch.
 pub(crate) type RowIndex = (usize, usize);
+
+/// Puts the rows of a row group, which are in the order of time, as they stand in it: by record type and operation, so
+/// many in turn by user, those of one user still by time. `kind` ranks record type and operation, and both with the user.
+pub(crate) fn stand<R>(group: &mut [R], kind: impl Fn(&R) -> (u32, u32)) {
+    group.sort_by_key(|row| kind(row).0);
+    for same in group.chunk_by_mut(|a, b| kind(a).0 == kind(b).0) {
+        for rows in same.chunks_mut(USER_ROWS) {
+            rows.sort_by_key(|row| kind(row).1);
+        }
+    }
+}
 
 /// Batches by column: for each column that any of them has, its array in each batch.
 #[derive(Debug)]
@@ -135,10 +149,13 @@ pub(crate) fn encode(
     bloom: &str,
     threads: NonZeroUsize,
 ) -> Result<Bytes, ParquetError> {
+    let batches = columns.0.first().map_or(0, |column| column.arrays.len());
+    let mut used = vec![false; batches];
+    order.iter().for_each(|&(batch, _)| used[batch] = true);
     let columns: Vec<&Column> = columns
         .0
         .iter()
-        .filter(|column| column.has_value(order))
+        .filter(|column| column.has_value(order, &used))
         .collect();
     let file_schema = Arc::new(Schema::new(
         columns
@@ -230,10 +247,30 @@ fn marks_of(columns: &[&Column], rows: &[RowIndex]) -> Option<GroupMarks> {
 }
 
 impl Column {
-    fn has_value(&self, order: &[RowIndex]) -> bool {
-        order
-            .iter()
-            .any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
+    /// Whether one of the rows has a value; `used` says which batches they are of.
+    fn has_value(&self, order: &[RowIndex], used: &[bool]) -> bool {
+        let mut batches = self.present.iter().zip(used);
+        batches.any(|(present, used)| *present && *used)
+            && order
+                .iter()
+                .any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
+    }
+
+    /// The values of rows, one after the other.
+    fn values(&self, rows: &[RowIndex]) -> Result<ArrayRef, ParquetError> {
+        // Those batches only that the rows are of: arrays that are given are looked at.
+        let mut places = vec![None; self.arrays.len()];
+        let mut arrays: Vec<&dyn Array> = Vec::new();
+        let rows: Vec<RowIndex> = (rows.iter())
+            .map(|&(batch, row)| {
+                let place = *places[batch].get_or_insert_with(|| {
+                    arrays.push(&self.arrays[batch]);
+                    arrays.len() - 1
+                });
+                (place, row)
+            })
+            .collect();
+        Ok(interleave(&arrays, &rows)?)
     }
 
     /// Where rows have the column or lack it by their batch, in turn: rows of one record type come
@@ -306,10 +343,9 @@ struct Task<'a> {
 impl Task<'_> {
     fn run(&mut self, rows: &[RowIndex]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let column = self.column;
-        let arrays: Vec<&dyn Array> = column.arrays.iter().map(AsRef::as_ref).collect();
         for (present, run) in column.runs(rows) {
             let array = if present {
-                interleave(&arrays, &rows[run])?
+                column.values(&rows[run])?
             } else {
                 new_null_array(column.field.data_type(), run.len())
             };
@@ -358,7 +394,6 @@ fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterPro
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_write_batch_size(WRITTEN_ROWS)
         .set_column_data_page_size_limit(ColumnPath::from("raw"), RECORD_PAGE_BYTES)
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
     for column in columns {

@@ -4,7 +4,7 @@
 //! `creation_time`; its content is compared only where a key is met again. A record without `id`
 //! is known by its content alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use arrow::array::{
@@ -12,7 +12,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 
 use crate::data_file::RowIndex;
 use crate::error::Error;
@@ -26,7 +26,26 @@ pub(crate) struct KeyColumns<'a> {
     id: Option<Texts<'a>>,
     record_type: Option<&'a Int64Array>,
     operation: Option<Texts<'a>>,
+    user_id: Option<Texts<'a>>,
     creation_time: &'a TimestampMicrosecondArray,
+}
+
+/// What rows of a row group stand by before they stand by time: record type, operation and user.
+pub(crate) type Kind<'a> = (Option<i64>, Option<&'a str>, Option<&'a str>);
+
+/// For each of the kinds, in the order of their numbers, the rank of its record type and operation, and its own.
+pub(crate) fn ranks(kinds: HashMap<Kind<'_>, usize>) -> Vec<(u32, u32)> {
+    let mut sorted: Vec<_> = kinds.into_iter().collect();
+    sorted.sort_unstable();
+    let mut ranks = vec![(0, 0); sorted.len()];
+    let mut operation = 0;
+    let mut last = None;
+    for (own, ((record_type, name, _), number)) in (0..).zip(sorted) {
+        operation += u32::from(last.is_some_and(|last| last != (record_type, name)));
+        last = Some((record_type, name));
+        ranks[number] = (operation, own);
+    }
+    ranks
 }
 
 /// A column of texts, as a decoder makes it (views) or as it is read from a file.
@@ -90,6 +109,7 @@ impl<'a> KeyColumns<'a> {
             record_type: column("record_type")
                 .and_then(|array| array.as_primitive_opt::<Int64Type>()),
             operation: Texts::of(batch, "operation"),
+            user_id: Texts::of(batch, "user_id"),
             creation_time,
         })
     }
@@ -104,6 +124,12 @@ impl<'a> KeyColumns<'a> {
             operation: self.operation.and_then(|operation| operation.get(row)),
             creation_time: self.creation_time.value(row),
         }
+    }
+
+    pub(crate) fn kind(&self, row: usize) -> Kind<'a> {
+        let key = self.key(row);
+        let user_id = self.user_id.and_then(|user_id| user_id.get(row));
+        (key.record_type, key.operation, user_id)
     }
 }
 
@@ -177,8 +203,8 @@ pub(crate) struct NewRow {
     pub(crate) row: RowIndex,
     pub(crate) creation_time: i64,
     pub(crate) variant: i64,
-    /// Rank of its record type and operation among those of the append.
-    pub(crate) kind: usize,
+    /// Rank of its record type and operation among those of the append, and with its user.
+    pub(crate) kind: (u32, u32),
 }
 
 impl<'a> Keys<'a> {
@@ -313,7 +339,7 @@ impl<'a> Keys<'a> {
                     row: group.first,
                     creation_time,
                     variant: 0,
-                    kind: 0,
+                    kind: (0, 0),
                 }),
                 Some(contents) => {
                     let lacking = contents
@@ -327,7 +353,7 @@ impl<'a> Keys<'a> {
                             row: *row,
                             creation_time,
                             variant,
-                            kind: 0,
+                            kind: (0, 0),
                         });
                     }
                 }
@@ -338,21 +364,17 @@ impl<'a> Keys<'a> {
     }
 
     fn rank(&self, rows: &mut [NewRow]) {
-        let mut kinds: HashMap<(Option<i64>, Option<&str>), usize> = HashMap::new();
-        for new in rows.iter_mut() {
-            let key = self.key(new.row);
+        let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
+        let number = |new: &NewRow| {
             let number = kinds.len();
-            new.kind = *kinds
-                .entry((key.record_type, key.operation))
-                .or_insert(number);
+            let kind = self.columns[new.row.0].kind(new.row.1);
+            *kinds.entry(kind).or_insert(number)
+        };
+        let numbers: Vec<usize> = rows.iter().map(number).collect();
+        let ranks = ranks(kinds);
+        for (new, number) in rows.iter_mut().zip(numbers) {
+            new.kind = ranks[number];
         }
-        let mut sorted: Vec<_> = kinds.into_iter().collect();
-        sorted.sort_unstable();
-        let mut ranks = vec![0; sorted.len()];
-        for (rank, (_, number)) in sorted.into_iter().enumerate() {
-            ranks[number] = rank;
-        }
-        rows.iter_mut().for_each(|new| new.kind = ranks[new.kind]);
     }
 
     fn key(&self, (batch, row): RowIndex) -> Key<'a> {

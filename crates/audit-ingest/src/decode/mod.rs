@@ -6,11 +6,13 @@
 
 mod column;
 mod field;
+mod plain;
 pub(crate) mod text;
 pub(crate) mod time;
 mod value;
 mod wrapped;
 
+pub(crate) use plain::plain_len;
 pub(crate) use wrapped::is_annotation;
 
 use std::net::IpAddr;
@@ -121,7 +123,19 @@ enum Stop {
     Tenant(String),
     /// It is of this record type.
     RecordType(Option<i64>),
+    /// It is not written as most are: it wants the lazy pass.
+    Odd,
     /// A column's field came twice, or the object is a wrapper: it wants the careful pass.
+    Careful,
+}
+
+/// How a record is gone through.
+#[derive(Debug, Clone, Copy)]
+enum Pass {
+    /// As services write records, each field straight to its column.
+    Plain,
+    /// As any JSON, each field straight to its column.
+    Lazy,
     Careful,
 }
 
@@ -209,8 +223,8 @@ struct Seen {
 const PARTS_MAX: usize = 64;
 
 /// Passes over one record at most: in the wrong tenant's columns, in the wrong record type's, and
-/// rightly, each quick and careful.
-const PASSES_MAX: usize = 6;
+/// rightly, each plain, lazy and careful.
+const PASSES_MAX: usize = 9;
 
 impl<'t> Decoder<'t> {
     fn new(fixed_tenant: Option<&'t str>, slab: &'t [u8]) -> Self {
@@ -228,7 +242,7 @@ impl<'t> Decoder<'t> {
             Text::Object(text) => (text, true),
             Text::Cell(text) => (text, false),
         };
-        let text = std::str::from_utf8(text).map_err(|e| {
+        let text = simdutf8::compat::from_utf8(text).map_err(|e| {
             Bad::new(
                 Reason::InvalidUtf8,
                 format!("byte {} of the record", e.valid_up_to()),
@@ -237,10 +251,6 @@ impl<'t> Decoder<'t> {
         if !checked {
             wrapped::check_object(text)?;
         }
-        if let Some(at) = text::broken_unicode_escape(text) {
-            let detail = format!("the escape at byte {at} of the record has no four digits");
-            return Err(Bad::new(Reason::InvalidJson, detail));
-        }
         self.record(text)
     }
 
@@ -248,12 +258,12 @@ impl<'t> Decoder<'t> {
         if let Some(record_type) = probable_record_type(text) {
             self.enter(None, Some(record_type));
         }
-        let mut careful = false;
+        let mut pass = Pass::Plain;
         for _ in 0..PASSES_MAX {
-            let result = if careful {
-                self.careful(text)
-            } else {
-                self.quick(text)
+            let result = match pass {
+                Pass::Plain => self.plain(text),
+                Pass::Lazy => self.lazy(text),
+                Pass::Careful => self.careful(text),
             };
             let Err(stop) = result else {
                 self.parts[self.current].rows += 1;
@@ -262,7 +272,14 @@ impl<'t> Decoder<'t> {
             self.take_back();
             match stop {
                 Stop::Bad(bad) => return Err(bad),
-                Stop::Careful => careful = true,
+                Stop::Odd => {
+                    check_escapes(text)?;
+                    pass = Pass::Lazy;
+                }
+                Stop::Careful => {
+                    check_escapes(text)?;
+                    pass = Pass::Careful;
+                }
                 Stop::Tenant(tenant) => {
                     let record_type = self.parts[self.current].expected;
                     self.enter(Some(tenant), record_type);
@@ -276,35 +293,54 @@ impl<'t> Decoder<'t> {
         ))
     }
 
-    /// The pass for a plain record: each field straight to its column.
-    fn quick(&mut self, text: &str) -> Result<(), Stop> {
-        let rows = &mut self.parts[self.current];
+    fn plain(&mut self, text: &str) -> Result<(), Stop> {
+        let mut seen = Seen::default();
+        let mut previous = START;
+        for member in plain::Members::of(text).map_err(|_| Stop::Odd)? {
+            let (key, raw) = member.map_err(|_| Stop::Odd)?;
+            self.member(key, raw, &mut previous, &mut seen)?;
+        }
+        self.close(text, seen)
+    }
+
+    fn lazy(&mut self, text: &str) -> Result<(), Stop> {
         let mut seen = Seen::default();
         let mut previous = START;
         for member in to_object_iter(text) {
             let (key, value) = member.map_err(|e| invalid_json(&e))?;
-            let guess = rows.next[previous];
-            let at = if guess != START && FIELDS.get(guess).wire_name == key {
-                guess
-            } else if let Some(found) = FIELDS.find(&key) {
-                rows.next[previous] = found;
-                found
-            } else if wrapped::is_marker(&key) {
-                return Err(Stop::Careful);
-            } else {
-                rows.extra(&key, &value.as_raw_cow());
-                continue;
-            };
-            previous = at;
-            let field = FIELDS.get(at);
-            if rows.columns[field.column].len() > rows.rows {
-                return Err(Stop::Careful);
-            }
-            let raw = value.as_raw_cow();
-            rows.field(field, &key, &raw, &mut seen, self.slab);
-            rows.check_place(field, &raw, &seen, self.fixed_tenant)?;
+            self.member(&key, &value.as_raw_cow(), &mut previous, &mut seen)?;
         }
         self.close(text, seen)
+    }
+
+    /// One member, behind the field `previous`.
+    fn member(
+        &mut self,
+        key: &str,
+        raw: &str,
+        previous: &mut usize,
+        seen: &mut Seen,
+    ) -> Result<(), Stop> {
+        let rows = &mut self.parts[self.current];
+        let guess = rows.next[*previous];
+        let at = if guess != START && FIELDS.get(guess).wire_name == key {
+            guess
+        } else if let Some(found) = FIELDS.find(key) {
+            rows.next[*previous] = found;
+            found
+        } else if wrapped::is_marker(key) {
+            return Err(Stop::Careful);
+        } else {
+            rows.extra(key, raw);
+            return Ok(());
+        };
+        *previous = at;
+        let field = FIELDS.get(at);
+        if rows.columns[field.column].len() > rows.rows {
+            return Err(Stop::Careful);
+        }
+        rows.field(field, key, raw, seen, self.slab);
+        rows.check_place(field, raw, seen, self.fixed_tenant)
     }
 
     /// The pass for wrapped records and for members that come twice: the last of a name wins its
@@ -554,6 +590,17 @@ fn invalid_json(error: &sonic_rs::Error) -> Bad {
         Reason::InvalidJson,
         format!("at byte {} of the record", error.offset()),
     )
+}
+
+/// What the lazy walk does not look at, but the plain one does.
+fn check_escapes(text: &str) -> Result<(), Bad> {
+    match text::broken_unicode_escape(text) {
+        None => Ok(()),
+        Some(at) => {
+            let detail = format!("the escape at byte {at} of the record has no four digits");
+            Err(Bad::new(Reason::InvalidJson, detail))
+        }
+    }
 }
 
 /// The record type that a text names near its beginning: where the record most likely belongs.

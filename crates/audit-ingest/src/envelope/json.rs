@@ -4,9 +4,8 @@
 //! Only brackets and strings are looked at; whether what stands between them is a record, the
 //! decoder says. The state survives any cut of the input.
 
-use memchr::memchr3;
-
 use super::{Content, MAX_DEPTH, MAX_RECORD_BYTES, Slab};
+use crate::decode::plain_len;
 use crate::reject::Reason;
 
 /// How far a page's first members are looked at for its `value`.
@@ -388,15 +387,16 @@ impl Value {
                     self.escaped = false;
                     at += 1;
                 }
-                let Some(found) = memchr3(b'"', b'\\', b'\n', &window[at..]) else {
+                at += plain_len(&window[at..]);
+                let Some(&byte) = window.get(at) else {
                     return Scan::More;
                 };
-                at += found + 1;
-                match window[at - 1] {
+                at += 1;
+                match byte {
                     b'"' => self.in_string = false,
                     b'\\' => self.escaped = true,
                     // A line end in a string is no JSON: the line was cut off.
-                    _ if lines => return Scan::Broken(at - 1),
+                    b'\n' if lines => return Scan::Broken(at - 1),
                     _ => {}
                 }
                 continue;

@@ -20,7 +20,7 @@ use crate::TableName;
 use crate::append::file_columns;
 use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
 use crate::error::{Error, Result};
-use crate::keys::KeyColumns;
+use crate::keys::{self, KeyColumns};
 use crate::snapshot::DataFile;
 use crate::stats::Stats;
 
@@ -40,8 +40,8 @@ pub(super) struct Source {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     time: i64,
-    /// Which record type and operation: a number, and their rank in the end.
-    kind: u32,
+    /// Which record type, operation and user: a number, and ranks in the end.
+    kind: (u32, u32),
     source: u32,
     row: u32,
 }
@@ -88,7 +88,7 @@ impl Plan {
                     rows.extend(
                         (scan.rows.into_iter().enumerate()).map(|(row, (time, kind))| Row {
                             time,
-                            kind: numbers[kind],
+                            kind: (numbers[kind], 0),
                             source: number,
                             row: row as u32,
                         }),
@@ -102,7 +102,7 @@ impl Plan {
                 }
             }
         }
-        rank(kinds, &mut rows);
+        rank(&kinds, &mut rows);
         rows.sort_unstable_by_key(|row| (row.time, row.source, row.row));
         Self {
             table,
@@ -167,8 +167,8 @@ impl Plan {
     }
 }
 
-/// Record type and operation; the table of records alone has them.
-type Kind = (Option<i64>, Option<String>);
+/// Record type, operation and user; the table of records alone has them.
+type Kind = (Option<i64>, Option<String>, Option<String>);
 
 /// What orders the rows of a file.
 struct Scan {
@@ -187,35 +187,30 @@ impl Scan {
             .map(|group| group.total_byte_size().unsigned_abs())
             .sum();
         let names: &[&str] = match table {
-            TableName::Audit => &["record_type", "operation", "creation_time"],
+            TableName::Audit => &["record_type", "operation", "user_id", "creation_time"],
             TableName::Content => &["state_at"],
             TableName::Rejects => &["ingested_at"],
         };
         let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+        let batches = read(source, builder.with_projection(mask))?;
         let mut rows = Vec::new();
-        let mut kinds: Vec<Kind> = Vec::new();
-        let mut last = None;
-        for batch in read(source, builder.with_projection(mask))? {
+        let mut kinds: HashMap<keys::Kind<'_>, usize> = HashMap::new();
+        for batch in &batches {
             if table != TableName::Audit {
-                rows.extend(times(&batch, names[0]).map(|time| (time, 0)));
+                rows.extend(times(batch, names[0]).map(|time| (time, 0)));
                 continue;
             }
-            let columns = KeyColumns::of(&batch)?;
+            let columns = KeyColumns::of(batch)?;
             for row in 0..batch.num_rows() {
-                let key = columns.key(row);
-                let (record_type, operation, time) = key.rest();
-                // Rows of a kind stand together.
-                if last.is_none_or(|last: usize| {
-                    (kinds[last].0, kinds[last].1.as_deref()) != (record_type, operation)
-                }) {
-                    last = Some(kinds.len());
-                    kinds.push((record_type, operation.map(str::to_owned)));
-                }
-                rows.push((time, last.unwrap_or_default()));
+                let number = kinds.len();
+                let kind = *kinds.entry(columns.kind(row)).or_insert(number);
+                rows.push((columns.key(row).creation_time, kind));
             }
         }
-        if kinds.is_empty() {
-            kinds.push((None, None));
+        let mut numbered = vec![Kind::default(); kinds.len().max(1)];
+        for ((record_type, operation, user_id), number) in kinds {
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            numbered[number] = (record_type, owned(operation), owned(user_id));
         }
         if rows.len() as u64 != source.file.rows {
             return Err(Error::corrupt(
@@ -225,7 +220,7 @@ impl Scan {
         }
         Ok(Self {
             rows,
-            kinds,
+            kinds: numbered,
             decoded_bytes,
         })
     }
@@ -241,15 +236,14 @@ fn times<'a>(batch: &'a RecordBatch, name: &str) -> impl Iterator<Item = i64> + 
 }
 
 /// Puts ranks in the place of the kinds' numbers.
-fn rank(kinds: HashMap<Kind, u32>, rows: &mut [Row]) {
-    let mut sorted: Vec<(Kind, u32)> = kinds.into_iter().collect();
-    sorted.sort_unstable();
-    let mut ranks = vec![0; sorted.len()];
-    for (rank, (_, number)) in (0..).zip(&sorted) {
-        ranks[*number as usize] = rank;
-    }
+fn rank(kinds: &HashMap<Kind, u32>, rows: &mut [Row]) {
+    let numbers = (kinds.iter()).map(|((record_type, operation, user_id), number)| {
+        let kind = (*record_type, operation.as_deref(), user_id.as_deref());
+        (kind, *number as usize)
+    });
+    let ranks = keys::ranks(numbers.collect());
     for row in rows {
-        row.kind = ranks[row.kind as usize];
+        row.kind = ranks[row.kind.0 as usize];
     }
 }
 
@@ -277,8 +271,7 @@ fn deal(rows: Vec<Row>, file_rows: NonZeroUsize, row_bytes: &[u64]) -> Vec<Vec<R
         .iter_mut()
         .flat_map(|output| output.chunks_mut(ROW_GROUP_ROWS))
     {
-        // Stable: rows of a kind stay in the order of time.
-        group.sort_by_key(|row| row.kind);
+        data_file::stand(group, |row| row.kind);
     }
     outputs
 }
@@ -385,13 +378,14 @@ fn each<I: Sync, T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_file::USER_ROWS;
 
     #[test]
     fn files_and_row_groups_follow_each_other_in_time() {
         let rows = 3 * ROW_GROUP_ROWS + 100;
         let row = |time: usize| Row {
             time: time as i64,
-            kind: (time % 7) as u32,
+            kind: ((time % 7) as u32, (time % 21) as u32),
             source: (time % 2) as u32,
             row: 0,
         };
@@ -404,7 +398,13 @@ mod tests {
             .iter()
             .flat_map(|output| output.chunks(ROW_GROUP_ROWS))
         {
-            assert!(group.is_sorted_by_key(|row| (row.kind, row.time)));
+            for same in group.chunk_by(|a, b| a.kind.0 == b.kind.0) {
+                let rows = || same.chunks(USER_ROWS);
+                assert!(rows().all(|rows| rows.is_sorted_by_key(|row| (row.kind, row.time))));
+                let first = |rows: &[Row]| rows.iter().map(|row| row.time).min();
+                assert!(rows().is_sorted_by_key(first));
+            }
+            assert!(group.is_sorted_by_key(|row| row.kind.0));
             let mut times: Vec<i64> = group.iter().map(|row| row.time).collect();
             times.sort_unstable();
             assert!(times.iter().copied().eq(next..next + group.len() as i64));
@@ -416,7 +416,7 @@ mod tests {
     fn large_rows_make_more_files() {
         let row = |time: usize| Row {
             time: time as i64,
-            kind: 0,
+            kind: (0, 0),
             source: (time / 5) as u32,
             row: 0,
         };

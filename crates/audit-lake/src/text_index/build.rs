@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use arrow::array::ArrayRef;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 use super::marks::{self, Mark};
 use super::matrix::{BLOCKS_MAX, BUCKET_ROWS, GroupIndex, places};
@@ -19,8 +19,16 @@ const BITS_PER_MARK: usize = 6;
 const SIZE_PERCENT_MAX: usize = 14;
 /// Marks of a block beyond which it has no filter: "maybe" to everything. A record of 50 MB has as many.
 const MARKS_MAX: usize = 8 << 20;
+/// Pieces of a block that are known to be read, by the last bits of their hashes.
+const KNOWN: usize = 1 << 12;
 /// Marks that are known to be there already, by their last bits.
 const RECENT: usize = 1 << 12;
+/// Bytes of a piece whose grams are marked at once.
+const GRAMS_AT_ONCE: usize = 4096;
+/// What is not the last mark with these last bits.
+const NONE_RECENT: std::ops::RangeInclusive<Mark> = 1..=RECENT as Mark;
+/// Bytes that two texts have in common at least to be at the same place: a key, not what stands between two values.
+const SAME_MIN: usize = 8;
 /// Bits that tell how many different marks a block has.
 const COUNTED: usize = 1 << 20;
 
@@ -45,14 +53,16 @@ impl GroupMarks {
         let columns: Vec<Vec<Texts<'_>>> = (columns.iter())
             .map(|arrays| arrays.iter().map(Texts::of_array).collect())
             .collect::<Option<_>>()?;
+        let (records, others) = columns.split_first()?;
         let width = rows.len().div_ceil(8 * BLOCK_ROWS).clamp(1, BLOCKS_MAX / 8);
         let block_rows = rows.len().div_ceil(8 * width).max(1);
         let mut reader = Reader::default();
         let blocks = rows.chunks(block_rows).map(|rows| {
             for &(batch, row) in rows {
-                for text in columns.iter().filter_map(|arrays| arrays[batch].get(row)) {
-                    reader.record(text);
-                }
+                reader.record(records[batch].value(row));
+            }
+            for column in others {
+                reader.beside_records(rows.iter().map(|&(batch, row)| column[batch].value(row)));
             }
             reader.take()
         });
@@ -132,67 +142,155 @@ fn transposed_square(mut square: u64) -> u64 {
 }
 
 /// Reads the texts of a block.
-struct Reader {
+///
+/// Records of one type differ in some of their values only, so a record is compared with the one before: what is the
+/// same, piece by piece, has its marks already.
+struct Reader<'t> {
     hasher: DefaultHashBuilder,
-    /// Pieces that were read, as ranges of `known`.
-    pieces: HashTable<(usize, usize)>,
-    known: Vec<u8>,
+    /// The block's records so far.
+    records: Vec<&'t str>,
+    /// Pieces of them that were read, by the last bits of their hashes.
+    known: Vec<Piece>,
     folded: Vec<u8>,
+    grams: Vec<Mark>,
     decoded: String,
-    recent: Vec<Option<Mark>>,
+    recent: Vec<Mark>,
     counted: Vec<u64>,
     block: BlockMarks,
 }
 
-impl Default for Reader {
+/// A piece of a record of the block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Piece {
+    record: u32,
+    end: u32,
+    /// 0: none.
+    len: u32,
+    /// The upper half of its hash.
+    hash: u32,
+}
+
+impl Default for Reader<'_> {
     fn default() -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
-            pieces: HashTable::new(),
-            known: Vec::new(),
+            records: Vec::new(),
+            known: vec![Piece::default(); KNOWN],
             folded: Vec::new(),
+            grams: Vec::new(),
             decoded: String::new(),
-            recent: vec![None; RECENT],
+            recent: NONE_RECENT.collect(),
             counted: vec![0; COUNTED / 64],
             block: BlockMarks::default(),
         }
     }
 }
 
-impl Reader {
-    /// A text as it is written and, as it may be JSON, as its strings are read.
-    fn record(&mut self, record: &str) {
-        self.text(record);
-        if memchr::memchr(b'\\', record.as_bytes()).is_some() {
+impl<'t> Reader<'t> {
+    /// A record as it is written and, as it may be JSON, as its strings are read.
+    fn record(&mut self, record: &'t str) {
+        let before = self.records.last().copied().unwrap_or_default();
+        self.records.push(record);
+        self.text(record, before, Some(self.records.len() - 1));
+        if has_letters_escaped(record) {
             let mut decoded = std::mem::take(&mut self.decoded);
             decoded.clear();
             decode(record, &mut decoded);
-            self.text(&decoded);
+            self.text(&decoded, record, None);
             self.decoded = decoded;
         }
     }
 
-    fn text(&mut self, text: &str) {
-        marks::pieces(text).for_each(|piece| self.piece(piece));
-        if let Some(plain) = marks::with_ascii_cases(text) {
-            marks::pieces(&plain).for_each(|piece| self.piece(piece));
+    /// The texts of another column for the block's records, one for each. Most are strings of their record.
+    fn beside_records<'o>(&mut self, texts: impl Iterator<Item = &'o str>) {
+        let mut before = "";
+        for (at, text) in texts.enumerate() {
+            if text == before || is_string_in(text, self.records[at]) {
+                continue;
+            }
+            before = text;
+            self.text(text, "", None);
+            if has_letters_escaped(text) {
+                let mut decoded = String::new();
+                decode(text, &mut decoded);
+                self.text(&decoded, "", None);
+            }
         }
     }
 
-    fn piece(&mut self, piece: &[u8]) {
+    /// Reads a text, and it with other letters as ASCII ones; `like` was read before and may be like it.
+    fn text(&mut self, text: &str, like: &'t str, record: Option<usize>) {
+        self.pieces(text.as_bytes(), like.as_bytes(), record);
+        if let Some(plain) = marks::with_ascii_cases(text) {
+            self.pieces(plain.as_bytes(), like.as_bytes(), None);
+        }
+    }
+
+    /// Reads those pieces of a text that `like`, which was read before, does not have in the same place.
+    fn pieces(&mut self, text: &[u8], mut like: &'t [u8], record: Option<usize>) {
+        let mut rest = text;
+        // Whether no piece was the same since the one that was read last.
+        let mut is_lost = false;
+        while !rest.is_empty() {
+            // Both begin with a piece or a separator here.
+            let same = common_len(rest, like);
+            if same == rest.len() && same == like.len() {
+                return;
+            }
+            is_lost &= same < SAME_MIN;
+            let begin = marks::last_piece(&rest[..same]);
+            let [end, like_end] = [rest, like].map(|text| same + marks::first_piece(&text[same..]));
+            let (piece, like_piece) = (&rest[begin..end], &like[begin..like_end]);
+            let place = record.map(|record| (record, text.len() - rest.len() + end));
+            rest = &rest[end..];
+            like = &like[like_end..];
+            if piece.len() >= marks::WHOLE_BYTES_MIN {
+                match self.is_known(piece, place) {
+                    // What followed it there may follow here.
+                    Some(after) if is_lost => like = after,
+                    Some(_) => {}
+                    None => self.piece(piece, same - begin, like_piece),
+                }
+            }
+            is_lost = true;
+            // Separators that differ say nothing.
+            if let [separator, after @ ..] = rest
+                && like.first() != Some(separator)
+            {
+                rest = after;
+                like = like.get(1..).unwrap_or_default();
+            }
+        }
+    }
+
+    /// What follows the piece in a record where it was read, if that is still known; it is known from now on to stand
+    /// at `place`: a record, and the end of the piece in it.
+    fn is_known(&mut self, piece: &[u8], place: Option<(usize, usize)>) -> Option<&'t [u8]> {
         let hash = self.hasher.hash_one(piece);
-        let known = &self.known;
-        let is_known = |&(start, end): &(usize, usize)| known[start..end] == *piece;
-        if self.block.is_full || self.pieces.find(hash, is_known).is_some() {
+        let known = &mut self.known[hash as usize % KNOWN];
+        let hash = (hash >> 32) as u32;
+        let found = (known.hash == hash && known.len as usize == piece.len()).then(|| {
+            let record = self.records.get(known.record as usize)?.as_bytes();
+            let (before, after) = record.split_at_checked(known.end as usize)?;
+            before.ends_with(piece).then_some(after)
+        });
+        if let Some((record, end)) = place {
+            // A block has some thousand records, each of 64 MiB at most.
+            *known = Piece {
+                record: record as u32,
+                end: end as u32,
+                len: piece.len() as u32,
+                hash,
+            };
+        }
+        found.flatten()
+    }
+
+    /// Reads a piece. `like` is one that was read before and begins with the same bytes, so many as `same`.
+    fn piece(&mut self, piece: &[u8], same: usize, like: &[u8]) {
+        if self.block.is_full {
             return;
         }
-        let range = (known.len(), known.len() + piece.len());
-        self.known.extend_from_slice(piece);
-        let (hasher, known) = (&self.hasher, &self.known);
-        (self.pieces).insert_unique(hash, range, |&(start, end)| {
-            hasher.hash_one(&known[start..end])
-        });
-
         let mut folded = std::mem::take(&mut self.folded);
         folded.clear();
         folded.extend(piece.iter().map(u8::to_ascii_lowercase));
@@ -203,8 +301,21 @@ impl Reader {
             let literals = folded.split(|byte| b":,[]{} ".contains(byte));
             self.mark_all(literals.filter_map(marks::whole));
         }
-        marks::grams(&folded, |mark| self.mark(mark));
-        self.folded = folded;
+        // The grams of what both begin or end with are there.
+        let same_end = piece.iter().rev().zip(like.iter().rev());
+        let same_end = same_end.take_while(|(byte, other)| byte == other).count();
+        let begin = same.saturating_sub(marks::GRAM_BYTES_MAX - 1);
+        let end = folded
+            .len()
+            .min(folded.len() - same_end + marks::GRAM_BYTES_MAX - 1);
+        let mut grams = std::mem::take(&mut self.grams);
+        for begin in (begin..end).step_by(GRAMS_AT_ONCE) {
+            let end = end.min(begin + GRAMS_AT_ONCE + marks::GRAM_BYTES_MAX - 1);
+            grams.clear();
+            marks::grams(&folded[begin..end], &mut grams);
+            self.mark_all(grams.iter().copied());
+        }
+        (self.folded, self.grams) = (folded, grams);
     }
 
     fn mark_all(&mut self, marks: impl IntoIterator<Item = Mark>) {
@@ -213,12 +324,9 @@ impl Reader {
 
     fn mark(&mut self, mark: Mark) {
         let recent = &mut self.recent[mark as usize % RECENT];
-        if recent.replace(mark) == Some(mark) {
+        if std::mem::replace(recent, mark) == mark {
             return;
         }
-        let bit = mark as usize % COUNTED;
-        self.block.different += usize::from(self.counted[bit / 64] >> (bit % 64) & 1 == 0);
-        self.counted[bit / 64] |= 1 << (bit % 64);
         self.block.marks.push(mark);
         if self.block.marks.len() > MARKS_MAX {
             self.block.is_full = true;
@@ -228,12 +336,59 @@ impl Reader {
 
     /// The block's marks; what comes is the next block's.
     fn take(&mut self) -> BlockMarks {
-        self.pieces.clear();
-        self.known.clear();
-        self.recent.fill(None);
+        let mut block = std::mem::take(&mut self.block);
+        for mark in &block.marks {
+            let bit = *mark as usize % COUNTED;
+            block.different += usize::from(self.counted[bit / 64] >> (bit % 64) & 1 == 0);
+            self.counted[bit / 64] |= 1 << (bit % 64);
+        }
         self.counted.fill(0);
-        std::mem::take(&mut self.block)
+        self.records.clear();
+        self.known.fill(Piece::default());
+        self.recent.clear();
+        self.recent.extend(NONE_RECENT);
+        block
     }
+}
+
+/// How many bytes two texts begin with alike.
+fn common_len(a: &[u8], b: &[u8]) -> usize {
+    let len = a.len().min(b.len());
+    let (a, b) = (&a[..len], &b[..len]);
+    let mut at = 0;
+    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        let difference = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if difference != 0 {
+            return at + difference.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = a[at..].iter().zip(&b[at..]);
+    at + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// Whether the text is a part of this record's memory, between quotes: then its pieces are the record's.
+fn is_string_in(text: &str, record: &str) -> bool {
+    let quoted = || {
+        let begin = text.as_ptr().addr().checked_sub(record.as_ptr().addr())?;
+        let (before, end) = (begin.checked_sub(1)?, begin.checked_add(text.len())?);
+        let record = record.as_bytes();
+        Some((record.get(before)?, record.get(end)?) == (&b'"', &b'"'))
+    };
+    text.is_empty() || quoted() == Some(true)
+}
+
+/// Whether a text has escapes that stand for anything but a quote or a backslash: those two part pieces, escaped or
+/// not, but the letter of `\n` is not the next piece's.
+fn has_letters_escaped(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        match rest.get(at + 1) {
+            Some(b'"' | b'\\') => rest = &rest[at + 2..],
+            _ => return true,
+        }
+    }
+    false
 }
 
 /// The text of JSON with the escapes in its strings read. Quotes within strings part pieces as those around them do, so

@@ -120,11 +120,13 @@ impl Condition {
 }
 
 fn grams(text: &str, found: &mut Vec<Mark>) {
+    let mut all = Vec::new();
     for piece in marks::pieces(text) {
-        marks::grams(&piece.to_ascii_lowercase(), |mark| {
-            if !found.contains(&mark) {
-                found.push(mark);
-            }
-        });
+        marks::grams(&piece.to_ascii_lowercase(), &mut all);
+    }
+    for mark in all {
+        if !found.contains(&mark) {
+            found.push(mark);
+        }
     }
 }

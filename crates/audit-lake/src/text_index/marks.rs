@@ -9,7 +9,7 @@ use twox_hash::XxHash64;
 pub(super) type Mark = u32;
 
 /// Shorter pieces have no mark as a whole: next to every block has all of them.
-const WHOLE_BYTES_MIN: usize = 4;
+pub(super) const WHOLE_BYTES_MIN: usize = 4;
 
 /// Grams without a digit: words and names repeat, so all of them are marked.
 const WORD_GRAM: usize = 4;
@@ -19,6 +19,12 @@ const DOTTED_GRAM: usize = 6;
 /// [`WINDOW`] that follow each other is marked. A text of `NUMBER_GRAM + WINDOW - 1` bytes has one at least.
 const NUMBER_GRAM: usize = 5;
 const WINDOW: usize = 4;
+const WINDOW_BITS: u32 = (1 << WINDOW) - 1;
+/// Marks of grams that end at one byte at most.
+const MARKS_PER_BYTE: usize = 3;
+
+/// Bytes that a mark of grams depends on at most: those of a window.
+pub(super) const GRAM_BYTES_MAX: usize = NUMBER_GRAM + WINDOW - 1;
 
 const WORD_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const DOTTED_SEED: u64 = 0xc2b2_ae3d_27d4_eb4f;
@@ -47,11 +53,51 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = &[u8]> {
         .filter(|piece| piece.len() >= WHOLE_BYTES_MIN)
 }
 
+/// Where the last piece of a text begins; behind it there is no separator.
+pub(super) fn last_piece(text: &[u8]) -> usize {
+    let separator = text.iter().rposition(|byte| SEPARATORS[usize::from(*byte)]);
+    separator.map_or(0, |at| at + 1)
+}
+
+/// Where the first piece of a text ends.
+pub(super) fn first_piece(text: &[u8]) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let separators = separators(u64::from_le_bytes(*word));
+        if separators != 0 {
+            return at * 8 + separators.trailing_zeros() as usize / 8;
+        }
+    }
+    let begin = words.len() * 8;
+    let rest = &text[begin..];
+    let separator = rest.iter().position(|byte| is_separator(*byte));
+    begin + separator.unwrap_or(rest.len())
+}
+
+/// The highest bit of each byte that is a separator. Of those behind the first, in the order of memory, some may be
+/// called separators that are none (Bit Twiddling Hacks, "Determine if a word has a byte less than n").
+const fn separators(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(EACH) & !word
+    }
+    let quote = zeros(word ^ (EACH * b'"' as u64));
+    let backslash = zeros(word ^ (EACH * b'\\' as u64));
+    let control = word.wrapping_sub(EACH * b' ' as u64) & !word;
+    (quote | backslash | control | word) & (EACH << 7)
+}
+
 /// A text whose letters that have an ASCII letter as their other case are written as that letter; `None` if it has
 /// none: the Kelvin sign, the long s and the dotted capital I.
 pub(super) fn with_ascii_cases(text: &str) -> Option<String> {
     const OTHERS: [(char, &str); 3] = [('\u{212a}', "k"), ('\u{17f}', "s"), ('\u{130}', "i")];
-    if text.is_ascii() || !text.contains(|c| OTHERS.iter().any(|(other, _)| *other == c)) {
+    // Their first bytes are rare, so looking for those is quick.
+    let has_other = memchr::memchr3_iter(0xe2, 0xc5, 0xc4, text.as_bytes()).any(|at| {
+        OTHERS
+            .iter()
+            .any(|(other, _)| text[at..].starts_with(*other))
+    });
+    if !has_other {
         return None;
     }
     let mut plain = text.to_owned();
@@ -66,49 +112,50 @@ pub(super) fn whole(folded: &[u8]) -> Option<Mark> {
     (folded.len() >= WHOLE_BYTES_MIN).then(|| (XxHash64::oneshot(0, folded) >> 32) as Mark)
 }
 
-/// The marks of the grams of a piece, in lower case. Those of a text in it are among them.
-pub(super) fn grams(folded: &[u8], mut found: impl FnMut(Mark)) {
-    // Positions count from 1, so that 0 is "not yet".
-    let (mut digit, mut dot) = (0, 0);
-    let mut window = [Mark::MAX; WINDOW];
-    // Grams of the run of number grams that ends here, and the mark of it that was given last.
-    let (mut run, mut last) = (0, None);
-    for end in 1..=folded.len() {
-        match folded[end - 1] {
-            b'0'..=b'9' => digit = end,
-            b'.' => dot = end,
-            _ => {}
-        }
-        let within = |position: usize, len: usize| position + len > end;
-        if end >= WORD_GRAM && !within(digit, WORD_GRAM) {
-            found(gram(folded, end, WORD_GRAM, WORD_SEED));
-        }
-        if end >= DOTTED_GRAM && within(digit, DOTTED_GRAM) && within(dot, DOTTED_GRAM) && dot > 0 {
-            found(gram(folded, end, DOTTED_GRAM, DOTTED_SEED));
-        }
-        let is_number =
-            digit > 0 && within(digit, NUMBER_GRAM) && !(dot > 0 && within(dot, NUMBER_GRAM));
-        if end >= NUMBER_GRAM && is_number {
-            window[run % WINDOW] = gram(folded, end, NUMBER_GRAM, NUMBER_SEED);
-            run += 1;
-            if run >= WINDOW {
-                let least = window.iter().copied().min();
-                if least != last {
-                    last = least;
-                    least.into_iter().for_each(&mut found);
-                }
-            }
-        } else {
-            (run, last) = (0, None);
+/// Adds the marks of the grams of a piece, in lower case. Those of a text in it are among them.
+pub(super) fn grams(folded: &[u8], found: &mut Vec<Mark>) {
+    let mut count = found.len();
+    // The bytes so far, the last one highest, and which are digits and dots, the last one lowest.
+    let (mut bytes, mut digits, mut dots) = (0, 0_u32, 0_u32);
+    let within = |bits: u32, len: usize| bits & ((1 << len) - 1) != 0;
+    // Which of the last grams are number grams, the last one lowest, and the least marks of the last two and of those
+    // before.
+    let mut numbers = 0_u32;
+    let mut before = Mark::MAX;
+    let mut pairs = [Mark::MAX; 3];
+    let mut last = None;
+    // What a text has hardly can be foretold: marks are written in any case, and count or not.
+    found.resize(count + folded.len() * MARKS_PER_BYTE, 0);
+    for (end, byte) in (1..).zip(folded) {
+        bytes = bytes >> 8 | u64::from(*byte) << 56;
+        digits = digits << 1 | u32::from(byte.is_ascii_digit());
+        dots = dots << 1 | u32::from(*byte == b'.');
+
+        found[count] = gram(bytes, WORD_GRAM, WORD_SEED);
+        count += usize::from(end >= WORD_GRAM && !within(digits, WORD_GRAM));
+
+        let is_number = !within(dots, NUMBER_GRAM) && within(digits, NUMBER_GRAM);
+        numbers = numbers << 1 | u32::from(end >= NUMBER_GRAM && is_number);
+        let mark = gram(bytes, NUMBER_GRAM, NUMBER_SEED);
+        pairs = [pairs[1], pairs[2], mark.min(before)];
+        before = mark;
+        let least = pairs[0].min(pairs[2]);
+        let is_new = numbers & WINDOW_BITS == WINDOW_BITS && last != Some(least);
+        found[count] = least;
+        count += usize::from(is_new);
+        last = if is_new { Some(least) } else { last };
+
+        if within(dots, DOTTED_GRAM) && within(digits, DOTTED_GRAM) && end >= DOTTED_GRAM {
+            found[count] = gram(bytes, DOTTED_GRAM, DOTTED_SEED);
+            count += 1;
         }
     }
+    found.truncate(count);
 }
 
-/// The mark of the `len` bytes that end at `end`.
-fn gram(folded: &[u8], end: usize, len: usize, seed: u64) -> Mark {
-    let mut bytes = [0; 8];
-    bytes[..len].copy_from_slice(&folded[end - len..end]);
-    (u64::from_le_bytes(bytes).wrapping_mul(seed) >> 32) as Mark
+/// The mark of the last `len` of these bytes, the last of which is the highest.
+fn gram(bytes: u64, len: usize, seed: u64) -> Mark {
+    ((bytes >> (64 - 8 * len)).wrapping_mul(seed) >> 32) as Mark
 }
 
 #[cfg(test)]
@@ -120,13 +167,11 @@ mod tests {
     use super::*;
 
     fn grams_of(text: &str) -> HashSet<Mark> {
-        let mut marks = HashSet::new();
+        let mut marks = Vec::new();
         for piece in pieces(text) {
-            grams(&piece.to_ascii_lowercase(), |mark| {
-                marks.insert(mark);
-            });
+            grams(&piece.to_ascii_lowercase(), &mut marks);
         }
-        marks
+        marks.into_iter().collect()
     }
 
     #[test]
@@ -145,6 +190,18 @@ mod tests {
             ("Grüße", false),
         ] {
             assert_eq!(!grams_of(text).is_empty(), has_one, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_piece_ends_at_any_separator() {
+        for at in 0..20 {
+            for byte in 0..=u8::MAX {
+                let mut text = [b'!'; 20];
+                text[at] = byte;
+                let end = if is_separator(byte) { at } else { 20 };
+                assert_eq!(first_piece(&text), end, "{byte} at {at}");
+            }
         }
     }
 

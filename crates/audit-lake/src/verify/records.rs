@@ -9,9 +9,9 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 
 use super::{Check, Tally};
-use crate::data_file::ROW_GROUP_ROWS;
+use crate::data_file::{ROW_GROUP_ROWS, USER_ROWS};
 use crate::error::Result;
-use crate::keys::{Canonical, Key, KeyColumns, Texts};
+use crate::keys::{Canonical, Key, KeyColumns, Kind, Texts};
 use crate::snapshot::DataFile;
 
 /// Keys of a partition that are compared at a time: 16 bytes each.
@@ -316,8 +316,16 @@ struct Rows<'a> {
     /// Bounds of `creation_time` by the partition.
     day: Option<(i64, i64)>,
     rows: u64,
-    /// Record type, operation and time of the row before.
-    last: (Option<i64>, Option<String>, i64),
+    /// Operation, user, record type and time of the row before.
+    last: ([Option<String>; 2], Option<i64>, i64),
+    /// The first row of its record type and operation, whether those from there on stand by user and time, so many in
+    /// turn, and whether they stand by time.
+    first: u64,
+    by_user: bool,
+    by_time: bool,
+    /// The latest time of those, and of those in turn before.
+    latest_same: i64,
+    latest_in_turn: i64,
     /// The latest time so far, and that of the row groups before.
     latest: i64,
     latest_before: i64,
@@ -341,7 +349,12 @@ impl<'a> Rows<'a> {
                 (begin, begin + MICROS_PER_DAY - 1)
             }),
             rows: 0,
-            last: (None, None, i64::MIN),
+            last: ([None, None], None, i64::MIN),
+            first: 0,
+            by_user: true,
+            by_time: true,
+            latest_same: i64::MIN,
+            latest_in_turn: i64::MIN,
             latest: i64::MIN,
             latest_before: i64::MIN,
             order: Tally::default(),
@@ -377,7 +390,7 @@ impl<'a> Rows<'a> {
             if times.is_none_or(|times| times.is_null(row)) {
                 self.partition.add(at, || "has no creation_time".to_owned());
             } else {
-                self.check_order(at, &columns.key(row));
+                self.check_order(at, columns.kind(row), time);
                 if !within(time, self.day) {
                     self.partition.add(at, || {
                         "its creation_time is not of the partition's day".to_owned()
@@ -414,29 +427,51 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Row groups follow each other in time; in each, rows stand by record type, operation and time.
-    fn check_order(&mut self, at: u64, key: &Key<'_>) {
-        let (record_type, operation, time) = key.rest();
-        if at.is_multiple_of(ROW_GROUP_ROWS as u64) {
+    /// Row groups follow each other in time; in each, rows stand by record type and operation, so many of those in turn by
+    /// user and time. In older lakes they all stand by time.
+    fn check_order(&mut self, at: u64, (record_type, operation, user_id): Kind<'_>, time: i64) {
+        let ([last_operation, last_user], last_type, last_time) = &self.last;
+        let last = (*last_type, last_operation.as_deref());
+        let is_group = at.is_multiple_of(ROW_GROUP_ROWS as u64);
+        if is_group {
             self.latest_before = self.latest;
-        } else {
-            let (last_type, last_operation, last_time) = &self.last;
-            if (record_type, operation, time) < (*last_type, last_operation.as_deref(), *last_time)
-            {
-                let what = "does not stand by record type, operation and time";
+        }
+        if is_group || last != (record_type, operation) {
+            if !is_group && last > (record_type, operation) {
+                let what = "does not stand by record type and operation";
                 self.order.add(at, || what.to_owned());
             }
+            self.first = at;
+            (self.by_user, self.by_time) = (true, true);
+            (self.latest_same, self.latest_in_turn) = (i64::MIN, i64::MIN);
+        } else {
+            self.by_time &= *last_time <= time;
+            if (at - self.first).is_multiple_of(USER_ROWS as u64) {
+                self.latest_in_turn = self.latest_same;
+            } else {
+                self.by_user &= (last_user.as_deref(), *last_time) <= (user_id, time);
+            }
+            self.by_user &= self.latest_in_turn <= time;
+            if !self.by_user && !self.by_time {
+                let what = "does not stand by user and time";
+                self.order.add(at, || what.to_owned());
+                // What follows may be in order again.
+                (self.by_user, self.by_time) = (true, true);
+            }
         }
+        self.latest_same = self.latest_same.max(time);
         if time < self.latest_before {
             self.order
                 .add(at, || "is older than the row group before it".to_owned());
         }
         self.latest = self.latest.max(time);
-        self.last.0 = record_type;
-        if self.last.1.as_deref() != operation {
-            self.last.1 = operation.map(str::to_owned);
+        let ([last_operation, last_user], last_type, last_time) = &mut self.last;
+        (*last_type, *last_time) = (record_type, time);
+        for (last, text) in [(last_operation, operation), (last_user, user_id)] {
+            if last.as_deref() != text {
+                *last = text.map(str::to_owned);
+            }
         }
-        self.last.2 = time;
     }
 
     fn report(self, check: &mut Check<'_>) {
