@@ -57,6 +57,7 @@ mod names;
 mod output;
 mod patterns;
 mod place;
+mod present;
 mod prune;
 mod range;
 mod request;

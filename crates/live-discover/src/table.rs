@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::range::{Bounds, Window};
 use crate::stream::Planned;
-use crate::{index, prune, scan};
+use crate::{index, present, prune, scan};
 
 pub(crate) const TENANT_ID: &str = "tenant_id";
 pub(crate) const EVENT_DATE: &str = "event_date";
@@ -22,6 +22,10 @@ pub(crate) const CREATION_TIME: &str = "creation_time";
 pub(crate) const INGEST_SEQUENCE: &str = "ingest_sequence";
 pub(crate) const INGESTED_AT: &str = "ingested_at";
 pub(crate) const STATE_AT: &str = "state_at";
+
+/// So many columns of a few files are looked for in these first: most files lack most columns.
+const WIDE_COLUMNS: usize = 64;
+const FEW_FILES: usize = 16;
 
 /// A provider over fixed snapshots: made for one query and thrown away with it.
 ///
@@ -195,6 +199,11 @@ impl TableProvider for LakeTable {
         let files = index::narrow(state, self.table, filters, files).await?;
         let bytes = files.iter().map(|file| file.of.file.size_bytes).sum();
         self.planned.add_scan(files_total, files.len(), bytes);
+        let columns = projection.map_or(self.schema.fields().len(), Vec::len);
+        let present = match columns > WIDE_COLUMNS && files.len() <= FEW_FILES {
+            true => present::columns(state, &files).await?,
+            false => None,
+        };
         scan::plan(
             state,
             self.table,
@@ -204,6 +213,7 @@ impl TableProvider for LakeTable {
             self.is_beside_lookup,
             limit,
             &files,
+            present.as_ref(),
         )
     }
 }

@@ -12,9 +12,9 @@ use crate::keys::Texts;
 
 /// Rows of a block in a large row group: a few MB of records, and the rows that are read where the index says "maybe".
 const BLOCK_ROWS: usize = 2048;
-/// Bits of the filter for each mark: with two bits set for each, one of ten foreign marks seems to be there, and a text
+/// Bits of the filter for each mark: with two bits set for each, one of nine foreign marks seems to be there, and a text
 /// has several.
-const BITS_PER_MARK: usize = 6;
+const BITS_PER_MARK: usize = 5;
 /// Bytes of the index for 100 bytes of the row group at most.
 const SIZE_PERCENT_MAX: usize = 14;
 /// Marks of a block beyond which it has no filter: "maybe" to everything. A record of 50 MB has as many.
@@ -294,12 +294,12 @@ impl<'t> Reader<'t> {
         let mut folded = std::mem::take(&mut self.folded);
         folded.clear();
         folded.extend(piece.iter().map(u8::to_ascii_lowercase));
-        self.mark_all(marks::whole(&folded));
+        self.mark_all(marks::whole(&folded).into_iter().flatten());
         // Between strings: numbers, `true` and `false`, which are values too.
         let is_structure = |byte: Option<&u8>| byte.is_some_and(|byte| b":,[]{} ".contains(byte));
         if is_structure(folded.first()) || is_structure(folded.last()) {
             let literals = folded.split(|byte| b":,[]{} ".contains(byte));
-            self.mark_all(literals.filter_map(marks::whole));
+            self.mark_all(literals.filter_map(marks::whole).flatten());
         }
         // The grams of what both begin or end with are there.
         let same_end = piece.iter().rev().zip(like.iter().rev());

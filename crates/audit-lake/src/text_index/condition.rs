@@ -26,9 +26,7 @@ pub struct TextMarks(Vec<Mark>);
 impl Condition {
     /// Some text of the row holds this one; `None` if that cannot be told of it, as of a short one.
     pub fn contains(text: &str) -> Option<Self> {
-        let mut found = Vec::new();
-        grams(text, &mut found);
-        Self::text(found)
+        Self::text(Vec::new(), grams(text))
     }
 
     /// Some text of the row, of a column that holds what a string of the record says, is this one, in whatever case;
@@ -37,9 +35,8 @@ impl Condition {
         let mut pieces = marks::pieces(text);
         let is_one_piece = pieces.next().is_some_and(|piece| piece.len() == text.len());
         let whole = is_one_piece.then(|| marks::whole(&text.as_bytes().to_ascii_lowercase()));
-        let mut found: Vec<Mark> = whole.flatten().into_iter().collect();
-        grams(text, &mut found);
-        Self::text(found)
+        let whole = whole.flatten().into_iter().flatten();
+        Self::text(whole.collect(), grams(text))
     }
 
     /// All of these, of which `None` is no condition.
@@ -60,9 +57,10 @@ impl Condition {
         }
     }
 
-    fn text(marks: Vec<Mark>) -> Option<Self> {
+    /// A text with these marks, and with some of these.
+    fn text(mut asked: Vec<Mark>, marks: Vec<Mark>) -> Option<Self> {
         let step = marks.len().div_ceil(MARKS_ASKED_MAX).max(1);
-        let asked: Vec<Mark> = marks.into_iter().step_by(step).collect();
+        asked.extend(marks.into_iter().step_by(step));
         (!asked.is_empty()).then_some(Self::Text(TextMarks(asked)))
     }
 
@@ -119,14 +117,17 @@ impl Condition {
     }
 }
 
-fn grams(text: &str, found: &mut Vec<Mark>) {
+/// The different marks of a text's grams.
+fn grams(text: &str) -> Vec<Mark> {
     let mut all = Vec::new();
     for piece in marks::pieces(text) {
         marks::grams(&piece.to_ascii_lowercase(), &mut all);
     }
+    let mut found = Vec::new();
     for mark in all {
         if !found.contains(&mark) {
             found.push(mark);
         }
     }
+    found
 }

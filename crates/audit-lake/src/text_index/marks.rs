@@ -107,9 +107,14 @@ pub(super) fn with_ascii_cases(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// The mark of a piece, in lower case, as a whole; `None` for short ones.
-pub(super) fn whole(folded: &[u8]) -> Option<Mark> {
-    (folded.len() >= WHOLE_BYTES_MIN).then(|| (XxHash64::oneshot(0, folded) >> 32) as Mark)
+/// The marks of a piece, in lower case, as a whole; `None` for short ones. Two of them: often no other mark of it is
+/// rare, and one of nine blocks seems to have a mark that it lacks.
+pub(super) fn whole(folded: &[u8]) -> Option<[Mark; 2]> {
+    let is_long = folded.len() >= WHOLE_BYTES_MIN;
+    is_long.then(|| {
+        let hash = XxHash64::oneshot(0, folded);
+        [(hash >> 32) as Mark, hash as Mark]
+    })
 }
 
 /// Adds the marks of the grams of a piece, in lower case. Those of a text in it are among them.

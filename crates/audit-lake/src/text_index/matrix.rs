@@ -9,7 +9,7 @@ use super::marks::Mark;
 /// Entry in a data file's footer that says where the index of each row group is: the version, then for each row group
 /// `offset:buckets:width:block rows`, or nothing for a row group without one, each behind a space.
 pub(super) const FOOTER_ENTRY: &str = "live_discover.text_index";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Rows of the matrix that a mark's bits are among: what one read brings, [`GroupIndex::bucket`].
 pub(super) const BUCKET_ROWS: usize = 256;
@@ -155,18 +155,18 @@ mod tests {
         };
         let groups = vec![Some(group.clone()), None];
         let entry = TextIndex::footer_entry(&groups);
-        assert_eq!(entry.value.as_deref(), Some("1 4:3:2:100 "));
-        assert_eq!(TextIndex::parse("1 4:3:2:100 "), Some(TextIndex { groups }));
+        assert_eq!(entry.value.as_deref(), Some("2 4:3:2:100 "));
+        assert_eq!(TextIndex::parse("2 4:3:2:100 "), Some(TextIndex { groups }));
         assert_eq!((group.range(), group.bucket(1)), (4..1540, 516..1028));
         for other in [
             "",
             "2 4:3:2:100",
-            "1 4:3:2",
-            "1 4:3:9:100",
-            "1 4:0:2:100",
-            "1 4:3:2:0",
-            "1 4:3:2:100:1",
-            "1 x",
+            "2 4:3:2",
+            "2 4:3:9:100",
+            "2 4:0:2:100",
+            "2 4:3:2:0",
+            "2 4:3:2:100:1",
+            "2 x",
         ] {
             assert_eq!(TextIndex::parse(other), None, "{other}");
         }

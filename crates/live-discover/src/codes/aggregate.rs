@@ -23,10 +23,11 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, TryStreamExt};
 
+use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::Input;
 use super::read;
-use super::rows::{Expression, Filters, Numbers, Rows, Used, Wanted};
+use super::rows::{Filters, Numbers, Rows};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;

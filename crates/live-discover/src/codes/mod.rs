@@ -6,11 +6,11 @@
 //! and goes on with numbers; filters and other expressions over one such column are asked once a text, too.
 //!
 //! ```text
-//!  read     files ─► row groups, their columns fetched, or kept decoded by `hot`
-//!  column   a column of a row group ─► codes and texts, or values
-//!  rows     which rows the filters let pass; the value of an expression for these
-//!  keys     values ─► numbers            groups   numbers of several keys ─► groups
-//!  aggregate  the step: DataFusion's own accumulators, by group
+//!  read, hot          files ─► row groups, their columns fetched, or kept decoded
+//!  column             a column of a row group ─► codes and texts, or values
+//!  expression, rows   which rows the filters let pass; the value of an expression for these
+//!  keys, groups       values ─► numbers; numbers of several keys ─► groups
+//!  aggregate          the step: DataFusion's own accumulators, by group
 //! ```
 //!
 //! It takes the place of a partial aggregate with its scan, filters and projections; what puts the parts together stays
@@ -18,6 +18,7 @@
 
 mod aggregate;
 mod column;
+mod expression;
 mod groups;
 mod hot;
 mod input;

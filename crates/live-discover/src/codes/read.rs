@@ -17,9 +17,10 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::column::{Chunk, Place};
+use super::expression::{Used, Wanted};
 use super::hot::HotColumns;
 use super::input::Input;
-use super::rows::{Rows, Source, Used, Wanted};
+use super::rows::{Rows, Source};
 use crate::memory::{Key, Part};
 
 /// Files that are fetched ahead.

@@ -1,122 +1,16 @@
-//! The rows of a row group, and expressions over them. Of texts that repeat an expression is asked once for each of the
-//! different ones.
+//! The rows of a row group: which of them pass filters, and what expressions over them give. Of texts that repeat an
+//! expression is asked once for each of the different ones.
 
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_expr::{ScalarFunctionExpr, expressions};
-use datafusion::physical_plan::PhysicalExpr;
 
 use super::column::{Chunk, Coded, Selection};
+use super::expression::Expression;
 use super::keys::{Incoming, Key};
-
-/// An expression over some of the columns of a scan.
-#[derive(Debug, Clone)]
-pub(super) struct Expression {
-    /// Over `schema`.
-    expr: Arc<dyn PhysicalExpr>,
-    schema: SchemaRef,
-    /// Which columns of the row group those of `schema` are.
-    columns: Vec<usize>,
-}
-
-/// What expressions are over, in the order of their coming.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Used {
-    pub(super) columns: Vec<Wanted>,
-}
-
-/// A column of the scan's table, or what a key has in one of bags: that is a column of texts, too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// Which of the table's.
-    pub(super) column: usize,
-    pub(super) key: Option<Arc<str>>,
-}
-
-impl Used {
-    /// The expression, which is over the table, over the used columns.
-    pub(super) fn expression(
-        &mut self,
-        expr: &Arc<dyn PhysicalExpr>,
-        table: &Schema,
-    ) -> Result<Expression> {
-        let mut fields: Vec<FieldRef> = table.fields().to_vec();
-        let mut wanted: Vec<Wanted> = (0..fields.len())
-            .map(|column| Wanted { column, key: None })
-            .collect();
-        let with_keys = Arc::clone(expr).transform_down(|node| {
-            let Some((column, key)) = bag_value(&node, table) else {
-                return Ok(Transformed::no(node));
-            };
-            let name = format!("{}[{key:?}]", table.field(column).name());
-            let at = fields.len();
-            fields.push(Arc::new(Field::new(&name, node.data_type(table)?, true)));
-            wanted.push(Wanted {
-                column,
-                key: Some(key),
-            });
-            let value = Arc::new(expressions::Column::new(&name, at));
-            Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
-        });
-        let expr = with_keys.data()?;
-        let mut over: Vec<usize> = collect_columns(&expr)
-            .iter()
-            .map(expressions::Column::index)
-            .collect();
-        over.sort_unstable();
-        // One key may be asked for twice.
-        over.dedup_by_key(|at| Arc::clone(&fields[*at]));
-        let schema: Vec<FieldRef> = over.iter().map(|at| Arc::clone(&fields[*at])).collect();
-        let schema = Arc::new(Schema::new(schema));
-        let columns = over.into_iter().map(|at| {
-            let wanted = &wanted[at];
-            let known = self.columns.iter().position(|used| used == wanted);
-            known.unwrap_or_else(|| {
-                self.columns.push(wanted.clone());
-                self.columns.len() - 1
-            })
-        });
-        Ok(Expression {
-            columns: columns.collect(),
-            expr: reassign_expr_columns(expr, &schema)?,
-            schema,
-        })
-    }
-}
-
-/// The column of bags and the key whose value an expression is.
-fn bag_value(expr: &Arc<dyn PhysicalExpr>, table: &Schema) -> Option<(usize, Arc<str>)> {
-    let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
-    let [bag, key] = call.args() else {
-        return None;
-    };
-    let column = bag.downcast_ref::<expressions::Column>()?.index();
-    let key = key.downcast_ref::<expressions::Literal>()?.value();
-    let key = key.try_as_str().flatten()?;
-    (call.name() == "get_field" && is_bag(table.field(column).data_type()))
-        .then(|| (column, Arc::from(key)))
-}
-
-/// Whether a type is that of texts by name.
-fn is_bag(data_type: &DataType) -> bool {
-    let DataType::Map(entries, _) = data_type else {
-        return false;
-    };
-    let DataType::Struct(fields) = entries.data_type() else {
-        return false;
-    };
-    fields
-        .iter()
-        .all(|field| field.data_type() == &DataType::Utf8)
-}
 
 /// Where a column of a row group is.
 pub(super) enum Source {
@@ -325,23 +219,6 @@ impl<'a> Numbers<'a> {
                 numbers.collect()
             }
         })
-    }
-}
-
-impl Expression {
-    fn is_column(&self) -> bool {
-        self.expr.is::<expressions::Column>()
-    }
-
-    fn evaluate(&self, mut columns: Vec<ArrayRef>, count: usize) -> Result<ArrayRef> {
-        for (column, field) in columns.iter_mut().zip(self.schema.fields()) {
-            if column.data_type() != field.data_type() {
-                *column = cast(column, field.data_type())?;
-            }
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        self.expr.evaluate(&batch)?.into_array(count)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::memory::{Budget, Key, Part};
 /// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
 const FILES_MAX: usize = 128;
 /// What is read of a file's end at first: nearly always all of its footer and page index, which have some 40 kB.
-const FOOTER_BYTES: usize = 64 << 10;
+pub(crate) const FOOTER_BYTES: usize = 64 << 10;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
 
