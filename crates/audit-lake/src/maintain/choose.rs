@@ -3,7 +3,8 @@
 //! A file is small until it has half the rows that a file is to have. Small files of a partition are merged when there
 //! are enough of them, and when the largest is worth its rewriting: one that has more than [`WORTH`] times the rows of
 //! all smaller ones stays until they have grown. So a row is written a number of times that grows with the logarithm
-//! of its partition alone, however often maintenance runs, and few files are left over.
+//! of its partition alone, however often maintenance runs, and few files are left over. A day that is over gets hardly
+//! any more: there two files are enough, and one may be larger, so that one is left.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,13 @@ use crate::snapshot::DataFile;
 
 /// A file is written anew if what joins it has at least a quarter of its rows.
 const WORTH: u64 = 4;
+/// The same in a partition of a day that is over.
+const WORTH_WHEN_OVER: u64 = 16;
+/// Days before that of the newest file on which records still come: they are up to a day late.
+const DAYS_OPEN: i32 = 2;
 
 /// Encoded bytes of the files that are merged at a time: they are held in memory.
-const TASK_BYTES_MAX: u64 = 128 << 20;
+const TASK_BYTES_MAX: u64 = 64 << 20;
 
 /// Sets of files, each of one partition and in the order of time, to be merged one after the other.
 pub(super) fn choose(files: &[DataFile], compaction: Compaction) -> Vec<Vec<DataFile>> {
@@ -22,11 +27,19 @@ pub(super) fn choose(files: &[DataFile], compaction: Compaction) -> Vec<Vec<Data
     for file in files.iter().filter(|file| is_small(file, compaction)) {
         partitions.entry(file.event_date).or_default().push(file);
     }
+    let newest = files.iter().filter_map(|file| file.event_date).max();
     let mut tasks = Vec::new();
-    for mut small in partitions.into_values() {
+    for (date, mut small) in partitions {
+        let is_over = date
+            .zip(newest)
+            .is_some_and(|(date, newest)| date <= newest - DAYS_OPEN);
+        let (worth, files_min) = match is_over {
+            true => (WORTH_WHEN_OVER, compaction.files_min.get().min(2)),
+            false => (WORTH, compaction.files_min.get()),
+        };
         small.sort_by_key(|file| file.rows);
-        drop_unworthy(&mut small);
-        if small.len() >= compaction.files_min.get() {
+        drop_unworthy(&mut small, worth);
+        if small.len() >= files_min {
             small.sort_by_key(|file| (file.creation_time.or(file.rows_written_at), &file.path));
             split(&small, &mut tasks);
         }
@@ -42,11 +55,11 @@ fn is_small(file: &DataFile, compaction: Compaction) -> bool {
 }
 
 /// Drops the largest files, which are at the end, until the largest is worth its rewriting.
-fn drop_unworthy(small: &mut Vec<&DataFile>) {
+fn drop_unworthy(small: &mut Vec<&DataFile>, worth: u64) {
     let mut rows: u64 = small.iter().map(|file| file.rows).sum();
     while let Some(largest) = small.last() {
         rows -= largest.rows;
-        if largest.rows <= rows.saturating_mul(WORTH) {
+        if largest.rows <= rows.saturating_mul(worth) {
             break;
         }
         small.pop();
@@ -132,10 +145,27 @@ mod tests {
         files.extend((20..23).map(|rows| file(3, rows, 1)));
         assert_eq!(chosen(&files), [[12, 11, 10], [22, 21, 20]]);
 
-        let files: Vec<DataFile> = (10..17).map(|rows| file(1, rows, 40 << 20)).collect();
+        let files: Vec<DataFile> = (10..17).map(|rows| file(1, rows, 20 << 20)).collect();
         assert_eq!(chosen(&files), [[16, 15, 14], [13, 12, 11]]);
         let files: Vec<DataFile> = (10..17).map(|rows| file(1, rows, 50 << 20)).collect();
         assert!(chosen(&files).is_empty());
+    }
+
+    #[test]
+    fn of_a_day_that_is_over_one_file_is_left() {
+        let files = |newest| {
+            [
+                file(1, 10, 1),
+                file(1, 20, 1),
+                file(1, 400, 1),
+                file(newest, 1_000, 1),
+            ]
+        };
+        assert!(chosen(&files(2)).is_empty());
+        assert_eq!(chosen(&files(3)), [[400, 20, 10]]);
+        // Two that are late are not worth it.
+        let late = [file(1, 1, 1), file(1, 2, 1), file(1, 400, 1), file(9, 1, 1)];
+        assert_eq!(chosen(&late), [[2, 1]]);
     }
 
     /// However the rows come, a row is written few times and few files are left.
