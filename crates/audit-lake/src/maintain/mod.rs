@@ -62,7 +62,7 @@ impl Default for Compaction {
     fn default() -> Self {
         Self {
             file_rows: NonZeroUsize::new(ROW_GROUP_ROWS).unwrap_or(NonZeroUsize::MIN),
-            small_bytes: 48 << 20,
+            small_bytes: 16 << 20,
             files_min: NonZeroUsize::MIN.saturating_add(3),
         }
     }
