@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
@@ -27,7 +27,7 @@ use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::Input;
 use super::read;
-use super::rows::{Filters, Numbers, Rows};
+use super::rows::{self, Filters, Numbers, Rows};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -177,13 +177,13 @@ impl AggregateByCodesExec {
     }
 
     /// Counts the rows of a row group that the filters let pass, `batch_rows` at a time.
-    fn add(&self, rows: &Rows, batch_rows: usize, partial: &mut Partial) -> Result<()> {
-        let filters = Filters::new(rows, &self.filters, batch_rows)?;
+    fn add(&self, group: &Rows, batch_rows: usize, partial: &mut Partial) -> Result<()> {
+        let filters = Filters::new(group, &self.filters, batch_rows)?;
         let keys = self.keys.iter().zip(&partial.groups.keys);
-        let keys = keys.map(|(expression, key)| Numbers::new(rows, expression, key, batch_rows));
+        let keys = keys.map(|(expression, key)| Numbers::new(group, expression, key, batch_rows));
         let mut keys = keys.collect::<Result<Vec<_>>>()?;
-        for start in (0..rows.count).step_by(batch_rows) {
-            let selected = filters.selected(start..rows.count.min(start + batch_rows))?;
+        for start in (0..group.count).step_by(batch_rows) {
+            let selected = filters.selected(start..group.count.min(start + batch_rows))?;
             if selected.count() == 0 {
                 continue;
             }
@@ -194,11 +194,11 @@ impl AggregateByCodesExec {
             let groups = partial.groups.of(numbers, selected.count());
             let groups_total = partial.groups.count();
             for (aggregate, accumulator) in self.aggregates.iter().zip(&mut partial.accumulators) {
-                let values = |expression| rows.values(expression, &selected);
+                let values = |expression| group.values(expression, &selected);
                 let arguments = aggregate.arguments.iter().map(values);
                 let arguments = arguments.collect::<Result<Vec<ArrayRef>>>()?;
                 let filter = aggregate.filter.as_ref().map(values).transpose()?;
-                let filter = filter.as_ref().map(|filter| filter.as_boolean());
+                let filter = filter.as_ref().map(rows::boolean).transpose()?;
                 accumulator.update_batch(&arguments, &groups, filter, groups_total)?;
             }
         }

@@ -222,7 +222,7 @@ impl Place<'_> {
         };
         let values = self.array(bytes, Field::new(field.name(), hint, true))?;
         if let Some(texts) = values.as_dictionary_opt::<Int32Type>() {
-            return Ok(coded(texts.values(), codes_of(texts.keys())));
+            return coded(texts.values(), codes_of(texts.keys()));
         }
         Ok(Chunk::Plain(
             match values.data_type() == field.data_type() {
@@ -262,7 +262,10 @@ impl Place<'_> {
         let is_key: Vec<bool> = (keys.values().as_string::<i32>().iter())
             .map(|text| text == Some(key))
             .collect();
-        let is_key = |at: &usize| keys.key(*at).is_some_and(|code| is_key[code]);
+        let is_key = |at: &usize| {
+            let code = keys.key(*at);
+            code.is_some_and(|code| is_key.get(code) == Some(&true))
+        };
         let codes = codes_of(values.keys());
         // A key that is there twice has its first value, as in DataFusion.
         let of_rows = bags.offsets().windows(2).map(|entries| match entries {
@@ -278,7 +281,7 @@ impl Place<'_> {
                 .map(|(code, is_valid)| if is_valid { code } else { 0 })
                 .collect(),
         };
-        Ok(coded(values.values(), of_rows))
+        coded(values.values(), of_rows)
     }
 
     /// The column alone, as if the file had no other: what is made to read a file costs by its columns.
@@ -334,8 +337,11 @@ fn root(metadata: &ParquetMetaData, name: &str) -> Option<Arc<Type>> {
 }
 
 /// The texts of a dictionary that have a code among these, which count from 1.
-fn coded(texts: &ArrayRef, mut codes: Vec<u32>) -> Chunk {
+fn coded(texts: &ArrayRef, mut codes: Vec<u32>) -> Result<Chunk> {
     let texts = texts.as_string::<i32>();
+    if codes.iter().any(|code| *code as usize > texts.len()) {
+        return Err(corrupt("a place outside of a dictionary"));
+    }
     let mut used = StringViewBuilder::with_capacity(texts.len() + 1);
     used.append_null();
     let mut numbers = vec![0; texts.len() + 1];
@@ -351,13 +357,13 @@ fn coded(texts: &ArrayRef, mut codes: Vec<u32>) -> Chunk {
             *code = *number;
         }
     }
-    Chunk::Coded(Arc::new(Coded {
+    Ok(Chunk::Coded(Arc::new(Coded {
         codes: match u16::try_from(count) {
             Ok(_) => Codes::Short(codes.into_iter().map(|code| code as u16).collect()),
             Err(_) => Codes::Long(codes),
         },
         texts: used.finish(),
-    }))
+    })))
 }
 
 /// The codes of places in a dictionary; 0 is null.

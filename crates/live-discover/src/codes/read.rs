@@ -97,9 +97,10 @@ impl Reading {
         // One that is not of this file says nothing.
         let access = access.filter(|access| access.len() == metadata.num_row_groups());
         let may_match = |group: &usize| {
-            access
-                .as_ref()
-                .is_none_or(|access| access.should_scan(*group))
+            metadata.row_group(*group).num_rows() > 0
+                && access
+                    .as_ref()
+                    .is_none_or(|access| access.should_scan(*group))
                 && part
                     .as_ref()
                     .is_none_or(|part| begins_in(part, &metadata, *group))

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 
 use super::column::{Chunk, Coded, Selection};
@@ -222,10 +222,15 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// The values of a filter.
+pub(super) fn boolean(values: &ArrayRef) -> Result<&BooleanArray> {
+    values.as_boolean_opt().ok_or_else(|| {
+        DataFusionError::Internal(format!("a filter has the type {}", values.data_type()))
+    })
+}
+
 /// Whether a filter is true, which null is not.
 fn passing(values: &ArrayRef) -> Result<Vec<bool>> {
-    let values = values.as_boolean_opt().ok_or_else(|| {
-        DataFusionError::Internal(format!("a filter has the type {}", values.data_type()))
-    })?;
-    Ok(values.iter().map(|passes| passes == Some(true)).collect())
+    let values = boolean(values)?.iter();
+    Ok(values.map(|passes| passes == Some(true)).collect())
 }

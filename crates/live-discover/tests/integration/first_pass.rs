@@ -59,8 +59,8 @@ async fn two_passes_give_what_one_gives() {
         // The second pass knows the last key, whatever sort the rules have put there.
         if is_two && (condition, order) == ("true", "creation_time DESC, id") {
             let run = ask(&session, &format!("EXPLAIN ANALYZE {sql}")).await;
-            let scan = run.lines().filter(|line| line.contains("DataSourceExec"));
-            let scan = scan.last().unwrap();
+            let is_scan = |line: &&str| line.contains("DataSourceExec");
+            let scan = run.lines().rfind(is_scan).unwrap();
             assert!(!scan.contains("pushdown_rows_pruned=0,"), "{run}");
         }
         // All of them in order, which is no sort with a limit.
