@@ -232,7 +232,6 @@ mass_download      16  238   8   21
 chain              17  325   5   24
 extra              17  437   9  222
 name in a bag      11  202   3    0
-
 ";
 
 /// Each request takes 30 ms, as one to an object store far away does.
