@@ -42,6 +42,7 @@ mod dialect;
 mod engine;
 mod error;
 mod first_pass;
+mod footer;
 mod functions;
 mod growth;
 mod guard;

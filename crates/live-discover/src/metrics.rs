@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory::{Budget, CacheCounts, Kind};
+use crate::memory::{Budget, Kind};
 
 /// What an engine does with its memory: [`Engine::metrics`](crate::Engine::metrics).
 ///
@@ -34,7 +34,7 @@ pub struct EngineMetrics {
 }
 
 /// What one of an engine's caches holds, and of what use it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CacheMetrics {
     /// What is kept now.
@@ -52,7 +52,6 @@ pub struct CacheMetrics {
 impl EngineMetrics {
     pub(crate) fn of(budget: &Budget) -> Self {
         let queries = budget.queries();
-        let cache = |kind| CacheMetrics::of(budget.cache(kind));
         Self {
             memory_bytes: budget.limit_bytes() as u64,
             memory_bytes_max: budget.bytes_max() as u64,
@@ -61,21 +60,9 @@ impl EngineMetrics {
             queries_waiting: queries.waiting,
             queries_running: queries.running,
             queries_finished: queries.finished,
-            footers: cache(Kind::Footers),
-            text_indexes: cache(Kind::TextIndexes),
-            columns: cache(Kind::Columns),
-        }
-    }
-}
-
-impl CacheMetrics {
-    fn of(counts: CacheCounts) -> Self {
-        Self {
-            entries: counts.entries,
-            bytes: counts.bytes as u64,
-            hits: counts.hits,
-            misses: counts.misses,
-            evictions: counts.evictions,
+            footers: budget.cache(Kind::Footers),
+            text_indexes: budget.cache(Kind::TextIndexes),
+            columns: budget.cache(Kind::Columns),
         }
     }
 }

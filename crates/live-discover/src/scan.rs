@@ -9,7 +9,6 @@
 //! creation_time` with a LIMIT the bounds of the files do as well: the plan reads the newest (or oldest) first, and
 //! the limit's own filter skips the rest.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use audit_lake::{DataFile, TableName};
@@ -29,10 +28,8 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::ObjectMeta;
 
 use crate::table::{
@@ -59,7 +56,7 @@ impl<'a> ScanFile<'a> {
     }
 }
 
-/// Reads `projection` of the rows of `files` that may match `filters`.
+/// Reads the columns `projected` of the rows of `files` that may match `filters`.
 #[expect(
     clippy::too_many_arguments,
     reason = "what a scan is given, and whose it is"
@@ -68,43 +65,18 @@ pub(crate) fn plan(
     state: &dyn Session,
     table: TableName,
     schema: &SchemaRef,
-    projection: Option<&Vec<usize>>,
+    projected: &[usize],
     filters: &[Expr],
     is_beside_lookup: bool,
     limit: Option<usize>,
     files: &[ScanFile<'_>],
-    present: Option<&HashSet<String>>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let projected: Vec<usize> = match projection {
-        Some(projection) => projection.clone(),
-        None => (0..schema.fields().len()).collect(),
-    };
-    if let Some(present) = present {
-        let is_present = |column: &usize| {
-            let name = schema.field(*column).name();
-            present.contains(name) || is_constant_in_file(table, name)
-        };
-        return with_nulls(schema, &projected, is_present, |present| {
-            let present = Some(&present);
-            plan(
-                state,
-                table,
-                schema,
-                present,
-                filters,
-                is_beside_lookup,
-                limit,
-                files,
-                None,
-            )
-        });
-    }
     if files.is_empty() {
         return Ok(Arc::new(EmptyExec::new(Arc::new(
-            schema.project(&projected)?,
+            schema.project(projected)?,
         ))));
     }
-    let touched = touched_schema(table, schema, &projected, filters);
+    let touched = touched_schema(table, schema, projected, filters);
     let indices = projected
         .iter()
         .map(|index| {
@@ -144,31 +116,6 @@ pub(crate) fn plan(
         .with_projection_indices(Some(indices))?
         .build();
     Ok(DataSourceExec::from_data_source(config))
-}
-
-/// The columns `projected`, of which the scan reads those that files have, and the others are nulls: a scan pays for each
-/// column in each file, also for one that is not there.
-fn with_nulls(
-    schema: &SchemaRef,
-    projected: &[usize],
-    is_present: impl Fn(&usize) -> bool,
-    scan: impl FnOnce(Vec<usize>) -> Result<Arc<dyn ExecutionPlan>>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let read: Vec<usize> = projected.iter().copied().filter(&is_present).collect();
-    let mut of_scan = 0..;
-    let columns = projected.iter().map(|column| {
-        let field = schema.field(*column);
-        let expr: Arc<dyn PhysicalExpr> = match is_present(column) {
-            true => Arc::new(Column::new(
-                field.name(),
-                of_scan.next().unwrap_or_default(),
-            )),
-            false => Arc::new(Literal::new(ScalarValue::try_new_null(field.data_type())?)),
-        };
-        Ok(ProjectionExpr::new(expr, field.name().clone()))
-    });
-    let columns = columns.collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(ProjectionExec::try_new(columns, scan(read)?)?))
 }
 
 /// The columns that the scan touches: those with bounds, what is read, and what is constant in a file.

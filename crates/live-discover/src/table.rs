@@ -23,10 +23,6 @@ pub(crate) const INGEST_SEQUENCE: &str = "ingest_sequence";
 pub(crate) const INGESTED_AT: &str = "ingested_at";
 pub(crate) const STATE_AT: &str = "state_at";
 
-/// So many columns of a few files are looked for in these first: most files lack most columns.
-const WIDE_COLUMNS: usize = 64;
-const FEW_FILES: usize = 16;
-
 /// A provider over fixed snapshots: made for one query and thrown away with it.
 ///
 /// It holds the files of the session's tenants and no way to find others.
@@ -199,21 +195,25 @@ impl TableProvider for LakeTable {
         let files = index::narrow(state, self.table, filters, files).await?;
         let bytes = files.iter().map(|file| file.of.file.size_bytes).sum();
         self.planned.add_scan(files_total, files.len(), bytes);
-        let columns = projection.map_or(self.schema.fields().len(), Vec::len);
-        let present = match columns > WIDE_COLUMNS && files.len() <= FEW_FILES {
-            true => present::columns(state, &files).await?,
-            false => None,
+        let projected: Vec<usize> = match projection {
+            Some(projection) => projection.clone(),
+            None => (0..self.schema.fields().len()).collect(),
         };
-        scan::plan(
-            state,
-            self.table,
-            &self.schema,
-            projection,
-            filters,
-            self.is_beside_lookup,
-            limit,
-            &files,
-            present.as_ref(),
-        )
+        let scan = |read: &[usize]| {
+            scan::plan(
+                state,
+                self.table,
+                &self.schema,
+                read,
+                filters,
+                self.is_beside_lookup,
+                limit,
+                &files,
+            )
+        };
+        match present::columns(state, self.table, &self.schema, &projected, &files).await? {
+            Some(read) => present::with_nulls(&self.schema, &projected, &read, scan(&read)?),
+            None => scan(&projected),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The index over the text of records: which blocks of rows may hold a text.
 //!
 //! A data file's row groups are cut into at most 64 blocks of rows. The texts of a block are cut into *pieces*, of
-//! which *marks* are taken ([`marks`]): one of the whole piece, and some of its grams, so chosen that a text that
+//! which *marks* are taken ([`marks`]): two of the whole piece, and some of its grams, so chosen that a text that
 //! stands anywhere in a piece has the same ones. A block's marks are a Bloom filter. The filters of a row group lie
 //! transposed ([`matrix`]): a row of the matrix has one bit of each block, so that one small read answers for all blocks,
 //! which the signature files of BitFunnel do for documents

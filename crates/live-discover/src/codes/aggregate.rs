@@ -13,7 +13,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -58,8 +58,7 @@ impl AggregateByCodesExec {
     /// In place of a partial aggregate; `None` where that has something that isn't understood.
     pub(super) fn in_place_of(partial: &AggregateExec) -> Result<Option<Self>> {
         let group_by = partial.group_expr();
-        let is_plain = partial.mode() == &AggregateMode::Partial
-            && (group_by.is_single() || group_by.is_empty())
+        let is_plain = (group_by.is_single() || group_by.is_empty())
             && partial.limit_options().is_none()
             && partial.dynamic_expressions_produced().is_empty();
         let is_understood = |function: &Arc<AggregateFunctionExpr>| {

@@ -116,9 +116,9 @@ impl Coded {
 
     /// The texts, so many at a time.
     pub(super) fn texts_by(&self, count: usize) -> impl Iterator<Item = ArrayRef> {
-        let starts = (0..self.texts.len()).step_by(count.max(1));
+        let starts = (0..self.texts.len()).step_by(count);
         starts.map(move |start| {
-            let len = count.max(1).min(self.texts.len() - start);
+            let len = count.min(self.texts.len() - start);
             Arc::new(self.texts.slice(start, len)) as ArrayRef
         })
     }

@@ -77,7 +77,7 @@ fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>>
             Ok(partial.map(|partial| Arc::new(partial) as _))
         }
         // All of it in one step, where there is one partition: in two then.
-        AggregateMode::Single => {
+        AggregateMode::Single if aggregate.limit_options().is_none() => {
             let of_mode = |mode, group_by, input| {
                 AggregateExec::try_new(
                     mode,
@@ -94,8 +94,7 @@ fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>>
                 group_by,
                 Arc::clone(aggregate.input()),
             )?;
-            let is_limited = aggregate.limit_options().is_some();
-            match AggregateByCodesExec::in_place_of(&partial)?.filter(|_| !is_limited) {
+            match AggregateByCodesExec::in_place_of(&partial)? {
                 Some(partial) => {
                     let group_by = aggregate.group_expr().as_final();
                     let whole = of_mode(AggregateMode::Final, group_by, Arc::new(partial))?;

@@ -6,19 +6,17 @@ use std::sync::Arc;
 
 use audit_lake::{Condition, GroupIndex, TextIndex};
 use bytes::Bytes;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
+use crate::footer;
 use crate::memory::{Budget, Key, Part};
 
 /// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
 const FILES_MAX: usize = 128;
-/// What is read of a file's end at first: nearly always all of its footer and page index, which have some 40 kB.
-pub(crate) const FOOTER_BYTES: usize = 64 << 10;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
 
@@ -70,10 +68,7 @@ pub(crate) async fn narrow(asked: &Asked<'_>, files: Vec<ObjectMeta>) -> Vec<Acc
 impl Asked<'_> {
     /// `None` where it can't be told.
     async fn file(&self, file: &ObjectMeta) -> Option<Access> {
-        let metadata = DFParquetMetadata::new(self.store.as_ref(), file)
-            .with_metadata_size_hint(Some(FOOTER_BYTES))
-            .with_file_metadata_cache(Some(Arc::clone(self.footers)))
-            .fetch_metadata()
+        let metadata = footer::of(self.store.as_ref(), self.footers, file)
             .await
             .ok()?;
         let index = TextIndex::of(&metadata)?;

@@ -8,6 +8,7 @@ use object_store::path::Path;
 use tokio::sync::Notify;
 
 use super::Needs;
+use crate::metrics::CacheMetrics;
 
 /// What an entry takes beside its value and the name of its file: its key, and its places in the maps.
 const ENTRY_BYTES: usize = 256;
@@ -51,16 +52,6 @@ impl Part {
 pub(crate) struct Key {
     pub(crate) path: Path,
     pub(crate) part: Part,
-}
-
-/// What is known of the entries of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct CacheCounts {
-    pub(crate) entries: u64,
-    pub(crate) bytes: usize,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
-    pub(crate) evictions: u64,
 }
 
 /// What is known of the queries.
@@ -107,7 +98,7 @@ struct State {
     /// By when it was last asked for.
     order: BTreeMap<u64, Arc<Key>>,
     asked: u64,
-    counts: [CacheCounts; Kind::COUNT],
+    counts: [CacheMetrics; Kind::COUNT],
 }
 
 #[derive(Debug)]
@@ -139,7 +130,7 @@ impl Budget {
         self.state().bytes_max
     }
 
-    pub(crate) fn cache(&self, kind: Kind) -> CacheCounts {
+    pub(crate) fn cache(&self, kind: Kind) -> CacheMetrics {
         self.state().counts[kind as usize]
     }
 
@@ -312,7 +303,7 @@ impl State {
         self.cached_bytes += bytes;
         let counts = &mut self.counts[key.part.kind() as usize];
         counts.entries += 1;
-        counts.bytes += bytes;
+        counts.bytes += bytes as u64;
         self.order.insert(self.asked, Arc::clone(&key));
         let asked = self.asked;
         self.entries.insert(
@@ -331,7 +322,7 @@ impl State {
         self.cached_bytes -= entry.bytes;
         let counts = &mut self.counts[key.part.kind() as usize];
         counts.entries -= 1;
-        counts.bytes -= entry.bytes;
+        counts.bytes -= entry.bytes as u64;
         Some(entry.value)
     }
 
@@ -412,7 +403,7 @@ mod tests {
         assert_eq!(budget.get(&footer("a")), Some(Arc::new(2)));
         let counts = budget.cache(Kind::Footers);
         assert_eq!(counts.entries, 1);
-        assert_eq!(counts.bytes, 501 + ENTRY_BYTES);
+        assert_eq!(counts.bytes, 501 + ENTRY_BYTES as u64);
         // One that is too large is not kept, nor is what it replaces.
         budget.put(footer("a"), Arc::new(3), 10_000);
         assert_eq!(budget.get::<i32>(&footer("a")), None);

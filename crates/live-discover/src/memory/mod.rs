@@ -12,6 +12,6 @@ mod budget;
 mod footers;
 mod query;
 
-pub(crate) use budget::{Budget, CacheCounts, Key, Kind, Part};
+pub(crate) use budget::{Budget, Key, Kind, Part};
 pub(crate) use footers::Footers;
 pub(crate) use query::{ENGINE_POOL, Needs, QueryMemory, Turn};

@@ -1,6 +1,7 @@
 //! Small lakes with records that a test can count in its head.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,6 +12,8 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use audit_lake::{
     CommitOutcome, DeltaTableHandle, Lake, LakeOptions, NewFile, TableName, TenantId,
 };
+use audit_testkit::{Generator, GeneratorOptions};
+use live_discover::ingest::{IngestOptions, find_inputs, ingest};
 use live_discover::{Engine, Limits, Session, TenantScope};
 use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
@@ -46,6 +49,18 @@ pub(crate) async fn empty_lake() -> Lake {
     Lake::create_or_open("memory://test", LakeOptions::default())
         .await
         .unwrap()
+}
+
+/// Takes generated records into a lake, and what else lies in the folder.
+pub(crate) async fn ingest_generated(lake: &Lake, folder: &Path, options: GeneratorOptions) {
+    for blob in Generator::new(options) {
+        blob.write_to(folder).unwrap();
+    }
+    let inputs = find_inputs(folder.to_str().unwrap()).await.unwrap();
+    let report = ingest(lake, inputs, IngestOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(report.rejects(), 0);
 }
 
 /// Writes the records as one file for each day and commits them at once.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_lake::Clock;
-use audit_testkit::{FaultyStore, Generator, GeneratorOptions, Operation};
-use live_discover::ingest::{IngestOptions, find_inputs, ingest};
+use audit_testkit::{FaultyStore, GeneratorOptions, Operation};
 use live_discover::{Engine, EngineOptions, Lake, LakeOptions, Limits, Session, TenantScope};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -15,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use url::Url;
 
-use crate::fixture::ask;
+use crate::fixture::{ask, ingest_generated};
 use crate::questions::questions;
 
 /// Records as other interfaces wrap them, and as JSON may be written.
@@ -61,22 +60,16 @@ async fn ingested(folder: &Path, store: Arc<dyn ObjectStore>, days: u32, records
     let lake = Lake::with_store(store, url, options).await.unwrap();
     let input = folder.join("input");
     std::fs::create_dir(&input).unwrap();
-    for blob in Generator::new(GeneratorOptions {
+    for (name, text) in ODD {
+        std::fs::write(input.join(name), text).unwrap();
+    }
+    let options = GeneratorOptions {
         users: 30,
         days,
         records,
         ..GeneratorOptions::default()
-    }) {
-        blob.write_to(&input).unwrap();
-    }
-    for (name, text) in ODD {
-        std::fs::write(input.join(name), text).unwrap();
-    }
-    let inputs = find_inputs(input.to_str().unwrap()).await.unwrap();
-    let report = ingest(&lake, inputs, IngestOptions::default())
-        .await
-        .unwrap();
-    assert_eq!(report.rejects(), 0);
+    };
+    ingest_generated(&lake, &input, options).await;
     lake
 }
 

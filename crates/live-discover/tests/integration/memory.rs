@@ -3,16 +3,15 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use audit_testkit::{Generator, GeneratorOptions};
+use audit_testkit::GeneratorOptions;
 use futures::future::join_all;
-use live_discover::ingest::{IngestOptions, find_inputs, ingest};
 use live_discover::{
     Engine, EngineMetrics, EngineOptions, Error, Lake, LakeOptions, Limits, TenantScope,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::fixture::{ask, text};
+use crate::fixture::{ask, ingest_generated, text};
 use crate::questions::questions;
 
 const MIB: usize = 1 << 20;
@@ -23,19 +22,13 @@ async fn generated(folder: &Path, days: u32, records: u64) -> Lake {
         .unwrap();
     let input = folder.join("input");
     std::fs::create_dir(&input).unwrap();
-    for blob in Generator::new(GeneratorOptions {
+    let options = GeneratorOptions {
         users: 50,
         days,
         records,
         ..GeneratorOptions::default()
-    }) {
-        blob.write_to(&input).unwrap();
-    }
-    let inputs = find_inputs(input.to_str().unwrap()).await.unwrap();
-    let report = ingest(&lake, inputs, IngestOptions::default())
-        .await
-        .unwrap();
-    assert_eq!(report.rejects(), 0);
+    };
+    ingest_generated(&lake, &input, options).await;
     lake
 }
 
