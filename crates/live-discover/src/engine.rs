@@ -60,8 +60,9 @@ pub struct EngineOptions {
     pub spill_folder: Option<PathBuf>,
     /// Whether queries ask the data files' indexes of texts. Answers are the same without; it is for those who compare.
     pub uses_text_index: bool,
-    /// Whether rows are grouped by the codes of their texts. Answers are the same without; it is for those who compare.
-    pub groups_by_codes: bool,
+    /// Whether rows are found and grouped by the codes of their texts. Answers are the same without; it is for those who
+    /// compare.
+    pub by_codes: bool,
     /// Threads that one query uses at most, and that the engine's own runtime has: its share of the machine. As many
     /// queries are planned at once. `None` is as many as the machine has. A session can have fewer:
     /// [`Limits::parallelism`].
@@ -78,7 +79,7 @@ impl Default for EngineOptions {
             spill_bytes: 20 << 30,
             spill_folder: None,
             uses_text_index: true,
-            groups_by_codes: true,
+            by_codes: true,
             parallelism: None,
             freshness: Duration::ZERO,
         }
@@ -339,7 +340,7 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
         let indexes = IndexCache(Arc::clone(budget));
         config = config.with_extension(Arc::new(indexes));
     }
-    config = config.with_extension(Arc::new(HotColumns(Arc::clone(budget))));
+    config = config.with_extension(Arc::new(HotColumns::new(Arc::clone(budget))));
     if let Some(parallelism) = options.parallelism {
         config = config.with_target_partitions(parallelism.max(1));
     }
@@ -370,7 +371,7 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
         .iter()
         .position(|rule| rule.name() == PushdownSort::new().name());
     rules.insert(at.unwrap_or(rules.len()), Arc::new(FirstPass));
-    if options.groups_by_codes {
+    if options.by_codes {
         rules.push(Arc::new(ByCodes));
     }
     rules

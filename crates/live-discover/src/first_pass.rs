@@ -267,7 +267,7 @@ fn with_columns(
 
 /// Runs `keys`, sets the filter by the last of them, and gives what `rows` gives.
 #[derive(Debug)]
-struct FirstPassExec {
+pub(crate) struct FirstPassExec {
     keys: Arc<dyn ExecutionPlan>,
     rows: Arc<dyn ExecutionPlan>,
     /// The first sort key of `rows`.
@@ -277,6 +277,11 @@ struct FirstPassExec {
 }
 
 impl FirstPassExec {
+    /// The plan of the second pass, which gives the same without the first.
+    pub(crate) fn rows(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.rows
+    }
+
     /// The value that the last of the rows that are wanted has in the first sort key; `None` if there are fewer.
     async fn last_key(
         mut keys: SendableRecordBatchStream,

@@ -26,7 +26,7 @@ use futures::{Stream, TryStreamExt};
 use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::Input;
-use super::read;
+use super::read::{self, Reading};
 use super::rows::{self, Filters, Numbers, Rows};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
@@ -304,7 +304,8 @@ impl ExecutionPlan for AggregateByCodesExec {
         let consumer = MemoryConsumer::new("groups").register(context.memory_pool());
         let plan = Arc::new(self.clone());
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let rows = read::row_groups(&self.input, &self.used, partition, &context, &self.metrics);
+        let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics);
+        let rows = read::row_groups(&reading, &self.input);
         let batch_rows = context.session_config().batch_size();
         let state = State {
             partial: Some(self.empty(consumer)?),

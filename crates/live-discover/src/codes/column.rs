@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, StringViewArray, StringViewBuilder, UInt32Array,
     new_null_array,
@@ -11,15 +11,11 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
 use datafusion::common::{DataFusionError, Result};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups};
-use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::{Encoding, PageType};
-use parquet::column::page::{PageIterator, PageReader};
-use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
-use parquet::schema::types::{SchemaDescriptor, Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+
+use super::pages::{self, Part};
 
 /// The values of a column in one row group.
 #[derive(Debug, Clone)]
@@ -139,6 +135,27 @@ impl Selection {
         }
     }
 
+    /// The first of them, so many, and the others.
+    pub(super) fn split(self, count: usize) -> (Self, Self) {
+        match self {
+            Self::Range(Range { start, end }) => {
+                let middle = end.min(start + count);
+                (Self::Range(start..middle), Self::Range(middle..end))
+            }
+            Self::Rows(mut rows) => {
+                let others = rows.split_off(rows.len().min(count));
+                (Self::Rows(rows), Self::Rows(others))
+            }
+        }
+    }
+
+    pub(super) fn each(&self, mut tell: impl FnMut(u32)) {
+        match self {
+            Self::Range(range) => (range.start as u32..range.end as u32).for_each(tell),
+            Self::Rows(rows) => rows.iter().for_each(|row| tell(*row)),
+        }
+    }
+
     /// Those of them that pass, asked in order.
     pub(super) fn filter(self, mut passes: impl FnMut(&u32) -> bool) -> Self {
         match self {
@@ -169,11 +186,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn chunk(&self, leaf: usize) -> &ColumnChunkMetaData {
+    pub(super) fn chunk(&self, leaf: usize) -> &ColumnChunkMetaData {
         self.metadata.row_group(self.group).column(leaf)
     }
 
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         usize::try_from(self.metadata.row_group(self.group).num_rows()).unwrap_or(0)
     }
 
@@ -186,7 +203,7 @@ impl Place<'_> {
     }
 
     /// Whether all of its pages are of places in a dictionary.
-    fn is_coded(&self) -> bool {
+    pub(super) fn is_coded(&self) -> bool {
         let chunk = self.chunk(self.leaves.start);
         let is_place = |encoding| {
             matches!(
@@ -284,38 +301,12 @@ impl Place<'_> {
         coded(values.values(), of_rows)
     }
 
-    /// The column alone, as if the file had no other: what is made to read a file costs by its columns.
+    /// All of its values.
     fn array(&self, bytes: &[Bytes], hint: Field) -> Result<ArrayRef> {
-        let Some(root) = self
-            .chunk(self.leaves.start)
-            .column_path()
-            .parts()
-            .first()
-            .and_then(|name| root(self.metadata, name))
-        else {
-            return Err(corrupt("a column that is not in the schema of its file"));
-        };
-        let schema = Type::group_type_builder("schema")
-            .with_fields(vec![root])
-            .build()?;
-        let levels = parquet_to_arrow_field_levels(
-            &SchemaDescriptor::new(Arc::new(schema)),
-            ProjectionMask::all(),
-            Some(&Fields::from(vec![hint])),
-        )?;
-        let parts = self.ranges().zip(bytes).map(|(range, bytes)| {
-            Arc::new(Part {
-                start: range.start,
-                bytes: bytes.clone(),
-            })
-        });
-        let column = OneColumn {
-            parts: parts.collect(),
-            place: self.clone(),
-        };
+        let parts = self.ranges().zip(bytes);
+        let parts = parts.map(|(range, bytes)| Part::whole(range.start, bytes.clone()));
         let rows = self.rows();
-        let mut batches =
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &column, rows, None)?;
+        let mut batches = pages::read(self, parts.collect(), hint, None, rows)?;
         match batches.next().transpose()? {
             Some(batch) if batch.num_rows() == rows => Ok(Arc::clone(batch.column(0))),
             _ => Err(corrupt("a column with fewer rows than its row group")),
@@ -325,15 +316,6 @@ impl Place<'_> {
 
 fn coded_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
-fn root(metadata: &ParquetMetaData, name: &str) -> Option<Arc<Type>> {
-    let fields = metadata
-        .file_metadata()
-        .schema_descr()
-        .root_schema()
-        .get_fields();
-    fields.iter().find(|field| field.name() == name).cloned()
 }
 
 /// The texts of a dictionary that have a code among these, which count from 1.
@@ -378,87 +360,6 @@ fn codes_of(keys: &Int32Array) -> Vec<u32> {
     }
 }
 
-fn corrupt(message: &str) -> DataFusionError {
+pub(super) fn corrupt(message: &str) -> DataFusionError {
     ParquetError::General(message.to_owned()).into()
-}
-
-/// A row group that has one column, of one leaf or more.
-struct OneColumn<'a> {
-    place: Place<'a>,
-    parts: Vec<Arc<Part>>,
-}
-
-impl RowGroups for OneColumn<'_> {
-    fn num_rows(&self) -> usize {
-        self.place.rows()
-    }
-
-    fn column_chunks(&self, leaf: usize) -> ParquetResult<Box<dyn PageIterator>> {
-        let Some(part) = self.parts.get(leaf) else {
-            return Err(ParquetError::EOF("a column that was not read".to_owned()));
-        };
-        let chunk = self.place.chunk(self.place.leaves.start + leaf);
-        let pages = SerializedPageReader::new(Arc::clone(part), chunk, self.num_rows(), None)?;
-        Ok(Box::new(OneChunk(Some(Box::new(pages)))))
-    }
-
-    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
-        let group = self.place.metadata.row_group(self.place.group);
-        Box::new(std::iter::once(group))
-    }
-
-    fn metadata(&self) -> &ParquetMetaData {
-        self.place.metadata
-    }
-}
-
-struct OneChunk(Option<Box<dyn PageReader>>);
-
-impl Iterator for OneChunk {
-    type Item = ParquetResult<Box<dyn PageReader>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.take().map(Ok)
-    }
-}
-
-impl PageIterator for OneChunk {}
-
-/// A part of a file, read as if the whole were there.
-struct Part {
-    start: u64,
-    bytes: Bytes,
-}
-
-impl Part {
-    fn from(&self, start: u64) -> ParquetResult<Bytes> {
-        let from = start.checked_sub(self.start);
-        let from = from.and_then(|from| usize::try_from(from).ok());
-        match from {
-            Some(from) if from <= self.bytes.len() => Ok(self.bytes.slice(from..)),
-            _ => Err(ParquetError::EOF("a page outside of its column".to_owned())),
-        }
-    }
-}
-
-impl Length for Part {
-    fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for Part {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(self.from(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let bytes = self.from(start)?;
-        match length <= bytes.len() {
-            true => Ok(bytes.slice(..length)),
-            false => Err(ParquetError::EOF("a page outside of its column".to_owned())),
-        }
-    }
 }

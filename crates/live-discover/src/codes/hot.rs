@@ -1,20 +1,50 @@
 //! Decoded columns that queries asked for, kept for the next ones.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::column::Chunk;
 use crate::memory::{Budget, Key};
 
+/// Columns of which it is known how much of them was read by pages; with more it is forgotten.
+const READ_MAX: usize = 100_000;
+
 /// In the engine's budget.
-pub(crate) struct HotColumns(pub(crate) Arc<Budget>);
+pub(crate) struct HotColumns {
+    budget: Arc<Budget>,
+    /// How much of columns was read by pages, in percent.
+    read: Mutex<HashMap<Key, usize>>,
+}
 
 impl HotColumns {
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            budget,
+            read: Mutex::default(),
+        }
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Chunk> {
-        self.0.get(key).map(Arc::unwrap_or_clone)
+        self.budget.get(key).map(Arc::unwrap_or_clone)
     }
 
     pub(super) fn put(&self, key: &Key, chunk: &Chunk) {
-        self.0
-            .put(key.clone(), Arc::new(chunk.clone()), chunk.size());
+        (self.budget).put(key.clone(), Arc::new(chunk.clone()), chunk.size());
+    }
+
+    /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it
+    /// is at most twice what it would be if it were known what will be asked.
+    pub(super) fn is_read_often(&self, key: &Key, percent: usize) -> bool {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = read.get(key).copied().unwrap_or(0);
+        if before + percent >= 100 {
+            read.remove(key);
+            return true;
+        }
+        if read.len() >= READ_MAX {
+            read.clear();
+        }
+        read.insert(key.clone(), before + percent);
+        false
     }
 }

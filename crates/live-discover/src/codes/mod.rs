@@ -19,24 +19,33 @@
 mod aggregate;
 mod column;
 mod expression;
+mod first;
 mod groups;
 mod hot;
 mod input;
 mod keys;
+mod pages;
 mod read;
 mod rows;
+mod select;
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 
 use self::aggregate::AggregateByCodesExec;
 pub(crate) use self::hot::HotColumns;
+use self::select::SelectByCodesExec;
+use crate::first_pass::FirstPassExec;
 
 /// Puts the step in the place of those that it does the work of.
 #[derive(Debug)]
@@ -58,7 +67,8 @@ impl PhysicalOptimizerRule for ByCodes {
                 None => Transformed::no(node),
             })
         };
-        plan.transform_up(in_place).data()
+        let plan = plan.transform_up(in_place).data()?;
+        plan.transform_down(selected).data()
     }
 
     fn name(&self) -> &str {
@@ -68,6 +78,32 @@ impl PhysicalOptimizerRule for ByCodes {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Filters and their scan as one step, and the first pass of a sort with it.
+fn selected(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let done = |node| Ok(Transformed::new(node, true, TreeNodeRecursion::Jump));
+    if let Some(first_pass) = node.downcast_ref::<FirstPassExec>() {
+        let rows = Arc::clone(first_pass.rows()).transform_down(selected)?;
+        return match rows.transformed {
+            true => done(rows.data),
+            false => Ok(Transformed::no(node)),
+        };
+    }
+    if let Some(sort) = node.downcast_ref::<SortExec>()
+        && let Some(select) = SelectByCodesExec::in_place_below(sort)?
+    {
+        return done(replace_children_if_necessary(
+            Arc::clone(&node),
+            vec![Arc::new(select)],
+        )?);
+    }
+    if (node.is::<FilterExec>() || node.is::<DataSourceExec>())
+        && let Some(select) = SelectByCodesExec::in_place_of(&node)?
+    {
+        return done(Arc::new(select));
+    }
+    Ok(Transformed::no(node))
 }
 
 fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {

@@ -4,70 +4,60 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::arrow::array::Array;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
-use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, ParquetFileReaderFactory};
+use datafusion::datasource::physical_plan::parquet::{
+    ParquetAccessPlan, ParquetFileReaderFactory, RowGroupAccess,
+};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt, TryStreamExt};
-use object_store::path::Path;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::column::{Chunk, Place};
-use super::expression::{Used, Wanted};
+use super::column::{Chunk, Place, Selection, corrupt};
+use super::expression::{self, Used};
 use super::hot::HotColumns;
 use super::input::Input;
+use super::pages::{self, Part, Wanted};
 use super::rows::{Rows, Source};
-use crate::memory::{Key, Part};
+use crate::memory::{Key, Part as Kept};
 
 /// Files that are fetched ahead.
-const FILES_AHEAD: usize = 4;
+pub(super) const FILES_AHEAD: usize = 4;
 
-/// The row groups of a partition.
+/// The row groups of a partition, whole.
 pub(super) fn row_groups(
+    reading: &Arc<Reading>,
     input: &Input,
-    used: &Used,
-    partition: usize,
-    context: &TaskContext,
-    metrics: &ExecutionPlanMetricsSet,
 ) -> impl Stream<Item = Result<Rows>> + Send + use<> {
-    let columns = used.columns.iter().map(|wanted| {
-        let Wanted { column, key } = wanted.clone();
-        match column.checked_sub(input.constant_from) {
-            Some(constant) => Reads::Constant(constant),
-            None => {
-                let field = Arc::clone(&input.table.fields()[column]);
-                Reads::Field(field, key)
-            }
-        }
-    });
-    let reading = Arc::new(Reading {
-        columns: columns.collect(),
-        readers: Arc::clone(&input.readers),
-        hot: context.session_config().get_extension::<HotColumns>(),
-        partition,
-        metrics: metrics.clone(),
-        bytes_scanned: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
-        files_processed: MetricBuilder::new(metrics).counter("files_processed", partition),
-    });
+    let reading = Arc::clone(reading);
     let files = input
         .groups
-        .get(partition)
+        .get(reading.partition)
         .map(|group| group.files().to_vec());
     futures::stream::iter(files.unwrap_or_default())
         .map(move |file| {
             let reading = Arc::clone(&reading);
-            async move { reading.file(file).await }
+            async move {
+                let file = reading.open(file, PageIndexPolicy::Skip).await?;
+                let all = 0..reading.columns.len();
+                let groups = file.groups.iter();
+                let groups = groups.map(|(group, _)| reading.whole(&file, *group, all.clone()));
+                reading.fetch(&file, groups.collect()).await
+            }
         })
         .buffered(FILES_AHEAD)
         .map_ok(|groups| futures::stream::iter(groups.into_iter().map(Ok)))
         .try_flatten()
 }
 
-struct Reading {
+/// How columns of files are read.
+pub(super) struct Reading {
     columns: Vec<Reads>,
     readers: Arc<dyn ParquetFileReaderFactory>,
     hot: Option<Arc<HotColumns>>,
@@ -80,113 +70,253 @@ struct Reading {
 enum Reads {
     /// Which of the file's constants.
     Constant(usize),
-    /// A field, or what a key has in it.
-    Field(FieldRef, Option<Arc<str>>),
+    Field {
+        field: FieldRef,
+        /// What it has in the bags of the field.
+        bag_key: Option<Arc<str>>,
+        is_small: bool,
+    },
+}
+
+/// A file of which it is known what is where.
+pub(super) struct Opened {
+    file: PartitionedFile,
+    metadata: Arc<ParquetMetaData>,
+    /// Its row groups that may have a row, and which of their rows these may be where that is known.
+    pub(super) groups: Vec<(usize, Option<RowSelection>)>,
+}
+
+impl Opened {
+    pub(super) fn rows(&self, group: usize) -> usize {
+        usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
+    }
+}
+
+/// A column of a row group.
+enum Found {
+    Here(Source),
+    InFile(Encoded),
 }
 
 impl Reading {
-    async fn file(&self, file: PartitionedFile) -> Result<Vec<Rows>> {
-        let path = file.object_meta.location.clone();
-        let constants = file.partition_values.clone();
+    pub(super) fn new(
+        input: &Input,
+        used: &Used,
+        partition: usize,
+        context: &TaskContext,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Arc<Self> {
+        let columns = used.columns.iter().map(|wanted| {
+            let expression::Wanted { column, key } = wanted.clone();
+            match column.checked_sub(input.constant_from) {
+                Some(constant) => Reads::Constant(constant),
+                None => Reads::Field {
+                    field: Arc::clone(&input.table.fields()[column]),
+                    bag_key: key,
+                    is_small: input.is_small(column),
+                },
+            }
+        });
+        Arc::new(Self {
+            columns: columns.collect(),
+            readers: Arc::clone(&input.readers),
+            hot: context.session_config().get_extension::<HotColumns>(),
+            partition,
+            metrics: metrics.clone(),
+            bytes_scanned: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
+            files_processed: MetricBuilder::new(metrics).counter("files_processed", partition),
+        })
+    }
+
+    /// Asks for the footer, and where the pages are if that is of use.
+    pub(super) async fn open(
+        &self,
+        file: PartitionedFile,
+        pages: PageIndexPolicy,
+    ) -> Result<Opened> {
         let access = file.extension::<ParquetAccessPlan>().cloned();
-        let part = file.range.clone();
-        let mut reader = (self.readers).create_reader(self.partition, file, None, &self.metrics)?;
-        // Pages are read one after the other: where they are need not be known.
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
+        let mut reader =
+            (self.readers).create_reader(self.partition, file.clone(), None, &self.metrics)?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(pages);
         let metadata = reader.get_metadata(Some(&options)).await?;
         // One that is not of this file says nothing.
         let access = access.filter(|access| access.len() == metadata.num_row_groups());
-        let may_match = |group: &usize| {
-            metadata.row_group(*group).num_rows() > 0
-                && access
-                    .as_ref()
-                    .is_none_or(|access| access.should_scan(*group))
-                && part
-                    .as_ref()
-                    .is_none_or(|part| begins_in(part, &metadata, *group))
-        };
-
-        let mut groups = Vec::new();
-        let mut ranges = Vec::new();
-        for group in (0..metadata.num_row_groups()).filter(may_match) {
-            let count = usize::try_from(metadata.row_group(group).num_rows()).unwrap_or(0);
-            let columns: Vec<Found> = self
-                .columns
-                .iter()
-                .map(|wanted| self.find(wanted, &constants, &path, &metadata, group, count))
-                .collect();
-            for column in &columns {
-                if let Found::InFile(encoded) = column {
-                    ranges.extend(encoded.place().ranges());
-                }
+        let groups = (0..metadata.num_row_groups()).filter_map(|group| {
+            let part = file.range.as_ref();
+            let is_of_part = part.is_none_or(|part| begins_in(part, &metadata, group));
+            if metadata.row_group(group).num_rows() <= 0 || !is_of_part {
+                return None;
             }
-            groups.push((count, columns));
+            match access.as_ref().and_then(|access| access.inner().get(group)) {
+                Some(RowGroupAccess::Skip) => None,
+                Some(RowGroupAccess::Selection(rows)) => Some((group, Some(rows.clone()))),
+                Some(RowGroupAccess::Scan) | None => Some((group, None)),
+            }
+        });
+        let groups = groups.collect();
+        self.files_processed.add(1);
+        Ok(Opened {
+            file,
+            metadata,
+            groups,
+        })
+    }
+
+    /// Some of the columns of a row group, whole.
+    pub(super) fn whole(&self, file: &Opened, group: usize, columns: Range<usize>) -> Unread {
+        let columns = columns.filter_map(|at| self.columns.get(at));
+        let columns = columns.map(|wanted| match self.find(wanted, file, group) {
+            Found::Here(source) => UnreadColumn::Here(source),
+            Found::InFile(encoded) => UnreadColumn::Whole(encoded),
+        });
+        Unread {
+            count: file.rows(group),
+            columns: columns.collect(),
         }
+    }
+
+    /// Some of the columns of a row group, of some of its rows.
+    pub(super) fn of_rows(
+        &self,
+        file: &Opened,
+        group: usize,
+        columns: Range<usize>,
+        rows: &Selection,
+    ) -> Result<Unread> {
+        let selection = Arc::new(pages::row_selection(rows, file.rows(group)));
+        let columns = columns.filter_map(|at| self.columns.get(at));
+        let columns = columns.map(|wanted| {
+            Ok(match self.find(wanted, file, group) {
+                Found::Here(Source::Decoded(chunk)) => {
+                    UnreadColumn::Here(Source::Decoded(Chunk::Plain(chunk.values(rows)?)))
+                }
+                Found::Here(source) => UnreadColumn::Here(source),
+                Found::InFile(encoded) => {
+                    let wanted = Wanted::of(&encoded.place(), &selection);
+                    match encoded.pays_whole(&wanted) {
+                        true => UnreadColumn::OfWhole(encoded, rows.clone()),
+                        false => UnreadColumn::Pages(encoded, wanted, Arc::clone(&selection)),
+                    }
+                }
+            })
+        });
+        Ok(Unread {
+            count: rows.count(),
+            columns: columns.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Fetches what is not here of row groups of a file, in one request.
+    pub(super) async fn fetch(&self, file: &Opened, groups: Vec<Unread>) -> Result<Vec<Rows>> {
+        let columns = groups.iter().flat_map(|group| &group.columns);
+        let ranges: Vec<Range<u64>> = columns.flat_map(UnreadColumn::ranges).collect();
         let fetched = match ranges.is_empty() {
             true => Vec::new(),
-            false => reader.get_byte_ranges(ranges).await?,
+            false => {
+                let file = file.file.clone();
+                let mut reader =
+                    (self.readers).create_reader(self.partition, file, None, &self.metrics)?;
+                reader.get_byte_ranges(ranges).await?
+            }
         };
         self.bytes_scanned.add(fetched.iter().map(Bytes::len).sum());
-        self.files_processed.add(1);
-
         let mut fetched = fetched.into_iter();
-        let rows = groups.into_iter().map(|(count, columns)| {
-            let columns = columns.into_iter().map(|column| match column {
-                Found::Here(source) => source,
-                Found::InFile(encoded) => {
-                    let bytes: Vec<Bytes> = fetched.by_ref().take(encoded.leaves.len()).collect();
-                    Source::Encoded(Box::new(move || encoded.decode(&bytes)))
-                }
-            });
-            Rows::new(count, columns.collect())
+        let rows = groups.into_iter().map(|group| {
+            let columns = group.columns.into_iter();
+            let columns = columns.map(|column| column.with(&mut fetched));
+            Rows::new(group.count, columns.collect())
         });
         Ok(rows.collect())
     }
 
-    fn find(
-        &self,
-        wanted: &Reads,
-        constants: &[ScalarValue],
-        path: &Path,
-        metadata: &Arc<ParquetMetaData>,
-        group: usize,
-        rows: usize,
-    ) -> Found {
-        let (field, bag_key) = match wanted {
+    fn find(&self, wanted: &Reads, file: &Opened, group: usize) -> Found {
+        let (field, bag_key, is_small) = match wanted {
             Reads::Constant(at) => {
-                let value = constants.get(*at).cloned().unwrap_or(ScalarValue::Null);
+                let value = file.file.partition_values.get(*at);
+                let value = value.cloned().unwrap_or(ScalarValue::Null);
                 return Found::Here(Source::Constant(value));
             }
-            Reads::Field(field, key) => (field, key),
+            Reads::Field {
+                field,
+                bag_key,
+                is_small,
+            } => (field, bag_key, *is_small),
         };
-        let leaves = leaves(metadata, field.name());
+        let leaves = leaves(&file.metadata, field.name());
         if leaves.is_empty() {
             let data_type = match bag_key {
                 Some(_) => &DataType::Utf8View,
                 None => field.data_type(),
             };
-            return Found::Here(Source::Decoded(Chunk::nulls(data_type, rows)));
+            let nulls = Chunk::nulls(data_type, file.rows(group));
+            return Found::Here(Source::Decoded(nulls));
         }
         let name = match bag_key {
             Some(key) => format!("{}[{key:?}]", field.name()).into(),
             None => field.name().as_str().into(),
         };
         let key = Key {
-            path: path.clone(),
-            part: Part::Column { group, name },
+            path: file.file.object_meta.location.clone(),
+            part: Kept::Column { group, name },
         };
         match self.hot.as_ref().and_then(|hot| hot.get(&key)) {
             Some(chunk) => Found::Here(Source::Decoded(chunk)),
             None => Found::InFile(Encoded {
-                metadata: Arc::clone(metadata),
+                metadata: Arc::clone(&file.metadata),
                 group,
                 leaves,
                 field: Arc::clone(field),
                 bag_key: bag_key.clone(),
+                is_small,
                 hot: self.hot.clone(),
                 key,
             }),
         }
+    }
+}
+
+/// Rows of a row group, of which not all may be fetched.
+pub(super) struct Unread {
+    count: usize,
+    columns: Vec<UnreadColumn>,
+}
+
+enum UnreadColumn {
+    Here(Source),
+    Whole(Encoded),
+    /// All of it, of which some rows are wanted.
+    OfWhole(Encoded, Selection),
+    /// The pages of some rows.
+    Pages(Encoded, Wanted, Arc<RowSelection>),
+}
+
+impl UnreadColumn {
+    fn ranges(&self) -> Vec<Range<u64>> {
+        match self {
+            Self::Here(_) => Vec::new(),
+            Self::Whole(encoded) | Self::OfWhole(encoded, _) => encoded.place().ranges().collect(),
+            Self::Pages(_, wanted, _) => wanted.ranges().collect(),
+        }
+    }
+
+    /// The column with its bytes, which are the next ones that were fetched.
+    fn with(self, fetched: &mut impl Iterator<Item = Bytes>) -> Source {
+        let decode: Box<dyn Fn() -> Result<Chunk> + Send> = match self {
+            Self::Here(source) => return source,
+            Self::Whole(encoded) => {
+                let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
+                Box::new(move || encoded.decode(&bytes))
+            }
+            Self::OfWhole(encoded, rows) => {
+                let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
+                Box::new(move || Ok(Chunk::Plain(encoded.decode(&bytes)?.values(&rows)?)))
+            }
+            Self::Pages(encoded, wanted, rows) => {
+                let parts = wanted.parts(fetched);
+                Box::new(move || encoded.decode_some(parts.clone(), &rows))
+            }
+        };
+        Source::Encoded(decode)
     }
 }
 
@@ -210,11 +340,6 @@ fn leaves(metadata: &ParquetMetaData, name: &str) -> Range<usize> {
     start..start + count
 }
 
-enum Found {
-    Here(Source),
-    InFile(Encoded),
-}
-
 /// A column of a row group that is to be decoded.
 struct Encoded {
     metadata: Arc<ParquetMetaData>,
@@ -222,6 +347,7 @@ struct Encoded {
     leaves: Range<usize>,
     field: FieldRef,
     bag_key: Option<Arc<str>>,
+    is_small: bool,
     hot: Option<Arc<HotColumns>>,
     key: Key,
 }
@@ -235,6 +361,16 @@ impl Encoded {
         }
     }
 
+    /// Whether all of the column is worth being decoded, and kept, where some pages of it are asked for: when as much of
+    /// it has been read by pages.
+    fn pays_whole(&self, wanted: &Wanted) -> bool {
+        let place = self.place();
+        let is_kept = self.is_small && (self.field.data_type().is_primitive() || place.is_coded());
+        let hot = self.hot.as_ref().filter(|_| is_kept);
+        self.bag_key.is_some()
+            || hot.is_some_and(|hot| hot.is_read_often(&self.key, wanted.percent(&place)))
+    }
+
     fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
         let chunk = match &self.bag_key {
             Some(key) => self.place().decode_bag(bytes, &self.field, key)?,
@@ -244,5 +380,24 @@ impl Encoded {
             hot.put(&self.key, &chunk);
         }
         Ok(chunk)
+    }
+
+    /// The values of some rows.
+    fn decode_some(&self, parts: Vec<Part>, rows: &RowSelection) -> Result<Chunk> {
+        let count = rows.row_count();
+        let hint = self.field.as_ref().clone().with_nullable(true);
+        let mut batches = pages::read(&self.place(), parts, hint, Some(rows.clone()), count)?;
+        match batches.next().transpose()? {
+            Some(batch) if batch.num_rows() == count => {
+                let values = batch.column(0);
+                Ok(Chunk::Plain(
+                    match values.data_type() == self.field.data_type() {
+                        true => Arc::clone(values),
+                        false => cast(values, self.field.data_type())?,
+                    },
+                ))
+            }
+            _ => Err(corrupt("a column with fewer rows than its row group")),
+        }
     }
 }

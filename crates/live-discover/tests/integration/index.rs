@@ -195,34 +195,34 @@ async fn questions_read_what_they_need() {
 
 /// Question; requests and KiB cold; the same warm.
 const READ: &str = "\
-id                 12  330   4  112
-id_whole           12  426   4  223
-address            19  765  11  549
-user_day            7  315   5  248
-user_month         13  317   5  100
-file               19  494  11  276
-session            12  358   4  141
-correlation        12  304   4   90
+id                 12  355   4  114
+id_whole           12  451   4  185
+address            16  771   5  503
+user_day            6  350   3  260
+user_month         16  317   5   53
+file               16  494   5  218
+session            12  358   3  118
+correlation        12  312   4   74
 needle_once        13  492   5  278
 needle_absent      10  202   2    0
 needle_percent     13  832   5  616
 needle_count       13  702   5  486
-like               16  485   8  271
-ilike              16  485   8  271
-regex              12  663   4  447
-indicators         20  936  12  610
-latest              5   72   3   54
-latest_operation   19  476  11  260
+like               14  485   4  225
+ilike              14  485   4  225
+regex              14  487   4  225
+indicators         16  943   5  564
+latest              7   76   3   48
+latest_operation   16  476   5  208
 by_operation       14   70   2    0
 by_day             13   68   2    0
 by_hour            14  231   2    0
 failed_sign_ins    13  225   2    0
 addresses_by_user  14   77   2    0
 first_seen         14   91   2    0
-inbox_rules        12  239   4   37
+inbox_rules        14  241   4   27
 user_agents        13  206   2    0
-mass_download      16  238   8   21
-chain              17  325   5   24
+mass_download      16  238   2    0
+chain              16  300   2    0
 extra              17  437   9  222
 name in a bag      11  202   3    0
 ";

@@ -1,0 +1,297 @@
+//! The first rows by a key, of all partitions: which files are left to be looked at, and the rows found so far.
+//!
+//! The partitions take files off one queue, those with the first keys first, and leave the rest of it once as many rows
+//! are found as are wanted and no file can have one before them. None waits for another that isn't at work.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::common::Result;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::execution::memory_pool::MemoryReservation;
+use tokio::sync::Notify;
+
+use super::column::Selection;
+use super::read::Opened;
+
+/// Where a key stands: smaller ones come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank(u8, i64);
+
+impl Rank {
+    fn of(key: Option<i64>, options: SortOptions) -> Self {
+        match (key, options.descending) {
+            (None, _) if options.nulls_first => Self(0, 0),
+            (None, _) => Self(2, 0),
+            (Some(key), false) => Self(1, key),
+            // Turns the order around.
+            (Some(key), true) => Self(1, !key),
+        }
+    }
+}
+
+/// Rows of a row group that are wanted.
+pub(super) struct Picked {
+    pub(super) file: Arc<Opened>,
+    pub(super) group: usize,
+    pub(super) rows: Selection,
+}
+
+impl Picked {
+    /// The same rows, so many at a time at most.
+    pub(super) fn some_at_a_time(self, count: usize) -> impl Iterator<Item = Self> {
+        let Self { file, group, rows } = self;
+        let mut left = Some(rows);
+        std::iter::from_fn(move || {
+            let (rows, others) = left.take()?.split(count);
+            left = Some(others);
+            (rows.count() > 0).then(|| Self {
+                file: Arc::clone(&file),
+                group,
+                rows,
+            })
+        })
+    }
+}
+
+/// The rows of a row group that were found, each with its rank.
+struct Found {
+    file: Arc<Opened>,
+    group: usize,
+    rows: Vec<(Rank, u32)>,
+}
+
+/// What the partitions share.
+#[derive(Debug)]
+pub(super) struct Firsts {
+    options: SortOptions,
+    fetch: usize,
+    /// Files with the first rank that a row of theirs may have, where it is known, in the order of that.
+    files: Vec<(Option<Rank>, PartitionedFile)>,
+    state: Mutex<State>,
+    /// Told when a partition is done with a file.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that are to be looked at.
+    files: VecDeque<(Option<Rank>, PartitionedFile)>,
+    at_work: usize,
+    /// The first ranks, as many as are wanted, the last of them on top.
+    ranks: BinaryHeap<Rank>,
+    found: Vec<Found>,
+    memory: Option<MemoryReservation>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let files = &self.files.len();
+        formatter
+            .debug_struct("State")
+            .field("files", files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// The rank behind which no row is wanted.
+    fn last(&self, fetch: usize) -> Option<Rank> {
+        let is_full = self.ranks.len() >= fetch;
+        self.ranks.peek().copied().filter(|_| is_full)
+    }
+}
+
+impl Firsts {
+    /// `fetch` rows of files, of each of which the least and the greatest key are given where they are known.
+    pub(super) fn new(
+        files: impl Iterator<Item = (PartitionedFile, Option<(i64, i64)>)>,
+        options: SortOptions,
+        fetch: usize,
+    ) -> Self {
+        let rank = |(min, max): (i64, i64)| {
+            Rank::of(Some(if options.descending { max } else { min }), options)
+        };
+        let mut files: Vec<_> = files
+            .map(|(file, bounds)| (bounds.map(rank), file))
+            .collect();
+        files.sort_by_key(|(rank, _)| *rank);
+        Self::of(options, fetch, files)
+    }
+
+    fn of(options: SortOptions, fetch: usize, files: Vec<(Option<Rank>, PartitionedFile)>) -> Self {
+        Self {
+            options,
+            fetch,
+            state: Mutex::new(State {
+                files: files.clone().into(),
+                ..State::default()
+            }),
+            files,
+            changed: Notify::new(),
+        }
+    }
+
+    /// The same, with nothing looked at.
+    pub(super) fn anew(&self) -> Self {
+        Self::of(self.options, self.fetch, self.files.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is found counts as memory of this.
+    pub(super) fn count_in(&self, memory: MemoryReservation) {
+        self.state().memory.get_or_insert(memory);
+    }
+
+    /// A file that is to be looked at, if one is left.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Taken> {
+        let mut state = self.state();
+        let (rank, file) = state.files.pop_front()?;
+        if rank.is_some() && self.is_behind(&state, rank) {
+            // So are all that follow: their ranks are known, too.
+            state.files.clear();
+            return None;
+        }
+        state.at_work += 1;
+        Some(Taken {
+            firsts: Arc::clone(self),
+            rank,
+            file: Some(file),
+        })
+    }
+
+    fn is_behind(&self, state: &State, rank: Option<Rank>) -> bool {
+        rank.zip(state.last(self.fetch))
+            .is_some_and(|(rank, last)| rank > last)
+    }
+
+    /// Waits until no file is left that somebody may still look at; `false` if there is one to be taken.
+    pub(super) async fn is_over(&self) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = self.state();
+                if !state.files.is_empty() {
+                    return false;
+                }
+                if state.at_work == 0 {
+                    return true;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Takes in rows of a row group, each with its key.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for so many.
+    pub(super) fn add(
+        &self,
+        file: &Arc<Opened>,
+        group: usize,
+        rows: &[u32],
+        keys: &[ArrayRef],
+    ) -> Result<()> {
+        let mut state = self.state();
+        let mut wanted = Vec::new();
+        let keys = keys
+            .iter()
+            .flat_map(|keys| keys.as_primitive::<Int64Type>());
+        for (row, key) in rows.iter().zip(keys) {
+            let rank = Rank::of(key, self.options);
+            if state.ranks.len() < self.fetch {
+                state.ranks.push(rank);
+            } else if let Some(mut last) = state.ranks.peek_mut() {
+                if rank > *last {
+                    continue;
+                }
+                if rank < *last {
+                    *last = rank;
+                }
+            }
+            wanted.push((rank, *row));
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let last = state.last(self.fetch);
+        state.found.push(Found {
+            file: Arc::clone(file),
+            group,
+            rows: wanted,
+        });
+        for found in &mut state.found {
+            found
+                .rows
+                .retain(|(rank, _)| last.is_none_or(|last| *rank <= last));
+        }
+        state.found.retain(|found| !found.rows.is_empty());
+        let held = state.found.iter().map(|found| found.rows.capacity());
+        let bytes = held.sum::<usize>() * size_of::<(Rank, u32)>();
+        match &mut state.memory {
+            Some(memory) => memory.try_resize(bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// The rows, once all files are looked at: the part of one of so many partitions.
+    pub(super) fn part(&self, partition: usize, partitions: usize) -> Vec<Picked> {
+        let state = self.state();
+        let parts = state
+            .found
+            .iter()
+            .skip(partition)
+            .step_by(partitions.max(1));
+        let picked = parts.map(|found| {
+            let rows = found.rows.iter().map(|(_, row)| *row);
+            Picked {
+                file: Arc::clone(&found.file),
+                group: found.group,
+                rows: Selection::Rows(rows.collect()),
+            }
+        });
+        picked.collect()
+    }
+}
+
+/// A file that a partition looks at. Dropped before it is done, it is there for the others again.
+pub(super) struct Taken {
+    firsts: Arc<Firsts>,
+    rank: Option<Rank>,
+    file: Option<PartitionedFile>,
+}
+
+impl Taken {
+    pub(super) fn file(&self) -> Option<&PartitionedFile> {
+        self.file.as_ref()
+    }
+
+    /// Whether rows were found since that stand before all of its.
+    pub(super) fn is_behind(&self) -> bool {
+        self.firsts.is_behind(&self.firsts.state(), self.rank)
+    }
+
+    pub(super) fn done(mut self) {
+        self.file = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut state = self.firsts.state();
+        state.at_work -= 1;
+        if let Some(file) = self.file.take() {
+            state.files.push_front((self.rank, file));
+        }
+        drop(state);
+        self.firsts.changed.notify_waiters();
+    }
+}
