@@ -37,8 +37,12 @@ pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
 /// a user's rows, which look alike, to meet.
 pub(crate) const USER_ROWS: usize = 2048;
 
-/// Bytes of a page of records, before compression: what is read for one of them. Of other columns a page is a MiB.
+/// Bytes of a page of records, before compression: what is unpacked for one of them. Records that stand together look
+/// alike, so smaller pages would be larger together.
 const RECORD_PAGE_BYTES: usize = 256 << 10;
+
+/// Bytes of a page of any other column, of which few are more than a number a row.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// False positives of the bloom filter on `id`: one id of a thousand costs a page in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.001;
@@ -394,6 +398,7 @@ fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterPro
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_column_data_page_size_limit(ColumnPath::from("raw"), RECORD_PAGE_BYTES)
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
     for column in columns {

@@ -36,6 +36,7 @@ use crate::inside::Inside;
 use crate::limits::Limits;
 use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
+use crate::range_count::RangeCounts;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::session::Session;
@@ -363,14 +364,15 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     Ok(state)
 }
 
-/// DataFusion's rules, and ours: one before those that order files and hand on filters, which it needs, and one behind
-/// all of them.
+/// DataFusion's rules, and ours: one before those that order files and hand on filters, which it needs, and those behind
+/// all of them that put steps in the place of others.
 fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     let at = rules
         .iter()
         .position(|rule| rule.name() == PushdownSort::new().name());
     rules.insert(at.unwrap_or(rules.len()), Arc::new(FirstPass));
+    rules.push(Arc::new(RangeCounts));
     if options.by_codes {
         rules.push(Arc::new(ByCodes));
     }

@@ -61,6 +61,7 @@ mod place;
 mod present;
 mod prune;
 mod range;
+mod range_count;
 mod request;
 mod run;
 mod runtime;

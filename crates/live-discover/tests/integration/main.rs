@@ -31,6 +31,7 @@ mod output;
 mod pruning;
 #[cfg(feature = "ingest")]
 mod questions;
+mod range_counts;
 mod runs;
 mod slt;
 mod tenants;
