@@ -11,6 +11,8 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{ScalarFunctionExpr, expressions};
 use datafusion::physical_plan::PhysicalExpr;
 
+use super::matching::Matching;
+
 /// An expression over some of the columns of a scan.
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
@@ -64,7 +66,12 @@ impl Used {
             let value = Arc::new(expressions::Column::new(&name, at));
             Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
         });
-        let expr = with_keys.data()?;
+        let over = Schema::new(fields.clone());
+        let compiled = |node| match Matching::in_place_of(&node, &over) {
+            Some(matching) => Ok(Transformed::yes(Arc::new(matching) as _)),
+            None => Ok(Transformed::no(node)),
+        };
+        let expr = with_keys.data()?.transform_up(compiled).data()?;
         let mut over: Vec<usize> = collect_columns(&expr)
             .iter()
             .map(expressions::Column::index)

@@ -1,20 +1,21 @@
-//! Counting by the places of texts in dictionaries.
+//! Finding and counting rows by the places of texts in dictionaries.
 //!
-//! Most questions about an audit log group by texts of few values: operations, workloads, users, addresses. Data files
-//! hold such a column as a dictionary of its texts and, for each row, the place of its text in that. DataFusion makes
-//! texts of them and looks up each row's text in a table of groups. This step looks up each text of a dictionary once
-//! and goes on with numbers; filters and other expressions over one such column are asked once a text, too.
+//! Most questions about an audit log group or filter by texts of few values: operations, workloads, users, addresses.
+//! Data files hold such a column as a dictionary of its texts and, for each row, the place of its text in that.
+//! DataFusion makes texts of them and looks at each row's. The steps here look at each text of a dictionary once and go
+//! on with numbers, for filters, groups and other expressions over one such column.
 //!
 //! ```text
-//!  read, hot          files ─► row groups, their columns fetched, or kept decoded
+//!  read, pages, hot   files ─► row groups, their columns kept decoded, or fetched: whole, or the pages of some rows
 //!  column             a column of a row group ─► codes and texts, or values
 //!  expression, rows   which rows the filters let pass; the value of an expression for these
 //!  keys, groups       values ─► numbers; numbers of several keys ─► groups
-//!  aggregate          the step: DataFusion's own accumulators, by group
+//!  aggregate          a step: DataFusion's own accumulators, by group
+//!  first, select      a step: the rows that pass, the first of them by a key, and their values
 //! ```
 //!
-//! It takes the place of a partial aggregate with its scan, filters and projections; what puts the parts together stays
-//! DataFusion's. [`input`] reads these steps; with one that it doesn't know, all stays as it was.
+//! They take the place of a partial aggregate, or of filters, with the scan and projections below; what puts the parts
+//! together stays DataFusion's. [`input`] reads these steps; with one that it doesn't know, all stays as it was.
 
 mod aggregate;
 mod column;
@@ -24,6 +25,7 @@ mod groups;
 mod hot;
 mod input;
 mod keys;
+mod matching;
 mod pages;
 mod read;
 mod rows;
@@ -47,7 +49,7 @@ pub(crate) use self::hot::HotColumns;
 use self::select::SelectByCodesExec;
 use crate::first_pass::FirstPassExec;
 
-/// Puts the step in the place of those that it does the work of.
+/// Puts the steps in the place of those that they do the work of.
 #[derive(Debug)]
 pub(crate) struct ByCodes;
 

@@ -1,0 +1,215 @@
+//! `ILIKE` and regular expressions that are compiled once a query: DataFusion does so for each batch.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::{ColumnarValue, Operator};
+use datafusion::physical_expr::expressions::{BinaryExpr, LikeExpr, Literal};
+use datafusion::physical_plan::PhysicalExpr;
+use regex::{Regex, RegexBuilder};
+
+/// Whether a text matches, or doesn't.
+#[derive(Debug)]
+pub(super) struct Matching {
+    text: Arc<dyn PhysicalExpr>,
+    regex: Regex,
+    negated: bool,
+    /// The expression in whose place it stands.
+    of: Arc<dyn PhysicalExpr>,
+}
+
+impl Matching {
+    /// `None` for what is no match of texts with a constant pattern, or one that needs no regular expression.
+    pub(super) fn in_place_of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Self> {
+        let (text, regex, negated) = if let Some(like) = expr.downcast_ref::<LikeExpr>() {
+            let pattern = literal(like.pattern()).filter(|_| like.case_insensitive())?;
+            let mut regex = RegexBuilder::new(&of_like(&pattern));
+            regex.case_insensitive(true).dot_matches_new_line(true);
+            (like.expr(), regex.build().ok()?, like.negated())
+        } else {
+            let binary = expr.downcast_ref::<BinaryExpr>()?;
+            let (ignores_case, negated) = match binary.op() {
+                Operator::RegexMatch => (false, false),
+                Operator::RegexIMatch => (true, false),
+                Operator::RegexNotMatch => (false, true),
+                Operator::RegexNotIMatch => (true, true),
+                _ => return None,
+            };
+            let mut regex = RegexBuilder::new(&literal(binary.right())?);
+            regex.case_insensitive(ignores_case);
+            (binary.left(), regex.build().ok()?, negated)
+        };
+        let is_text = text.data_type(schema).ok()? == DataType::Utf8View;
+        is_text.then(|| Self {
+            text: Arc::clone(text),
+            regex,
+            negated,
+            of: Arc::clone(expr),
+        })
+    }
+
+    fn matches(&self, texts: &ArrayRef) -> Result<BooleanArray> {
+        let Some(texts) = texts.as_string_view_opt() else {
+            return internal_err!("texts have the type {}", texts.data_type());
+        };
+        let matches = texts.iter();
+        let matches = matches.map(|text| Some(self.regex.is_match(text?) != self.negated));
+        Ok(matches.collect())
+    }
+}
+
+fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<String> {
+    let value = expr.downcast_ref::<Literal>()?.value();
+    Some(value.try_as_str().flatten()?.to_owned())
+}
+
+/// The regular expression of a pattern of LIKE: `%` is any text, `_` any character, and `\` takes the meaning off the one
+/// behind it.
+fn of_like(pattern: &str) -> String {
+    let mut regex = String::from("^");
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '%' => regex.push_str(".*"),
+            '_' => regex.push('.'),
+            _ => {
+                let plain = match character {
+                    '\\' => characters.next().unwrap_or(character),
+                    _ => character,
+                };
+                regex.push_str(&regex::escape(plain.encode_utf8(&mut [0; 4])));
+            }
+        }
+    }
+    regex.push('$');
+    // Where any text may stand at an end, nothing is looked for there.
+    let regex = regex.strip_prefix("^.*").unwrap_or(&regex);
+    regex.strip_suffix(".*$").unwrap_or(regex).to_owned()
+}
+
+impl PartialEq for Matching {
+    fn eq(&self, other: &Self) -> bool {
+        self.of.eq(&other.of)
+    }
+}
+
+impl Eq for Matching {}
+
+impl Hash for Matching {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of.hash(state);
+    }
+}
+
+impl fmt::Display for Matching {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt(formatter)
+    }
+}
+
+impl PhysicalExpr for Matching {
+    fn data_type(&self, _schema: &Schema) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.text.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let texts = self.text.evaluate(batch)?.into_array(batch.num_rows())?;
+        Ok(ColumnarValue::Array(Arc::new(self.matches(&texts)?)))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.text]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let Ok([text]) = <[_; 1]>::try_from(children) else {
+            return internal_err!("one text is matched");
+        };
+        Ok(Arc::new(Self {
+            text,
+            regex: self.regex.clone(),
+            negated: self.negated,
+            of: Arc::clone(&self.of),
+        }))
+    }
+
+    fn fmt_sql(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt_sql(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::StringViewArray;
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::common::ScalarValue;
+    use datafusion::physical_expr::expressions::{Column, binary, lit};
+
+    use super::*;
+
+    /// Each pattern of each kind says the same of each text as the expression in whose place it stands.
+    #[test]
+    fn matches_are_those_of_the_expression() {
+        let schema = Schema::new(vec![Field::new("text", DataType::Utf8View, true)]);
+        let texts = [
+            "", "a", "A", "abc", "xABCx", "a.c", "a\nb", "ÄÖ", "äöü", "50%", "5_0", "\\", "a\\b",
+            "K", "\u{212a}", "straße", "STRASSE", ".*", "a*", "ab ab",
+        ];
+        let texts = texts.iter().map(|text| Some(*text)).chain([None]);
+        let texts: StringViewArray = texts.collect();
+        let batch = RecordBatch::try_new(Arc::new(schema.clone()), vec![Arc::new(texts)]).unwrap();
+        let text: Arc<dyn PhysicalExpr> = Arc::new(Column::new("text", 0));
+        let patterns = [
+            "", "%", "%%", "_", "a%", "%a", "%a%", "%b%b%", "a_b", "a.c", "%äö%", "%ÄÖ", "\\%",
+            "%\\%", "5\\_0", "\\\\", "a\\", "k", "%k%", "straSSe", ".*", "a*", "_*", "%.%",
+        ];
+        let regexes = ["", "a", "^a$", "A.C", "k", "[äö]+", "a|b", "\\s", "(?i)abc"];
+        let likes = patterns.iter().flat_map(|pattern| {
+            [false, true].map(|negated| {
+                let like = LikeExpr::new(
+                    negated,
+                    true,
+                    Arc::clone(&text),
+                    lit(ScalarValue::Utf8View(Some((*pattern).into()))),
+                );
+                Arc::new(like) as Arc<dyn PhysicalExpr>
+            })
+        });
+        let operators = [
+            Operator::RegexMatch,
+            Operator::RegexIMatch,
+            Operator::RegexNotMatch,
+            Operator::RegexNotIMatch,
+        ];
+        let regexes = regexes.iter().flat_map(|pattern| {
+            operators.map(|operator| {
+                let pattern = lit(ScalarValue::Utf8View(Some((*pattern).into())));
+                binary(Arc::clone(&text), operator, pattern, &schema).unwrap()
+            })
+        });
+        for expr in likes.chain(regexes) {
+            let matching = Matching::in_place_of(&expr, &schema).unwrap();
+            let values = |expr: &dyn PhysicalExpr| {
+                let values = expr.evaluate(&batch).unwrap().into_array(batch.num_rows());
+                values.unwrap().as_boolean().clone()
+            };
+            assert_eq!(
+                values(&matching),
+                values(expr.as_ref()),
+                "{expr}: {}",
+                matching.regex
+            );
+        }
+    }
+}
