@@ -1,4 +1,4 @@
-//! Makes a lake of generated records: `generated_lake LAKE RECORDS`.
+//! Makes a lake of generated records: `generated_lake LAKE RECORDS [DAYS]`.
 //!
 //! Slice by slice, so that disk and memory hold a part of the content blobs at a time.
 
@@ -18,9 +18,10 @@ const RECORDS_A_USER_AND_DAY: u64 = 67;
 async fn main() -> Result<(), SetupError> {
     let mut arguments = std::env::args().skip(1);
     let (Some(lake), Some(records)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: generated_lake LAKE RECORDS".into());
+        return Err("usage: generated_lake LAKE RECORDS [DAYS]".into());
     };
-    let mut generator = Generator::new(options(records.parse()?));
+    let days = arguments.next().map(|days| days.parse()).transpose()?;
+    let mut generator = Generator::new(options(records.parse()?, days));
     let lake = Lake::create_or_open(&lake, LakeOptions::default()).await?;
     loop {
         let slice = tempfile::tempdir()?;
@@ -36,13 +37,13 @@ async fn main() -> Result<(), SetupError> {
     }
 }
 
-/// An organisation that has so many records within one, three or six months.
-fn options(records: u64) -> GeneratorOptions {
-    let days = match records {
+/// An organisation that has so many records within some days: by default one, three or six months.
+fn options(records: u64, days: Option<u32>) -> GeneratorOptions {
+    let days = days.unwrap_or(match records {
         0..=1_000_000 => 30,
         1_000_001..=10_000_000 => 90,
         _ => 180,
-    };
+    });
     let users = records / (u64::from(days) * RECORDS_A_USER_AND_DAY);
     let users = usize::try_from(users).unwrap_or(usize::MAX);
     GeneratorOptions {

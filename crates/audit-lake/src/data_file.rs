@@ -19,12 +19,14 @@ use bytes::Bytes;
 use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves,
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
+    compute_leaves,
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use crate::keys::Texts;
@@ -57,6 +59,9 @@ const TEXTS_WITH_STATISTICS: [&str; 5] = [
     "content_type",
     "content_id",
 ];
+
+/// The column of the records themselves.
+const RECORDS: &str = "raw";
 
 /// Columns whose texts may stand outside the record's own text: what wrote the record around it says them, or we do.
 const TEXTS_BESIDE_RECORD: [&str; 10] = [
@@ -153,95 +158,186 @@ pub(crate) fn encode(
     bloom: &str,
     threads: NonZeroUsize,
 ) -> Result<Bytes, ParquetError> {
-    let batches = columns.0.first().map_or(0, |column| column.arrays.len());
-    let mut used = vec![false; batches];
-    order.iter().for_each(|&(batch, _)| used[batch] = true);
-    let columns: Vec<&Column> = columns
-        .0
-        .iter()
-        .filter(|column| column.has_value(order, &used))
-        .collect();
-    let file_schema = Arc::new(Schema::new(
-        columns
+    let mut encoder = Encoder::new(bloom, threads);
+    encoder.add(columns, order)?;
+    encoder.finish()
+}
+
+/// A data file that is being made: all of its rows, some columns after the other. What was added is held encoded.
+pub(crate) struct Encoder<'b> {
+    bloom: &'b str,
+    threads: NonZeroUsize,
+    columns: Vec<Encoded>,
+    /// Of each row group, if the rows have records.
+    marks: Vec<Option<GroupMarks>>,
+    has_one_case_ids: bool,
+}
+
+struct Encoded {
+    field: FieldRef,
+    /// For each row group a chunk for each leaf.
+    groups: Vec<Vec<ArrowColumnChunk>>,
+}
+
+impl<'b> Encoder<'b> {
+    /// A file whose column `bloom` has a filter.
+    pub(crate) fn new(bloom: &'b str, threads: NonZeroUsize) -> Self {
+        Self {
+            bloom,
+            threads,
+            columns: Vec::new(),
+            marks: Vec::new(),
+            has_one_case_ids: false,
+        }
+    }
+
+    /// Adds columns of the rows, which stand in the same order each time. Those for the index come together
+    /// ([`is_indexed`]).
+    pub(crate) fn add(
+        &mut self,
+        columns: &Columns,
+        order: &[RowIndex],
+    ) -> Result<(), ParquetError> {
+        let batches = columns.0.first().map_or(0, |column| column.arrays.len());
+        let mut used = vec![false; batches];
+        if batches > 0 {
+            order.iter().for_each(|&(batch, _)| used[batch] = true);
+        }
+        let columns: Vec<&Column> = columns
+            .0
             .iter()
-            .map(|column| Arc::clone(&column.field))
-            .collect::<Vec<_>>(),
-    ));
+            .filter(|column| column.has_value(order, &used))
+            .collect();
+        let fields = columns.iter().map(|column| &column.field);
+        let (_, factory) = writer(fields, properties(&columns, order, self.bloom))?;
+        let mut bloom = columns.iter().filter(|c| c.field.name() == self.bloom);
+        self.has_one_case_ids |= bloom.any(|column| column.is_one_case(order));
+        let has_records = columns.iter().any(|column| column.field.name() == RECORDS);
+        let first = self.columns.len();
+        self.columns.extend(columns.iter().map(|column| Encoded {
+            field: Arc::clone(&column.field),
+            groups: Vec::new(),
+        }));
+        for (number, rows) in order.chunks(ROW_GROUP_ROWS).enumerate() {
+            let mut writers = factory.create_column_writers(number)?.into_iter();
+            let tasks = columns
+                .iter()
+                .map(|column| {
+                    let writers = writers
+                        .by_ref()
+                        .take(leaves(column.field.data_type()))
+                        .collect();
+                    Mutex::new(Task {
+                        column,
+                        writers,
+                        done: None,
+                    })
+                })
+                .collect::<Vec<_>>();
+            let marks = Mutex::new(None);
+            // The last columns are the longest (`raw` stands at the end of the table), and the index longer still:
+            // they go first.
+            let jobs = tasks.len() + usize::from(has_records);
+            run(jobs, rows, self.threads, |at| match tasks.get(at) {
+                Some(task) => {
+                    if let Ok(mut task) = task.lock() {
+                        task.done = Some(task.run(rows));
+                    }
+                }
+                None => {
+                    if let Ok(mut marks) = marks.lock() {
+                        *marks = marks_of(&columns, rows);
+                    }
+                }
+            });
+            for (task, encoded) in tasks.into_iter().zip(&mut self.columns[first..]) {
+                let task = task
+                    .into_inner()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                let chunks = task
+                    .done
+                    .ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
+                encoded.groups.push(chunks);
+            }
+            if has_records {
+                let marks = marks.into_inner();
+                self.marks
+                    .push(marks.unwrap_or_else(|poisoned| poisoned.into_inner()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the columns into an order that is not the one in which they were added.
+    pub(crate) fn arrange<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let places: HashMap<&str, usize> = names.zip(0..).collect();
+        self.columns
+            .sort_by_key(|column| places.get(column.field.name().as_str()).copied());
+    }
+
+    /// The file's bytes.
+    pub(crate) fn finish(self) -> Result<Bytes, ParquetError> {
+        let fields = self.columns.iter().map(|column| &column.field);
+        let (mut file, _) = writer(fields, plain_properties().build())?;
+        let mut marks = self.marks.into_iter();
+        let mut columns: Vec<_> = (self.columns.into_iter())
+            .map(|column| column.groups.into_iter())
+            .collect();
+        let mut indexes = Vec::new();
+        loop {
+            let chunks: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
+            if chunks.is_empty() {
+                break;
+            }
+            let mut group = file.next_row_group()?;
+            for chunk in chunks.into_iter().flatten() {
+                chunk.append_to_row_group(&mut group)?;
+            }
+            let size_bytes = group.close()?.compressed_size();
+            indexes.push(match marks.next().flatten() {
+                Some(marks) => {
+                    let size_bytes = usize::try_from(size_bytes).unwrap_or(0);
+                    let (index, bytes) = marks.encode(size_bytes, file.bytes_written() as u64);
+                    file.write_all(&bytes)?;
+                    Some(index)
+                }
+                None => None,
+            });
+        }
+        if self.has_one_case_ids {
+            let entry = KeyValue::new(ONE_CASE_IDS.to_owned(), "true".to_owned());
+            file.append_key_value_metadata(entry);
+        }
+        if indexes.iter().any(Option::is_some) {
+            file.append_key_value_metadata(TextIndex::footer_entry(&indexes));
+        }
+        Ok(Bytes::from(file.into_inner()?))
+    }
+}
+
+/// Whether the index of a row group is made of this column, among others.
+pub(crate) fn is_indexed(name: &str) -> bool {
+    name == RECORDS || TEXTS_BESIDE_RECORD.contains(&name)
+}
+
+/// What writes a file of these columns, and what encodes them.
+fn writer<'f>(
+    fields: impl Iterator<Item = &'f FieldRef>,
+    properties: WriterProperties,
+) -> Result<(SerializedFileWriter<Vec<u8>>, ArrowRowGroupWriterFactory), ParquetError> {
+    let schema = Arc::new(Schema::new(fields.map(Arc::clone).collect::<Vec<_>>()));
     // Parquet's own types say all there is to say; Arrow's copy of the schema would be a good part of
     // a small file.
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(&columns, order, bloom))
+        .with_properties(properties)
         .with_skip_arrow_metadata(true);
-    let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&file_schema), options)?;
-    let (mut file, factory) = writer.into_serialized_writer()?;
-    let mut indexes = Vec::new();
-    for (number, rows) in order.chunks(ROW_GROUP_ROWS).enumerate() {
-        let mut writers = factory.create_column_writers(number)?.into_iter();
-        let tasks = columns
-            .iter()
-            .map(|column| {
-                let writers = writers
-                    .by_ref()
-                    .take(leaves(column.field.data_type()))
-                    .collect();
-                Mutex::new(Task {
-                    column,
-                    writers,
-                    done: None,
-                })
-            })
-            .collect::<Vec<_>>();
-        let marks = Mutex::new(None);
-        // The last columns are the longest (`raw` stands at the end of the table), and the index longer still: they
-        // go first.
-        run(tasks.len() + 1, rows, threads, |at| match tasks.get(at) {
-            Some(task) => {
-                if let Ok(mut task) = task.lock() {
-                    task.done = Some(task.run(rows));
-                }
-            }
-            None => {
-                if let Ok(mut marks) = marks.lock() {
-                    *marks = marks_of(&columns, rows);
-                }
-            }
-        });
-        let mut group = file.next_row_group()?;
-        for task in tasks {
-            let task = task
-                .into_inner()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            let chunks = task
-                .done
-                .ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
-            for chunk in chunks {
-                chunk.append_to_row_group(&mut group)?;
-            }
-        }
-        let size_bytes = group.close()?.compressed_size();
-        let marks = marks
-            .into_inner()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        indexes.push(match marks {
-            Some(marks) => {
-                let size_bytes = usize::try_from(size_bytes).unwrap_or(0);
-                let (index, bytes) = marks.encode(size_bytes, file.bytes_written() as u64);
-                file.write_all(&bytes)?;
-                Some(index)
-            }
-            None => None,
-        });
-    }
-    if indexes.iter().any(Option::is_some) {
-        file.append_key_value_metadata(TextIndex::footer_entry(&indexes));
-    }
-    Ok(Bytes::from(file.into_inner()?))
+    ArrowWriter::try_new_with_options(Vec::new(), schema, options)?.into_serialized_writer()
 }
 
 /// The marks of the rows for the index of texts, if they have records.
 fn marks_of(columns: &[&Column], rows: &[RowIndex]) -> Option<GroupMarks> {
     let named = |name: &str| columns.iter().find(|column| column.field.name() == name);
-    let record = named("raw")?;
+    let record = named(RECORDS)?;
     let others = TEXTS_BESIDE_RECORD.iter().filter_map(|name| named(name));
     let columns: Vec<&[ArrayRef]> = std::iter::once(record)
         .chain(others)
@@ -394,13 +490,18 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::Utf8View)
 }
 
-fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
+/// Those of any file.
+fn plain_properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_size_limit(PAGE_BYTES)
-        .set_column_data_page_size_limit(ColumnPath::from("raw"), RECORD_PAGE_BYTES)
-        .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned());
+        .set_column_data_page_size_limit(ColumnPath::from(RECORDS), RECORD_PAGE_BYTES)
+        .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned())
+}
+
+fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterProperties {
+    let mut properties = plain_properties();
     for column in columns {
         let (name, data_type) = (column.field.name(), column.field.data_type());
         let path = ColumnPath::from(name.as_str());
@@ -422,10 +523,6 @@ fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterPro
                 .set_column_bloom_filter_enabled(path.clone(), true)
                 .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
                 .set_column_bloom_filter_max_ndv(path, order.len().clamp(1, ROW_GROUP_ROWS) as u64);
-            if column.is_one_case(order) {
-                let entry = KeyValue::new(ONE_CASE_IDS.to_owned(), "true".to_owned());
-                properties = properties.set_key_value_metadata(Some(vec![entry]));
-            }
         }
     }
     properties.build()

@@ -16,6 +16,7 @@ const COLUMNS: [&str; 5] = [
 ];
 
 /// Minima, maxima and nulls of some columns.
+#[derive(Default)]
 pub(crate) struct Stats {
     min: Map<String, Value>,
     max: Map<String, Value>,
@@ -24,11 +25,13 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(crate) fn of(batches: &[RecordBatch], order: &[RowIndex]) -> Self {
-        let mut stats = Self {
-            min: Map::new(),
-            max: Map::new(),
-            nulls: Map::new(),
-        };
+        let mut stats = Self::default();
+        stats.add(batches, order);
+        stats
+    }
+
+    /// Adds the batches' columns, of the same rows as those of others.
+    pub(crate) fn add(&mut self, batches: &[RecordBatch], order: &[RowIndex]) {
         for name in COLUMNS {
             let arrays: Vec<Option<&ArrayRef>> = batches
                 .iter()
@@ -46,8 +49,7 @@ impl Stats {
                 });
                 (count + 1, Some(range))
             });
-            stats
-                .nulls
+            self.nulls
                 .insert(name.to_owned(), json!(order.len() - count));
             if let Some((min, max)) = range {
                 let is_time = arrays.iter().flatten().any(|array| {
@@ -63,12 +65,11 @@ impl Stats {
                     }
                 };
                 if let (Some(min), Some(max)) = (spell(min), spell(max)) {
-                    stats.min.insert(name.to_owned(), min);
-                    stats.max.insert(name.to_owned(), max);
+                    self.min.insert(name.to_owned(), min);
+                    self.max.insert(name.to_owned(), max);
                 }
             }
         }
-        stats
     }
 
     pub(crate) fn to_json(&self, rows: usize) -> String {

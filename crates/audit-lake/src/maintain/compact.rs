@@ -1,15 +1,17 @@
 //! Small files into large ones.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, mpsc};
 
+use futures::channel::oneshot;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::choose::choose;
 use super::merge::{Plan, Source};
-use super::{ATTEMPTS_MAX, Compaction, MaintenancePolicy, MaintenanceProgress};
+use super::{ATTEMPTS_MAX, MaintenancePolicy, MaintenanceProgress};
 use crate::append::{discard, put};
 use crate::commit::{CommitOutcome, NewFile};
 use crate::error::{Error, Result};
@@ -73,14 +75,18 @@ impl Lake {
             }
             return Ok(compacted);
         }
+        if tasks.is_empty() {
+            return Ok(compacted);
+        }
         let handle = self.open_or_create_table(tenant, table).await?;
+        let worker = Worker::start()?;
         let files_total = tasks.iter().map(|task| task.len() as u64).sum();
         let mut last_version = None;
         let mut files = 0;
         for task in tasks {
             files += task.len() as u64;
             let version = self
-                .compact_files(&handle, task, compaction, policy, &mut compacted)
+                .compact_files(&handle, &worker, task, policy, &mut compacted)
                 .await?;
             last_version = version.or(last_version);
             progress(MaintenanceProgress {
@@ -102,12 +108,12 @@ impl Lake {
     async fn compact_files(
         &self,
         handle: &DeltaTableHandle,
+        worker: &Worker,
         files: Vec<DataFile>,
-        compaction: Compaction,
         policy: &MaintenancePolicy,
         compacted: &mut Compacted,
     ) -> Result<Option<u64>> {
-        let threads = policy.threads;
+        let (threads, compaction) = (policy.threads, policy.compaction.unwrap_or_default());
         if !has_all(handle.snapshot().await?.as_ref(), &files) {
             compacted.lost += 1;
             return Ok(None);
@@ -117,8 +123,9 @@ impl Lake {
             return Ok(None);
         };
         let table = handle.table();
-        let plan =
-            blocking(move || Plan::of(table, sources, compaction.file_rows, threads)).await?;
+        let plan = worker
+            .run(move || Plan::of(table, sources, compaction.file_rows, threads))
+            .await?;
         compacted.files_left += plan.left.len() as u64;
         let removed = plan.files();
         // Records so large that a file holds few of them: nothing would be won.
@@ -128,22 +135,25 @@ impl Lake {
         let mut made: Vec<(NewFile, Path)> = Vec::new();
         let plan = Arc::new(plan);
         for output in 0..plan.outputs() {
-            match self.make(handle, &plan, output, policy).await {
-                Ok(file) => made.push(file),
-                Err(error) => {
-                    self.discard_all(&made).await;
-                    return match error {
-                        Error::Corrupt { .. } => {
-                            tracing::warn!(%error, "files cannot be merged and stay as they are");
-                            compacted.files_left += removed.len() as u64;
-                            Ok(None)
-                        }
-                        error => Err(error),
-                    };
-                }
+            let making = self.make(handle, worker, (&plan, output), threads, &mut made);
+            if let Err(error) = making.await {
+                self.discard_all(&made).await;
+                return match error {
+                    Error::Corrupt { .. } => {
+                        tracing::warn!(%error, "files cannot be merged and stay as they are");
+                        compacted.files_left += removed.len() as u64;
+                        Ok(None)
+                    }
+                    error => Err(error),
+                };
             }
         }
         drop(plan);
+        // Rows that were larger than the footers said made more files than there are to be.
+        if made.len() >= removed.len() {
+            self.discard_all(&made).await;
+            return Ok(None);
+        }
         let version = self.commit(handle, &removed, &made).await?;
         match version {
             Some(_) => {
@@ -160,32 +170,35 @@ impl Lake {
         Ok(version)
     }
 
-    /// Makes one of the plan's files and puts it into the table's folder.
+    /// Makes one of the plan's files and puts what it became into the table's folder.
     async fn make(
         &self,
         handle: &DeltaTableHandle,
-        plan: &Arc<Plan>,
-        output: usize,
-        policy: &MaintenancePolicy,
-    ) -> Result<(NewFile, Path)> {
-        let (of, threads) = (Arc::clone(plan), policy.threads);
-        let merged = blocking(move || of.make(output, threads)).await??;
+        worker: &Worker,
+        (plan, output): (&Arc<Plan>, usize),
+        threads: NonZeroUsize,
+        made: &mut Vec<(NewFile, Path)>,
+    ) -> Result<()> {
+        let of = Arc::clone(plan);
         let event_date = plan.event_date();
-        let name = self.ids().next_id();
-        let path = match event_date {
-            Some(day) => format!("event_date={}/{name}.parquet", format_date(day)?),
-            None => format!("{name}.parquet"),
-        };
-        let place = Path::from(format!("{}/{path}", handle.root()));
-        let file = NewFile {
-            path,
-            event_date,
-            size_bytes: merged.bytes.len() as u64,
-            stats: merged.stats,
-            modification_time_ms: self.clock().now_micros().div_euclid(1000),
-        };
-        put(self.store().as_ref(), &place, merged.bytes).await?;
-        Ok((file, place))
+        for merged in worker.run(move || of.make(output, threads)).await?? {
+            let name = self.ids().next_id();
+            let path = match event_date {
+                Some(day) => format!("event_date={}/{name}.parquet", format_date(day)?),
+                None => format!("{name}.parquet"),
+            };
+            let place = Path::from(format!("{}/{path}", handle.root()));
+            let file = NewFile {
+                path,
+                event_date,
+                size_bytes: merged.bytes.len() as u64,
+                stats: merged.stats,
+                modification_time_ms: self.clock().now_micros().div_euclid(1000),
+            };
+            put(self.store().as_ref(), &place, merged.bytes).await?;
+            made.push((file, place));
+        }
+        Ok(())
     }
 
     /// Commits that the rows of `removed` are in `made`. `None` when one of the removed files is gone: somebody else
@@ -258,8 +271,27 @@ fn has_all(snapshot: &Snapshot, files: &[DataFile]) -> bool {
     files.iter().all(|file| paths.contains(&file.path))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(Error::internal)
+/// A thread that decodes and encodes. It is the same for a whole table: allocators keep what a thread has let go of for
+/// that thread, and of many threads each would keep as much as a file takes to be made.
+struct Worker {
+    jobs: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Worker {
+    fn start() -> Result<Self> {
+        let (jobs, receiver) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        std::thread::Builder::new()
+            .name("compaction".to_owned())
+            .spawn(move || receiver.into_iter().for_each(|job| job()))
+            .map_err(Error::internal)?;
+        Ok(Self { jobs })
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        // Nobody is left to tell when the receiver is gone.
+        let job = move || drop(sender.send(work()));
+        self.jobs.send(Box::new(job)).map_err(Error::internal)?;
+        receiver.await.map_err(Error::internal)
+    }
 }

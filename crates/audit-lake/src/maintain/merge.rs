@@ -1,24 +1,31 @@
 //! Data files of one partition, written anew as few.
 //!
 //! The files lie in memory as they are stored. From each, what orders its rows is read first; then, for one file to
-//! be made at a time, the rows that it gets. So memory is that of the stored files and of one file's rows.
+//! be made at a time, the rows that it gets, some columns after the other: the records with what the index of texts is
+//! made of, then the others. So memory is that of the stored files, of some columns of one file's rows, and of what
+//! these became. What footers say of rows is a mean: a file whose rows turn out to be larger is made as two.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, FieldRef, Schema, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
 };
 
 use crate::TableName;
 use crate::append::file_columns;
-use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
+use crate::data_file::{self, Columns, Encoder, ROW_GROUP_ROWS, RowIndex};
 use crate::error::{Error, Result};
 use crate::keys::{self, KeyColumns};
 use crate::snapshot::DataFile;
@@ -27,13 +34,31 @@ use crate::stats::Stats;
 /// Decoded bytes that a file to be made may have, by what the footers say.
 const DECODED_BYTES_MAX: u64 = 256 << 20;
 
-/// Rows read at a time.
+/// Decoded bytes of a file to be made that are held at a time, but for those of a single row.
+const HELD_BYTES_MAX: usize = 384 << 20;
+
+/// Decoded bytes of columns that are held at a time, beside those that the index is made of.
+const COLUMNS_BYTES: u64 = 64 << 20;
+
+/// Rows read at a time, and about how many bytes of them.
 const BATCH_ROWS: usize = 8 << 10;
+const BATCH_BYTES: u64 = 32 << 20;
+
+/// What a text, a number or a list takes in memory beside what is stored.
+const VALUE_BYTES: u64 = 16;
 
 /// A file to be merged, as it is stored.
 pub(super) struct Source {
     pub(super) file: DataFile,
     pub(super) bytes: Bytes,
+}
+
+/// One whose footer was read.
+struct Opened {
+    source: Source,
+    metadata: ArrowReaderMetadata,
+    /// Decoded bytes of a row, in the mean.
+    row_bytes: u64,
 }
 
 /// Where a row is, and what orders it.
@@ -46,10 +71,16 @@ struct Row {
     row: u32,
 }
 
+impl Row {
+    fn by_time(&self) -> (i64, u32, u32) {
+        (self.time, self.source, self.row)
+    }
+}
+
 /// The files to be made, each with its rows in their order.
 pub(super) struct Plan {
     pub(super) table: TableName,
-    sources: Vec<Source>,
+    sources: Vec<Opened>,
     outputs: Vec<Vec<Row>>,
     /// Files that are left as they are: damaged, or with columns that this program does not know.
     pub(super) left: Vec<DataFile>,
@@ -72,7 +103,6 @@ impl Plan {
         let scans = each(&sources, threads, |source| Scan::of(table, source));
         let (mut kept, mut left) = (Vec::new(), Vec::new());
         let mut rows: Vec<Row> = Vec::new();
-        let mut row_bytes = Vec::new();
         let mut kinds: HashMap<Kind, u32> = HashMap::new();
         for (source, scan) in sources.into_iter().zip(scans) {
             match scan {
@@ -93,8 +123,11 @@ impl Plan {
                             row: row as u32,
                         }),
                     );
-                    row_bytes.push(scan.decoded_bytes.div_ceil(source.file.rows.max(1)));
-                    kept.push(source);
+                    kept.push(Opened {
+                        row_bytes: scan.decoded_bytes.div_ceil(source.file.rows.max(1)),
+                        metadata: scan.metadata,
+                        source,
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, path = %source.file.path, "a data file is left as it is");
@@ -103,7 +136,8 @@ impl Plan {
             }
         }
         rank(&kinds, &mut rows);
-        rows.sort_unstable_by_key(|row| (row.time, row.source, row.row));
+        rows.sort_unstable_by_key(Row::by_time);
+        let row_bytes: Vec<u64> = kept.iter().map(|opened| opened.row_bytes).collect();
         Self {
             table,
             sources: kept,
@@ -119,31 +153,116 @@ impl Plan {
 
     /// The partition that all of them are of.
     pub(super) fn event_date(&self) -> Option<i32> {
-        self.sources.first()?.file.event_date
+        self.sources.first()?.source.file.event_date
     }
 
     /// The files whose rows these are.
     pub(super) fn files(&self) -> Vec<DataFile> {
         self.sources
             .iter()
-            .map(|source| source.file.clone())
+            .map(|opened| opened.source.file.clone())
             .collect()
     }
 
-    /// Makes one of the files.
-    pub(super) fn make(&self, output: usize, threads: NonZeroUsize) -> Result<Merged> {
-        let rows = &self.outputs[output];
+    /// Makes one of the files, or more of it where its rows are larger than the footers promised.
+    pub(super) fn make(&self, output: usize, threads: NonZeroUsize) -> Result<Vec<Merged>> {
+        let mut made = Vec::new();
+        self.make_rows(&self.outputs[output], HELD_BYTES_MAX, threads, &mut made)?;
+        Ok(made)
+    }
+
+    fn make_rows(
+        &self,
+        rows: &[Row],
+        held_bytes_max: usize,
+        threads: NonZeroUsize,
+        made: &mut Vec<Merged>,
+    ) -> Result<()> {
+        let key = self.table.key_column();
+        let mut encoder = Encoder::new(key, threads);
+        let mut stats = Stats::default();
+        let failed = |e| Error::internal(format!("could not encode {} rows: {e}", rows.len()));
+        for names in self.column_sets(rows.len()) {
+            let Some((batches, order)) = self.read(rows, &names, held_bytes_max, threads)? else {
+                for half in halves(rows) {
+                    self.make_rows(&half, held_bytes_max, threads, made)?;
+                }
+                return Ok(());
+            };
+            stats.add(&batches, &order);
+            let columns = Columns::of(names.into_iter(), &batches);
+            encoder.add(&columns, &order).map_err(failed)?;
+        }
+        encoder.arrange(file_columns(self.table));
+        made.push(Merged {
+            bytes: encoder.finish().map_err(failed)?,
+            stats: stats.to_json(rows.len()),
+        });
+        Ok(())
+    }
+
+    /// The columns of so many rows in sets, one of which is held decoded at a time.
+    fn column_sets(&self, rows: usize) -> Vec<Vec<&'static str>> {
+        let mut stored: HashMap<&str, u64> = HashMap::new();
+        let mut rows_stored = 0;
+        for opened in &self.sources {
+            rows_stored += opened.source.file.rows;
+            let groups = opened.metadata.metadata().row_groups().iter();
+            for chunk in groups.flat_map(|group| group.columns()) {
+                let name = chunk.column_path().parts().first();
+                *stored.entry(name.map_or("", String::as_str)).or_default() +=
+                    chunk.uncompressed_size().unsigned_abs();
+            }
+        }
+        let rows = rows as u64;
+        let is_stored = |name: &&str| stored.contains_key(name);
+        let (first, others): (Vec<&str>, Vec<&str>) = file_columns(self.table)
+            .filter(is_stored)
+            .partition(|name| data_file::is_indexed(name));
+        let mut sets = vec![first];
+        let mut decoded_bytes = COLUMNS_BYTES;
+        for name in others {
+            let bytes = stored[name] / rows_stored.max(1) * rows + VALUE_BYTES * rows;
+            if decoded_bytes + bytes > COLUMNS_BYTES {
+                sets.push(Vec::new());
+                decoded_bytes = 0;
+            }
+            decoded_bytes += bytes;
+            sets.last_mut().into_iter().for_each(|set| set.push(name));
+        }
+        sets
+    }
+
+    /// Some columns of the rows, and where each row is in the batches; `None` where they have more bytes than may be.
+    fn read(
+        &self,
+        rows: &[Row],
+        names: &[&str],
+        held_bytes_max: usize,
+        threads: NonZeroUsize,
+    ) -> Result<Option<(Vec<RecordBatch>, Vec<RowIndex>)>> {
         // The rows by source, each with its place in the file to be made.
         let mut wanted: Vec<(usize, &Row)> = rows.iter().enumerate().collect();
         wanted.sort_unstable_by_key(|(_, row)| (row.source, row.row));
         let wanted: Vec<&[(usize, &Row)]> = wanted
             .chunk_by(|(_, a), (_, b)| a.source == b.source)
             .collect();
+        let held = Held {
+            bytes: AtomicUsize::new(0),
+            bytes_max: if rows.len() == 1 {
+                usize::MAX
+            } else {
+                held_bytes_max
+            },
+        };
         let read = each(&wanted, threads, |wanted| {
-            let source = &self.sources[wanted[0].1.source as usize];
+            let opened = &self.sources[wanted[0].1.source as usize];
             let selected: Vec<u32> = wanted.iter().map(|(_, row)| row.row).collect();
-            read_rows(source, &selected)
+            opened.read_rows(&selected, names, &held)
         });
+        if !held.fits() {
+            return Ok(None);
+        }
         let mut batches: Vec<RecordBatch> = Vec::new();
         let mut order: Vec<RowIndex> = vec![(0, 0); rows.len()];
         for (wanted, read) in wanted.iter().zip(read) {
@@ -155,15 +274,7 @@ impl Plan {
                 batches.push(batch);
             }
         }
-        let columns = Columns::of(file_columns(self.table), &batches);
-        let key = self.table.key_column();
-        let bytes = data_file::encode(&columns, &order, key, threads)
-            .map_err(|e| Error::internal(format!("could not encode {} rows: {e}", rows.len())))?;
-        Ok(Merged {
-            bytes,
-
-            stats: Stats::of(&batches, &order).to_json(rows.len()),
-        })
+        Ok(Some((batches, order)))
     }
 }
 
@@ -176,14 +287,13 @@ struct Scan {
     rows: Vec<(i64, usize)>,
     kinds: Vec<Kind>,
     decoded_bytes: u64,
+    metadata: ArrowReaderMetadata,
 }
 
 impl Scan {
     fn of(table: TableName, source: &Source) -> Result<Self> {
-        let builder = open(source)?;
-        check_columns(table, source, &builder)?;
-        let metadata = builder.metadata();
-        let decoded_bytes = (metadata.row_groups().iter())
+        let metadata = open(table, source)?;
+        let decoded_bytes = (metadata.metadata().row_groups().iter())
             .map(|group| group.total_byte_size().unsigned_abs())
             .sum();
         let names: &[&str] = match table {
@@ -191,8 +301,11 @@ impl Scan {
             TableName::Content => &["state_at"],
             TableName::Rejects => &["ingested_at"],
         };
-        let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-        let batches = read(source, builder.with_projection(mask))?;
+        let batches: Vec<RecordBatch> = reader(source, &metadata, names)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .and_then(|reader| reader.collect::<Result<_, _>>().map_err(Into::into))
+            .map_err(|e| Error::corrupt(&source.file.path, e))?;
         let mut rows = Vec::new();
         let mut kinds: HashMap<keys::Kind<'_>, usize> = HashMap::new();
         for batch in &batches {
@@ -222,6 +335,7 @@ impl Scan {
             rows,
             kinds: numbered,
             decoded_bytes,
+            metadata,
         })
     }
 }
@@ -276,25 +390,55 @@ fn deal(rows: Vec<Row>, file_rows: NonZeroUsize, row_bytes: &[u64]) -> Vec<Vec<R
     outputs
 }
 
-type Builder = ParquetRecordBatchReaderBuilder<Bytes>;
-
-fn open(source: &Source) -> Result<Builder> {
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    Builder::try_new_with_options(source.bytes.clone(), options)
-        .map_err(|e| Error::corrupt(&source.file.path, e))
+/// The rows of a file in the order of time, halved.
+fn halves(rows: &[Row]) -> [Vec<Row>; 2] {
+    let mut first = rows.to_vec();
+    first.sort_unstable_by_key(Row::by_time);
+    let mut halves = [first.split_off(rows.len() / 2), first];
+    halves.reverse();
+    for group in halves
+        .iter_mut()
+        .flat_map(|half| half.chunks_mut(ROW_GROUP_ROWS))
+    {
+        data_file::stand(group, |row| row.kind);
+    }
+    halves
 }
 
-fn read(source: &Source, builder: Builder) -> Result<Vec<RecordBatch>> {
-    builder
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .and_then(|reader| reader.collect::<Result<_, _>>().map_err(Into::into))
-        .map_err(|e| Error::corrupt(&source.file.path, e))
+/// Reads the footer. Texts are read as views, which share what is stored once.
+fn open(table: TableName, source: &Source) -> Result<ArrowReaderMetadata> {
+    let corrupt = |e| Error::corrupt(&source.file.path, e);
+    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(&source.bytes, options()).map_err(corrupt)?;
+    check_columns(table, source, &metadata)?;
+    let fields = metadata.schema().fields().iter().map(with_views);
+    let options = options().with_schema(Arc::new(Schema::new(fields.collect::<Vec<_>>())));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(corrupt)
+}
+
+/// The field, its texts as views.
+fn with_views(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Map(entry, sorted) => DataType::Map(with_views(entry), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(with_views).collect()),
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
+type Builder = ParquetRecordBatchReaderBuilder<Bytes>;
+
+/// A reader of some columns, of those that the file has.
+fn reader(source: &Source, metadata: &ArrowReaderMetadata, names: &[&str]) -> Builder {
+    let builder = Builder::new_with_metadata(source.bytes.clone(), metadata.clone());
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    builder.with_projection(mask)
 }
 
 /// A column that the table lacks, or has in another type, would be lost.
-fn check_columns(table: TableName, source: &Source, builder: &Builder) -> Result<()> {
-    for field in builder.schema().fields() {
+fn check_columns(table: TableName, source: &Source, metadata: &ArrowReaderMetadata) -> Result<()> {
+    for field in metadata.schema().fields() {
         let column = table.schema().column(field.name());
         let expected = column.map(|column| column.column_type.arrow());
         if expected.as_ref() != Some(field.data_type()) {
@@ -311,34 +455,99 @@ fn check_columns(table: TableName, source: &Source, builder: &Builder) -> Result
     Ok(())
 }
 
-/// Reads some rows, given in order, with the columns that have a value in them.
-fn read_rows(source: &Source, rows: &[u32]) -> Result<Vec<RecordBatch>> {
-    let mut selectors = Vec::new();
-    let mut at = 0;
-    for run in rows.chunk_by(|a, b| a + 1 == *b) {
-        let begin = run[0] as usize;
-        selectors.push(RowSelector::skip(begin - at));
-        selectors.push(RowSelector::select(run.len()));
-        at = begin + run.len();
+impl Opened {
+    /// Reads some rows, given in order, with those of the columns that have a value in them. What does not fit is left
+    /// out.
+    fn read_rows(&self, rows: &[u32], names: &[&str], held: &Held) -> Result<Vec<RecordBatch>> {
+        let mut selectors = Vec::new();
+        let mut at = 0;
+        for run in rows.chunk_by(|a, b| a + 1 == *b) {
+            let begin = run[0] as usize;
+            selectors.push(RowSelector::skip(begin - at));
+            selectors.push(RowSelector::select(run.len()));
+            at = begin + run.len();
+        }
+        let batch_rows = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS as u64);
+        let path = &self.source.file.path;
+        let reader = reader(&self.source, &self.metadata, names)
+            .with_row_selection(RowSelection::from(selectors))
+            .with_batch_size(batch_rows as usize)
+            .build()
+            .map_err(|e| Error::corrupt(path, e))?;
+        let (mut batches, mut read) = (Vec::new(), 0);
+        let mut seen = HashSet::new();
+        for batch in reader {
+            let batch = batch.and_then(|batch| kept(&batch));
+            let batch = batch.map_err(|e| Error::corrupt(path, e))?;
+            held.add(&batch, &mut seen);
+            if !held.fits() {
+                return Ok(Vec::new());
+            }
+            read += batch.num_rows();
+            batches.push(batch);
+        }
+        if read != rows.len() {
+            return Err(Error::internal(format!(
+                "read {read} of {} rows of `{path}`",
+                rows.len(),
+            )));
+        }
+        Ok(batches)
     }
-    let builder = open(source)?.with_row_selection(RowSelection::from(selectors));
-    let batches: Vec<RecordBatch> = read(source, builder)?.iter().map(without_nulls).collect();
-    let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if read != rows.len() {
-        return Err(Error::internal(format!(
-            "read {read} of {} rows of `{}`",
-            rows.len(),
-            source.file.path
-        )));
-    }
-    Ok(batches)
 }
 
-/// Rows of a kind stand together, and most columns have no value in them.
-fn without_nulls(batch: &RecordBatch) -> RecordBatch {
+/// The batch without columns that have no value in it, which most have not where rows of a kind stand together, and
+/// without the rest of the pages of which it has a few texts.
+fn kept(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let has_value = |at: &usize| batch.column(*at).null_count() < batch.num_rows();
-    let columns: Vec<usize> = (0..batch.num_columns()).filter(has_value).collect();
-    batch.project(&columns).unwrap_or_else(|_| batch.clone())
+    let places: Vec<usize> = (0..batch.num_columns()).filter(has_value).collect();
+    let batch = batch.project(&places)?;
+    let columns = batch.columns().iter();
+    let columns = columns.map(|column| match column.as_string_view_opt() {
+        Some(views) if is_sparse(views) => Arc::new(views.gc()) as ArrayRef,
+        _ => Arc::clone(column),
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)
+}
+
+/// Whether most of what the views hold is not theirs.
+fn is_sparse(views: &StringViewArray) -> bool {
+    let buffers = views.data_buffers().iter();
+    let held: usize = buffers.map(|buffer| buffer.capacity()).sum();
+    held / 2 > views.total_buffer_bytes_used()
+}
+
+/// Decoded bytes that are held for a file to be made.
+struct Held {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Held {
+    fn fits(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) <= self.bytes_max
+    }
+
+    /// Adds a batch; `seen` are buffers of others that are counted already, as batches share pages.
+    fn add(&self, batch: &RecordBatch, seen: &mut HashSet<usize>) {
+        let columns = batch.columns().iter();
+        let bytes: usize = columns
+            .map(|column| bytes_of(&column.to_data(), seen))
+            .sum();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+fn bytes_of(data: &ArrayData, seen: &mut HashSet<usize>) -> usize {
+    let mut bytes = 0;
+    for buffer in data.buffers() {
+        if seen.insert(buffer.data_ptr().as_ptr().addr()) {
+            bytes += buffer.capacity();
+        }
+    }
+    let children = data.child_data().iter();
+    bytes + children.map(|child| bytes_of(child, seen)).sum::<usize>()
 }
 
 /// Does `work` for each item, on some threads.
@@ -410,6 +619,118 @@ mod tests {
             assert!(times.iter().copied().eq(next..next + group.len() as i64));
             next += group.len() as i64;
         }
+    }
+
+    /// A file of records with these times and lengths of text.
+    fn source(name: &str, rows: &[(i64, usize)]) -> Source {
+        let texts = |of: &dyn Fn(i64, usize) -> String| {
+            let texts = rows.iter().map(|&(time, len)| of(time, len));
+            Arc::new(StringViewArray::from_iter_values(texts)) as ArrayRef
+        };
+        let times = rows.iter().map(|(time, _)| *time);
+        let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
+        let batch = RecordBatch::try_from_iter([
+            ("id", texts(&|time, _| format!("{time}"))),
+            ("creation_time", Arc::new(times) as ArrayRef),
+            ("operation", texts(&|_, _| "FileAccessed".to_owned())),
+            ("object_id", texts(&|time, _| format!("{}", time % 3))),
+            ("site_url", texts(&|time, _| format!("{}", time % 5))),
+            (
+                "raw",
+                texts(&|time, len| format!("{time} {}", "x".repeat(len))),
+            ),
+        ])
+        .unwrap();
+        let order: Vec<RowIndex> = (0..rows.len()).map(|row| (0, row)).collect();
+        let batches = [batch];
+        let columns = Columns::of(file_columns(TableName::Audit), &batches);
+        let bytes = data_file::encode(&columns, &order, "id", NonZeroUsize::MIN).unwrap();
+        let file = DataFile {
+            path: name.into(),
+            size_bytes: bytes.len() as u64,
+            rows: rows.len() as u64,
+            event_date: Some(0),
+            creation_time: None,
+            ingest_sequence: None,
+            rows_written_at: None,
+            modification_time_ms: 0,
+        };
+        Source { file, bytes }
+    }
+
+    fn plan(sources: Vec<Source>) -> Plan {
+        let file_rows = NonZeroUsize::new(ROW_GROUP_ROWS).unwrap();
+        Plan::of(TableName::Audit, sources, file_rows, NonZeroUsize::MIN)
+    }
+
+    /// The batches of a file that was made.
+    fn batches(merged: &Merged) -> Vec<RecordBatch> {
+        let reader = Builder::try_new(merged.bytes.clone()).unwrap().build();
+        reader.unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn no_more_is_held_than_may_be_whatever_the_footers_promise() {
+        // Ten large records stand beside small ones in each file, so that the mean says little.
+        const LARGE: usize = 1 << 20;
+        let rows = |first: i64| (first..).step_by(2).take(500);
+        let large = |time: i64| if time < 20 { LARGE } else { 10 };
+        let sized = |first| -> Vec<_> { rows(first).map(|time| (time, large(time))).collect() };
+        let plan = plan(vec![source("a", &sized(0)), source("b", &sized(1))]);
+        assert_eq!(plan.outputs(), 1);
+        for (held_bytes_max, files) in [(HELD_BYTES_MAX, 1), (5 * LARGE / 2, 17)] {
+            let mut made = Vec::new();
+            let threads = NonZeroUsize::new(2).unwrap();
+            plan.make_rows(&plan.outputs[0], held_bytes_max, threads, &mut made)
+                .unwrap();
+            assert_eq!(made.len(), files);
+            let mut times = Vec::new();
+            for merged in &made {
+                let mut bytes = 0;
+                for batch in batches(merged) {
+                    times.extend(super::times(&batch, "creation_time"));
+                    let raw = batch.column_by_name("raw").unwrap().as_string::<i32>();
+                    bytes += raw.value_data().len();
+                }
+                assert!(bytes < held_bytes_max, "{bytes}");
+            }
+            // Files follow each other in time, and so do their rows, which are of one kind.
+            assert!(times.into_iter().eq(0..1_000));
+        }
+        // A single row is made whatever it has.
+        let mut made = Vec::new();
+        plan.make_rows(&plan.outputs[0][..1], 1, NonZeroUsize::MIN, &mut made)
+            .unwrap();
+        assert_eq!(made.len(), 1);
+    }
+
+    #[test]
+    fn a_few_texts_of_a_page_hold_no_page() {
+        let rows: Vec<(i64, usize)> = (0..1_000).map(|time| (time, 1_000)).collect();
+        let plan = plan(vec![source("a", &rows)]);
+        let selected: Vec<Row> = plan.outputs[0].iter().step_by(100).copied().collect();
+        let names = ["raw"];
+        let fit = |bytes| {
+            plan.read(&selected, &names, bytes, NonZeroUsize::MIN)
+                .unwrap()
+        };
+        assert!(fit(20_000).is_some());
+        assert!(fit(5_000).is_none());
+    }
+
+    #[test]
+    fn columns_are_in_one_set_each_and_those_of_the_index_in_the_first() {
+        let plan = plan(vec![source("a", &[(1, 10), (2, 10)])]);
+        let indexed = ["id", "operation", "object_id", "raw"].as_slice();
+        let sorted = |rows| -> Vec<Vec<&str>> {
+            let mut sets = plan.column_sets(rows);
+            sets[0].sort_unstable_by_key(|name| indexed.iter().position(|other| other == name));
+            sets
+        };
+        assert_eq!(sorted(2), [indexed, &["creation_time", "site_url"]]);
+        // So many rows that two columns are too much.
+        let sets = sorted(3 << 20);
+        assert_eq!(sets, [indexed, &["creation_time"], &["site_url"]]);
     }
 
     #[test]

@@ -49,8 +49,9 @@ pub struct MaintenancePolicy {
 /// How small files become large ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compaction {
-    /// Rows of a file that is made. More makes fewer files and costs memory, up to 16 kB a row: all rows of a file are
-    /// held at once. A file with half of them is large enough to stay.
+    /// Rows of a file that is made. More makes fewer files and costs memory: some columns of all its rows are held at
+    /// once, up to 384 MiB, and a file that would have more is made as two. A file with half of them is large enough to
+    /// stay.
     pub file_rows: NonZeroUsize,
     /// A file of this size stays, however few rows it has.
     pub small_bytes: u64,

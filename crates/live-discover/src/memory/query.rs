@@ -22,6 +22,9 @@ pub(crate) const ENGINE_POOL: &str = "memory of the engine";
 const SORTING_BYTES: usize = 64 << 20;
 /// What a thread of another query needs: the rows that are the latest so far.
 const THREAD_BYTES: usize = 32 << 20;
+/// What merges sorted batches, from memory or from disk. From disk it takes a buffer for each file, of as many files as
+/// it gets memory for.
+const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
 const HOLDING: [&str; 7] = [
     "HashJoinExec",
@@ -66,9 +69,10 @@ impl Needs {
 /// The pool of one query.
 ///
 /// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
-/// beyond, once they have something to put there. What cannot go there (a table that a join looks things up in) takes
-/// what it needs up to the query's limit, as long as the engine has it. So whatever else runs, a query that can do with
-/// its part finishes.
+/// beyond, once they have something to put there. What merges from disk has half of it, which is what the batches have
+/// that a step has in its part, as a sort counts each twice: the other half is for what comes after, such as the merge of
+/// what the threads have sorted. What cannot go to disk (a table that a join looks things up in) takes what it needs up
+/// to the query's limit, as long as the engine has it. So whatever else runs, a query that can do with its part finishes.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
     limit_bytes: usize,
@@ -84,6 +88,8 @@ struct State {
     /// Of steps that can go to disk, which there are so many of.
     spillable_bytes: usize,
     spilling: usize,
+    /// How many merge what steps have sorted.
+    merging: usize,
     /// Of the others.
     fixed_bytes: usize,
 }
@@ -198,16 +204,15 @@ impl MemoryPool for QueryMemory {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        if consumer.can_spill() {
-            self.state().spilling += 1;
-        }
+        let mut state = self.state();
+        state.spilling += usize::from(consumer.can_spill());
+        state.merging += usize::from(is_merging(consumer));
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        if consumer.can_spill() {
-            let spilling = &mut self.state().spilling;
-            *spilling = spilling.saturating_sub(1);
-        }
+        let mut state = self.state();
+        state.spilling -= usize::from(consumer.can_spill());
+        state.merging -= usize::from(is_merging(consumer));
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
@@ -228,14 +233,23 @@ impl MemoryPool for QueryMemory {
         let consumer = reservation.consumer();
         let can_spill = consumer.can_spill();
         let mut state = self.state();
-        // One that has nothing has nothing to spill.
-        let (available, wanted) = match can_spill && reservation.size() > 0 {
-            true => {
+        // One that has nothing has nothing to spill, or to merge.
+        let part = match reservation.size() > 0 {
+            true if can_spill => {
                 let shared = state.share_bytes.saturating_sub(state.fixed_bytes);
-                let wanted = reservation.size().saturating_add(additional);
-                (shared / state.spilling.max(1), wanted)
+                Some(shared / state.spilling.max(1))
             }
-            false => (self.limit_bytes.saturating_sub(state.bytes()), additional),
+            true if is_merging(consumer) => Some(state.share_bytes / 2 / state.merging.max(1)),
+            _ => None,
+        };
+        let left = self.limit_bytes.saturating_sub(state.bytes());
+        let (available, wanted) = match part {
+            Some(part) if can_spill => (part, reservation.size().saturating_add(additional)),
+            Some(part) => (
+                part.saturating_sub(reservation.size()).min(left),
+                additional,
+            ),
+            None => (left, additional),
         };
         if wanted > available {
             let name = consumer.name();
@@ -265,6 +279,10 @@ impl MemoryPool for QueryMemory {
     fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit::Finite(self.limit_bytes)
     }
+}
+
+fn is_merging(consumer: &MemoryConsumer) -> bool {
+    consumer.name().starts_with(MERGING)
 }
 
 #[cfg(test)]
@@ -334,6 +352,28 @@ mod tests {
         drop(fixed);
         assert!(next.begin(Needs::Much).now_or_never().is_some());
         assert_eq!(budget.bytes_max(), 256 * MIB);
+    }
+
+    #[test]
+    fn merges_leave_half_of_the_part_to_what_comes_after() {
+        let budget = Arc::new(Budget::new(128 * MIB));
+        // All of its limit is set aside for it.
+        let memory = memory(&budget, 32 * MIB);
+        let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&memory) as _;
+        let register = |name: &str| MemoryConsumer::new(name).register(&pool);
+        let merges = ["ExternalSorterMerge[0]", "ExternalSorterMerge[1]"].map(register);
+        for merge in &merges {
+            while merge.try_grow(MIB).is_ok() {}
+            assert_eq!(merge.size(), 8 * MIB);
+        }
+        let after = register("SortPreservingMergeExec[0]");
+        after.try_grow(16 * MIB).unwrap();
+        // One of them ends, and the other has its half when there is room.
+        let [merge, other] = merges;
+        drop((other, after));
+        while merge.try_grow(MIB).is_ok() {}
+        assert_eq!(merge.size(), 16 * MIB);
     }
 
     #[test]
