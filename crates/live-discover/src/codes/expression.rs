@@ -7,7 +7,6 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{ScalarFunctionExpr, expressions};
 use datafusion::physical_plan::PhysicalExpr;
 
@@ -44,53 +43,49 @@ impl Used {
         expr: &Arc<dyn PhysicalExpr>,
         table: &Schema,
     ) -> Result<Expression> {
-        let mut fields: Vec<FieldRef> = table.fields().to_vec();
-        let mut wanted: Vec<Wanted> = (0..fields.len())
-            .map(|column| Wanted { column, key: None })
-            .collect();
-        let with_keys = Arc::clone(expr).transform_down(|node| {
-            let Some((column, key)) = bag_value(&node, table) else {
+        let (mut columns, mut fields): (Vec<usize>, Vec<FieldRef>) = (Vec::new(), Vec::new());
+        let over_used = Arc::clone(expr).transform_down(|node| {
+            let (wanted, field) = if let Some((column, key)) = bag_value(&node, table) {
+                let name = format!("{}[{key:?}]", table.field(column).name());
+                let field = Arc::new(Field::new(name, node.data_type(table)?, true));
+                let key = Some(key);
+                (Wanted { column, key }, field)
+            } else if let Some(column) = node.downcast_ref::<expressions::Column>() {
+                let column = column.index();
+                let field = Arc::clone(&table.fields()[column]);
+                (Wanted { column, key: None }, field)
+            } else {
                 return Ok(Transformed::no(node));
             };
-            let name = format!("{}[{key:?}]", table.field(column).name());
-            let value = Wanted {
-                column,
-                key: Some(key),
-            };
-            let known = wanted.iter().position(|known| *known == value);
-            let at = known.unwrap_or(wanted.len());
+            let used = self.place(wanted);
+            let known = columns.iter().position(|column| *column == used);
+            let at = known.unwrap_or(columns.len());
+            let value = expressions::Column::new(field.name(), at);
             if known.is_none() {
-                fields.push(Arc::new(Field::new(&name, node.data_type(table)?, true)));
-                wanted.push(value);
+                columns.push(used);
+                fields.push(field);
             }
-            let value = Arc::new(expressions::Column::new(&name, at));
+            let value = Arc::new(value);
             Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
         });
-        let over = Schema::new(fields.clone());
-        let compiled = |node| match Matching::in_place_of(&node, &over) {
+        let over_used = over_used.data()?;
+        let schema = Arc::new(Schema::new(fields));
+        let compiled = |node| match Matching::in_place_of(&node, &schema) {
             Some(matching) => Ok(Transformed::yes(Arc::new(matching) as _)),
             None => Ok(Transformed::no(node)),
         };
-        let expr = with_keys.data()?.transform_up(compiled).data()?;
-        let mut over: Vec<usize> = collect_columns(&expr)
-            .iter()
-            .map(expressions::Column::index)
-            .collect();
-        over.sort_unstable();
-        let schema: Vec<FieldRef> = over.iter().map(|at| Arc::clone(&fields[*at])).collect();
-        let schema = Arc::new(Schema::new(schema));
-        let columns = over.into_iter().map(|at| {
-            let wanted = &wanted[at];
-            let known = self.columns.iter().position(|used| used == wanted);
-            known.unwrap_or_else(|| {
-                self.columns.push(wanted.clone());
-                self.columns.len() - 1
-            })
-        });
         Ok(Expression {
-            columns: columns.collect(),
-            expr: reassign_expr_columns(expr, &schema)?,
+            expr: over_used.transform_up(compiled).data()?,
             schema,
+            columns,
+        })
+    }
+
+    fn place(&mut self, wanted: Wanted) -> usize {
+        let known = self.columns.iter().position(|used| *used == wanted);
+        known.unwrap_or_else(|| {
+            self.columns.push(wanted);
+            self.columns.len() - 1
         })
     }
 }

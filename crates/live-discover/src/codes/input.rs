@@ -30,6 +30,8 @@ pub(super) struct Input {
     pub(super) columns: Vec<Arc<dyn PhysicalExpr>>,
     /// All of which let a row pass.
     pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// Whether the scan asks the files' bloom filters, as not all of them have an index of texts.
+    pub(super) asks_blooms: bool,
 }
 
 impl Input {
@@ -77,8 +79,8 @@ impl Input {
                 .collect(),
         };
         // Else the filters are above the scan, which prunes by them only.
-        let is_filtering = source.table_parquet_options().global.pushdown_filters;
-        let filter = source.filter().filter(|_| is_filtering);
+        let options = &source.table_parquet_options().global;
+        let filter = source.filter().filter(|_| options.pushdown_filters);
         let input = Self {
             groups: config.file_groups.clone(),
             readers: Arc::clone(source.parquet_file_reader_factory()?),
@@ -86,6 +88,7 @@ impl Input {
             table,
             columns,
             filters: filter.iter().flat_map(conjuncts).collect(),
+            asks_blooms: options.bloom_filter_on_read,
         };
         (config.limit.is_none() && config.expr_adapter_factory.is_none()).then_some(input)
     }

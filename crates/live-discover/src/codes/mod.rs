@@ -86,26 +86,39 @@ impl PhysicalOptimizerRule for ByCodes {
 fn selected(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let done = |node| Ok(Transformed::new(node, true, TreeNodeRecursion::Jump));
     if let Some(first_pass) = node.downcast_ref::<FirstPassExec>() {
-        let rows = Arc::clone(first_pass.rows()).transform_down(selected)?;
+        let rows = Arc::clone(first_pass.rows()).transform_down(first_rows)?;
         return match rows.transformed {
             true => done(rows.data),
-            false => Ok(Transformed::no(node)),
+            // Two passes read less than one step here without the order.
+            false => Ok(Transformed::new(node, false, TreeNodeRecursion::Jump)),
         };
     }
-    if let Some(sort) = node.downcast_ref::<SortExec>()
-        && let Some(select) = SelectByCodesExec::in_place_below(sort)?
-    {
-        return done(replace_children_if_necessary(
-            Arc::clone(&node),
-            vec![Arc::new(select)],
-        )?);
+    let node = first_rows(node)?;
+    if node.transformed {
+        return Ok(node);
     }
+    let node = node.data;
     if (node.is::<FilterExec>() || node.is::<DataSourceExec>())
         && let Some(select) = SelectByCodesExec::in_place_of(&node)?
     {
         return done(Arc::new(select));
     }
     Ok(Transformed::no(node))
+}
+
+/// What a sort with a limit reads as one step.
+fn first_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let select = match node.downcast_ref::<SortExec>() {
+        Some(sort) => SelectByCodesExec::in_place_below(sort)?,
+        None => None,
+    };
+    Ok(match select {
+        Some(select) => {
+            let sort = replace_children_if_necessary(node, vec![Arc::new(select)])?;
+            Transformed::new(sort, true, TreeNodeRecursion::Jump)
+        }
+        None => Transformed::no(node),
+    })
 }
 
 fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {

@@ -20,7 +20,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr, Literal};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
@@ -41,6 +41,8 @@ use super::pages;
 use super::read::{FILES_AHEAD, Opened, Reading};
 use super::rows::{Filters, Rows};
 
+/// The column of which files have a bloom filter: one that isn't asked would be read whole.
+const ID: &str = "id";
 /// Rows that are read at a time.
 const READ_ROWS: usize = 8 << 10;
 /// More rows than that are a result to be read.
@@ -123,6 +125,10 @@ impl SelectByCodesExec {
             None => None,
         };
         let deciding = used.columns.len();
+        let has_bloom = |wanted: &Wanted| input.table.field(wanted.column).name() == ID;
+        if input.asks_blooms && used.columns.iter().any(has_bloom) {
+            return Ok(None);
+        }
         let is_small = |wanted: &Wanted| {
             wanted.key.is_some()
                 || wanted.column >= input.constant_from
@@ -260,6 +266,12 @@ impl SelectByCodesExec {
         run: Run,
     ) -> Result<Vec<Picked>> {
         let firsts = &first.firsts;
+        // Without a filter the first file or two have them all.
+        let ahead = if self.filters.is_empty() {
+            1
+        } else {
+            FILES_AHEAD
+        };
         while !firsts.is_over().await {
             let taken = futures::stream::iter(std::iter::from_fn(|| firsts.take()));
             let mut looked_at = taken
@@ -271,7 +283,7 @@ impl SelectByCodesExec {
                     };
                     Ok::<_, DataFusionError>((taken, candidates))
                 })
-                .buffered(FILES_AHEAD);
+                .buffered(ahead);
             while let Some((taken, candidates)) = looked_at.try_next().await? {
                 if let Some(candidates) = candidates.filter(|_| !taken.is_behind()) {
                     let _timer = run.baseline.elapsed_compute().timer();
@@ -405,7 +417,13 @@ fn is_number(data_type: &DataType) -> bool {
 impl DisplayAs for SelectByCodesExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files: usize = self.input.groups.iter().map(|group| group.len()).sum();
-        let columns: Vec<String> = self.input.columns.iter().map(ToString::to_string).collect();
+        // Of a table's columns most are in no file.
+        let columns = self
+            .input
+            .columns
+            .iter()
+            .filter(|column| !column.is::<Literal>());
+        let columns: Vec<String> = columns.map(ToString::to_string).collect();
         let columns = columns.join(", ");
         write!(f, "SelectByCodesExec: columns=[{columns}], files={files}")?;
         let filters: Vec<String> = self.input.filters.iter().map(ToString::to_string).collect();

@@ -206,12 +206,13 @@ const SELECTIONS: &[(&str, bool)] = &[
         "SELECT site_url, id FROM m365_audit WHERE site_url IS NULL AND record_type = 3",
         true,
     ),
+    // The files have no index of texts, so the bloom filters of their ids are asked.
     (
         "SELECT id, raw FROM m365_audit WHERE id IN ('r-00017', 'r-11999', 'r-12003')",
-        true,
+        false,
     ),
     (
-        "SELECT id, raw FROM m365_audit WHERE id LIKE '%0017' OR id LIKE '%1999'",
+        "SELECT id, raw FROM m365_audit WHERE client_ip LIKE '%.17' OR user_id LIKE '%-99%'",
         true,
     ),
     // The first by a key, also where others have the same as the last of them.
@@ -240,7 +241,7 @@ const SELECTIONS: &[(&str, bool)] = &[
         true,
     ),
     (
-        "SELECT a.id, b.id FROM m365_audit a JOIN m365_audit b ON a.client_ip = b.client_ip WHERE a.id = 'r-00017' AND b.operation = 'Send'",
+        "SELECT a.id, b.id FROM m365_audit a JOIN m365_audit b ON a.client_ip = b.client_ip WHERE a.user_id = 'User-17@contoso.com' AND b.operation = 'Send'",
         true,
     ),
     // Large columns decide, or nothing does; keys that are no whole numbers; other values each time.

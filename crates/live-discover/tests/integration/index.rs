@@ -196,7 +196,7 @@ async fn questions_read_what_they_need() {
 /// Question; requests and KiB cold; the same warm.
 const READ: &str = "\
 id                 12  355   4  114
-id_whole           12  451   4  185
+id_whole           12  449   4  182
 address            16  771   5  503
 user_day            6  350   3  260
 user_month         16  317   5   53
