@@ -3,7 +3,7 @@
 //! The partitions take files off one queue, those with the first keys first, and leave the rest of it once as many rows
 //! are found as are wanted and no file can have one before them. None waits for another that isn't at work.
 
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
@@ -58,6 +58,7 @@ impl Picked {
 }
 
 /// The rows of a row group that were found, each with its rank.
+#[derive(Debug)]
 struct Found {
     file: Arc<Opened>,
     group: usize,
@@ -69,32 +70,27 @@ struct Found {
 pub(super) struct Firsts {
     options: SortOptions,
     fetch: usize,
-    /// Files with the first rank that a row of theirs may have, where it is known, in the order of that.
-    files: Vec<(Option<Rank>, PartitionedFile)>,
+    /// With the first rank that a row of theirs may have, where it is known, in the order of that.
+    files: Arc<[(Option<Rank>, PartitionedFile)]>,
     state: Mutex<State>,
     /// Told when a partition is done with a file.
     changed: Notify,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
-    /// Those that are to be looked at.
-    files: VecDeque<(Option<Rank>, PartitionedFile)>,
+    /// The file that is looked at next, of those that nobody has begun with.
+    next: usize,
+    /// Those that somebody began with and left.
+    left: Vec<usize>,
     at_work: usize,
     /// The first ranks, as many as are wanted, the last of them on top.
     ranks: BinaryHeap<Rank>,
     found: Vec<Found>,
+    /// How many rows these are, and how many were left when those that are not wanted any more were last taken out.
+    rows: usize,
+    wanted: usize,
     memory: Option<MemoryReservation>,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let files = &self.files.len();
-        formatter
-            .debug_struct("State")
-            .field("files", files)
-            .finish_non_exhaustive()
-    }
 }
 
 impl State {
@@ -102,6 +98,18 @@ impl State {
     fn last(&self, fetch: usize) -> Option<Rank> {
         let is_full = self.ranks.len() >= fetch;
         self.ranks.peek().copied().filter(|_| is_full)
+    }
+
+    /// Takes out what is not wanted any more.
+    fn prune(&mut self, fetch: usize) {
+        if let Some(last) = self.last(fetch) {
+            for found in &mut self.found {
+                found.rows.retain(|(rank, _)| *rank <= last);
+            }
+            self.found.retain(|found| !found.rows.is_empty());
+        }
+        self.rows = self.found.iter().map(|found| found.rows.len()).sum();
+        self.wanted = self.rows;
     }
 }
 
@@ -115,29 +123,27 @@ impl Firsts {
         let rank = |(min, max): (i64, i64)| {
             Rank::of(Some(if options.descending { max } else { min }), options)
         };
-        let mut files: Vec<_> = files
-            .map(|(file, bounds)| (bounds.map(rank), file))
-            .collect();
+        let files = files.map(|(file, bounds)| (bounds.map(rank), file));
+        let mut files: Vec<_> = files.collect();
         files.sort_by_key(|(rank, _)| *rank);
-        Self::of(options, fetch, files)
-    }
-
-    fn of(options: SortOptions, fetch: usize, files: Vec<(Option<Rank>, PartitionedFile)>) -> Self {
         Self {
             options,
             fetch,
-            state: Mutex::new(State {
-                files: files.clone().into(),
-                ..State::default()
-            }),
-            files,
+            files: files.into(),
+            state: Mutex::default(),
             changed: Notify::new(),
         }
     }
 
     /// The same, with nothing looked at.
     pub(super) fn anew(&self) -> Self {
-        Self::of(self.options, self.fetch, self.files.clone())
+        Self {
+            options: self.options,
+            fetch: self.fetch,
+            files: Arc::clone(&self.files),
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -152,17 +158,22 @@ impl Firsts {
     /// A file that is to be looked at, if one is left.
     pub(super) fn take(self: &Arc<Self>) -> Option<Taken> {
         let mut state = self.state();
-        let (rank, file) = state.files.pop_front()?;
-        if rank.is_some() && self.is_behind(&state, rank) {
+        let at = state.left.pop().or_else(|| {
+            let next = state.next;
+            state.next = self.files.len().min(next + 1);
+            (next < self.files.len()).then_some(next)
+        })?;
+        let (rank, _) = &self.files[at];
+        if self.is_behind(&state, *rank) {
             // So are all that follow: their ranks are known, too.
-            state.files.clear();
+            state.next = self.files.len();
             return None;
         }
         state.at_work += 1;
         Some(Taken {
             firsts: Arc::clone(self),
-            rank,
-            file: Some(file),
+            at,
+            is_done: false,
         })
     }
 
@@ -177,7 +188,7 @@ impl Firsts {
             let changed = self.changed.notified();
             {
                 let state = self.state();
-                if !state.files.is_empty() {
+                if state.next < self.files.len() || !state.left.is_empty() {
                     return false;
                 }
                 if state.at_work == 0 {
@@ -222,20 +233,17 @@ impl Firsts {
         if wanted.is_empty() {
             return Ok(());
         }
-        let last = state.last(self.fetch);
+        state.rows += wanted.len();
         state.found.push(Found {
             file: Arc::clone(file),
             group,
             rows: wanted,
         });
-        for found in &mut state.found {
-            found
-                .rows
-                .retain(|(rank, _)| last.is_none_or(|last| *rank <= last));
+        // Each time there are twice as many, so that a row is looked at a few times at most.
+        if state.rows > 2 * state.wanted + self.fetch {
+            state.prune(self.fetch);
         }
-        state.found.retain(|found| !found.rows.is_empty());
-        let held = state.found.iter().map(|found| found.rows.capacity());
-        let bytes = held.sum::<usize>() * size_of::<(Rank, u32)>();
+        let bytes = state.rows * size_of::<(Rank, u32)>();
         match &mut state.memory {
             Some(memory) => memory.try_resize(bytes),
             None => Ok(()),
@@ -265,22 +273,23 @@ impl Firsts {
 /// A file that a partition looks at. Dropped before it is done, it is there for the others again.
 pub(super) struct Taken {
     firsts: Arc<Firsts>,
-    rank: Option<Rank>,
-    file: Option<PartitionedFile>,
+    at: usize,
+    is_done: bool,
 }
 
 impl Taken {
-    pub(super) fn file(&self) -> Option<&PartitionedFile> {
-        self.file.as_ref()
+    pub(super) fn file(&self) -> &PartitionedFile {
+        &self.firsts.files[self.at].1
     }
 
     /// Whether rows were found since that stand before all of its.
     pub(super) fn is_behind(&self) -> bool {
-        self.firsts.is_behind(&self.firsts.state(), self.rank)
+        let (rank, _) = &self.firsts.files[self.at];
+        self.firsts.is_behind(&self.firsts.state(), *rank)
     }
 
     pub(super) fn done(mut self) {
-        self.file = None;
+        self.is_done = true;
     }
 }
 
@@ -288,8 +297,8 @@ impl Drop for Taken {
     fn drop(&mut self) {
         let mut state = self.firsts.state();
         state.at_work -= 1;
-        if let Some(file) = self.file.take() {
-            state.files.push_front((self.rank, file));
+        if !self.is_done {
+            state.left.push(self.at);
         }
         drop(state);
         self.firsts.changed.notify_waiters();

@@ -21,7 +21,7 @@ use crate::scan;
 /// Files, and expressions over their table's columns.
 #[derive(Debug, Clone)]
 pub(super) struct Input {
-    pub(super) groups: Vec<FileGroup>,
+    pub(super) groups: Arc<[FileGroup]>,
     pub(super) readers: Arc<dyn ParquetFileReaderFactory>,
     /// The columns of the files, and behind them those that are constant in each.
     pub(super) table: SchemaRef,
@@ -82,7 +82,7 @@ impl Input {
         let options = &source.table_parquet_options().global;
         let filter = source.filter().filter(|_| options.pushdown_filters);
         let input = Self {
-            groups: config.file_groups.clone(),
+            groups: config.file_groups.clone().into(),
             readers: Arc::clone(source.parquet_file_reader_factory()?),
             constant_from: source.table_schema().file_schema().fields().len(),
             table,

@@ -79,6 +79,7 @@ enum Reads {
 }
 
 /// A file of which it is known what is where.
+#[derive(Debug)]
 pub(super) struct Opened {
     file: PartitionedFile,
     metadata: Arc<ParquetMetaData>,

@@ -95,7 +95,7 @@ impl SelectByCodesExec {
             .over_table(&order.expr)
             .filter(|key| key.is::<Column>());
         match key {
-            Some(key) if fetch <= FIRST_ROWS_MAX => {
+            Some(key) if (1..=FIRST_ROWS_MAX).contains(&fetch) => {
                 let order = PhysicalSortExpr::new(key, order.options);
                 Self::new(input, sort.input().schema(), Some((order, fetch)))
             }
@@ -276,10 +276,9 @@ impl SelectByCodesExec {
             let taken = futures::stream::iter(std::iter::from_fn(|| firsts.take()));
             let mut looked_at = taken
                 .map(|taken| async {
-                    let file = taken.file().filter(|_| !taken.is_behind());
-                    let candidates = match file.cloned() {
-                        Some(file) => Some(self.candidates(&reading, file).await?),
-                        None => None,
+                    let candidates = match taken.is_behind() {
+                        true => None,
+                        false => Some(self.candidates(&reading, taken.file().clone()).await?),
                     };
                     Ok::<_, DataFusionError>((taken, candidates))
                 })

@@ -224,7 +224,7 @@ user_agents        13  206   2    0
 mass_download      16  238   2    0
 chain              16  300   2    0
 extra              17  437   9  222
-name in a bag      11  202   3    0
+name in a bag      12  202   3    0
 ";
 
 /// Each request takes 30 ms, as one to an object store far away does.
