@@ -47,9 +47,16 @@ pub(crate) fn prune<'a>(
     filters: &[Expr],
     files: Vec<TenantFile<'a>>,
 ) -> Result<Vec<TenantFile<'a>>> {
-    let (decided, rest): (Vec<&Expr>, Vec<&Expr>) = filters
+    let (decided, mut rest): (Vec<&Expr>, Vec<&Expr>) = filters
         .iter()
         .partition(|filter| is_decided_by_file(table, filter));
+    // One of which nothing is known rules out no file, and a list of addresses takes long to be asked in vain.
+    rest.retain(|filter| {
+        filter
+            .column_refs()
+            .iter()
+            .any(|column| is_known(&column.name))
+    });
     let mut files = files;
     if let Some(filter) = conjunction(decided.into_iter().cloned())
         && !files.is_empty()
@@ -74,6 +81,19 @@ fn kept<'a>(files: Vec<TenantFile<'a>>, keep: &BooleanArray) -> Vec<TenantFile<'
         .zip(keep)
         .filter_map(|(file, keep)| keep.then_some(file))
         .collect()
+}
+
+/// Whether bounds of a column are known of each file, or its value.
+fn is_known(column: &str) -> bool {
+    [
+        TENANT_ID,
+        EVENT_DATE,
+        CREATION_TIME,
+        INGESTED_AT,
+        STATE_AT,
+        INGEST_SEQUENCE,
+    ]
+    .contains(&column)
 }
 
 fn is_decided_by_file(table: TableName, filter: &Expr) -> bool {
