@@ -47,7 +47,7 @@ impl TableName {
     }
 
     /// The column of texts that tells its rows apart, or nearly: the one with a bloom filter.
-    pub(crate) fn key_column(self) -> &'static str {
+    pub fn key_column(self) -> &'static str {
         match self {
             Self::Audit => "id",
             Self::Content => "entry_id",

@@ -40,7 +40,7 @@ use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
 /// More rows than that are a result to be read, for which all columns are needed anyway.
-const ROWS_MAX: usize = 10_000;
+pub(crate) const ROWS_MAX: usize = 10_000;
 /// Rows up to which one pass will do.
 const SCANNED_ROWS_MIN: usize = 16 << 10;
 /// Columns beyond those that filter and order, from which on they are worth being read late.

@@ -52,10 +52,8 @@ pub(crate) fn prune<'a>(
         .partition(|filter| is_decided_by_file(table, filter));
     // One of which nothing is known rules out no file, and a list of addresses takes long to be asked in vain.
     rest.retain(|filter| {
-        filter
-            .column_refs()
-            .iter()
-            .any(|column| is_known(&column.name))
+        let columns = filter.column_refs();
+        columns.into_iter().any(Bounds::are_known_of)
     });
     let mut files = files;
     if let Some(filter) = conjunction(decided.into_iter().cloned())
@@ -81,19 +79,6 @@ fn kept<'a>(files: Vec<TenantFile<'a>>, keep: &BooleanArray) -> Vec<TenantFile<'
         .zip(keep)
         .filter_map(|(file, keep)| keep.then_some(file))
         .collect()
-}
-
-/// Whether bounds of a column are known of each file, or its value.
-fn is_known(column: &str) -> bool {
-    [
-        TENANT_ID,
-        EVENT_DATE,
-        CREATION_TIME,
-        INGESTED_AT,
-        STATE_AT,
-        INGEST_SEQUENCE,
-    ]
-    .contains(&column)
 }
 
 fn is_decided_by_file(table: TableName, filter: &Expr) -> bool {
@@ -190,6 +175,10 @@ struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
+    fn are_known_of(column: &Column) -> bool {
+        Bounds { files: &[] }.of(column, |(min, _)| min).is_some()
+    }
+
     fn of(&self, column: &Column, bound: fn((i64, i64)) -> i64) -> Option<ArrayRef> {
         let files = self.files.iter().map(|file| file.file);
         match column.name.as_str() {

@@ -241,12 +241,7 @@ impl Place<'_> {
         if let Some(texts) = values.as_dictionary_opt::<Int32Type>() {
             return coded(texts.values(), codes_of(texts.keys()));
         }
-        Ok(Chunk::Plain(
-            match values.data_type() == field.data_type() {
-                true => values,
-                false => cast(&values, field.data_type())?,
-            },
-        ))
+        Ok(Chunk::Plain(cast(&values, field.data_type())?))
     }
 
     /// What `key` has in each bag of a column of bags.

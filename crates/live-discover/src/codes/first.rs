@@ -252,12 +252,10 @@ impl Firsts {
 
     /// The rows, once all files are looked at: the part of one of so many partitions.
     pub(super) fn part(&self, partition: usize, partitions: usize) -> Vec<Picked> {
-        let state = self.state();
-        let parts = state
-            .found
-            .iter()
-            .skip(partition)
-            .step_by(partitions.max(1));
+        let mut state = self.state();
+        state.prune(self.fetch);
+        let found = state.found.iter();
+        let parts = found.skip(partition).step_by(partitions.max(1));
         let picked = parts.map(|found| {
             let rows = found.rows.iter().map(|(_, row)| *row);
             Picked {

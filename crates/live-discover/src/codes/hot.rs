@@ -1,6 +1,7 @@
 //! Decoded columns that queries asked for, kept for the next ones.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::column::Chunk;
@@ -12,8 +13,9 @@ const READ_MAX: usize = 100_000;
 /// In the engine's budget.
 pub(crate) struct HotColumns {
     budget: Arc<Budget>,
-    /// How much of columns was read by pages, in percent.
-    read: Mutex<HashMap<Key, usize>>,
+    /// How much of columns was read by pages, in percent, by the hash of their key: two that have the same make a column
+    /// be kept early.
+    read: Mutex<HashMap<u64, usize>>,
 }
 
 impl HotColumns {
@@ -35,16 +37,17 @@ impl HotColumns {
     /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it
     /// is at most twice what it would be if it were known what will be asked.
     pub(super) fn is_read_often(&self, key: &Key, percent: usize) -> bool {
+        let key = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = read.get(key).copied().unwrap_or(0);
+        let before = read.get(&key).copied().unwrap_or(0);
         if before + percent >= 100 {
-            read.remove(key);
+            read.remove(&key);
             return true;
         }
         if read.len() >= READ_MAX {
             read.clear();
         }
-        read.insert(key.clone(), before + percent);
+        read.insert(key, before + percent);
         false
     }
 }

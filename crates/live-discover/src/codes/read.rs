@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::Array;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
@@ -390,13 +389,8 @@ impl Encoded {
         let mut batches = pages::read(&self.place(), parts, hint, Some(rows.clone()), count)?;
         match batches.next().transpose()? {
             Some(batch) if batch.num_rows() == count => {
-                let values = batch.column(0);
-                Ok(Chunk::Plain(
-                    match values.data_type() == self.field.data_type() {
-                        true => Arc::clone(values),
-                        false => cast(values, self.field.data_type())?,
-                    },
-                ))
+                let values = cast(batch.column(0), self.field.data_type())?;
+                Ok(Chunk::Plain(values))
             }
             _ => Err(corrupt("a column with fewer rows than its row group")),
         }

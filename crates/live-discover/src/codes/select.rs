@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use audit_lake::TableName;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -40,13 +41,10 @@ use super::input::Input;
 use super::pages;
 use super::read::{FILES_AHEAD, Opened, Reading};
 use super::rows::{Filters, Rows};
+use crate::first_pass::ROWS_MAX;
 
-/// The column of which files have a bloom filter: one that isn't asked would be read whole.
-const ID: &str = "id";
 /// Rows that are read at a time.
 const READ_ROWS: usize = 8 << 10;
-/// More rows than that are a result to be read.
-const FIRST_ROWS_MAX: usize = 10_000;
 /// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
 const NARROW: usize = 4;
 
@@ -95,7 +93,7 @@ impl SelectByCodesExec {
             .over_table(&order.expr)
             .filter(|key| key.is::<Column>());
         match key {
-            Some(key) if (1..=FIRST_ROWS_MAX).contains(&fetch) => {
+            Some(key) if (1..=ROWS_MAX).contains(&fetch) => {
                 let order = PhysicalSortExpr::new(key, order.options);
                 Self::new(input, sort.input().schema(), Some((order, fetch)))
             }
@@ -125,7 +123,13 @@ impl SelectByCodesExec {
             None => None,
         };
         let deciding = used.columns.len();
-        let has_bloom = |wanted: &Wanted| input.table.field(wanted.column).name() == ID;
+        // A bloom filter that isn't asked would be a column that is read whole.
+        let has_bloom = |wanted: &Wanted| {
+            let name = input.table.field(wanted.column).name();
+            TableName::ALL
+                .iter()
+                .any(|table| table.key_column() == name)
+        };
         if input.asks_blooms && used.columns.iter().any(has_bloom) {
             return Ok(None);
         }

@@ -311,6 +311,27 @@ async fn rows_found_by_codes_are_those_found_by_texts() {
     }
 }
 
+/// Of the first rows by a key those only are read that may be wanted, also where more were found on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_rows_alone_are_read() {
+    let session = session(&lake().await, EngineOptions::default(), Limits::default());
+    const FIRST: &str = "SELECT id, raw, creation_time FROM m365_audit WHERE operation = 'Send' ORDER BY creation_time DESC LIMIT 50";
+    let last = format!("SELECT min(creation_time) FROM ({FIRST})");
+    let last = ask(&session, &last).await;
+    let as_late = format!(
+        "SELECT count(*) FROM m365_audit WHERE operation = 'Send' AND creation_time >= '{}'",
+        last.trim()
+    );
+    let as_late = ask(&session, &as_late).await;
+    let run = ask(&session, &format!("EXPLAIN ANALYZE {FIRST}")).await;
+    let step = run.lines().find(|line| line.contains(SELECT_BY_CODES));
+    let read = format!("output_rows={},", as_late.trim());
+    assert!(
+        step.is_some_and(|step| step.contains(&read)),
+        "{read} {run}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_by_codes_are_those_by_texts() {
     let lake = lake().await;
