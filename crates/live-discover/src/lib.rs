@@ -67,6 +67,7 @@ mod run;
 mod runtime;
 mod scan;
 mod session;
+mod star;
 mod stop;
 mod stream;
 mod table;

@@ -31,6 +31,7 @@ use crate::memory::{Needs, QueryMemory};
 use crate::patterns;
 use crate::place::{self, Asked, Places};
 use crate::request::Request;
+use crate::star;
 use crate::stop::{Bounds, Stop, StopOnDrop};
 use crate::stream::{Planned, QueryStream};
 use crate::turns::Turns;
@@ -355,7 +356,7 @@ pub(crate) async fn plans(
     limits: &Limits,
     stop: &Arc<Stop>,
 ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
-    let logical = state.statement_to_plan(statement).await?;
+    let logical = star::plan(state, statement).await?;
     guard::verify(&logical)?;
     guard::plan::check(&logical, &limits.shape)?;
     patterns::verify(&logical)?;

@@ -14,6 +14,7 @@ use datafusion::common::{DataFusionError, Result};
 use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
 
 use super::pages::{self, Part};
 
@@ -200,6 +201,13 @@ impl Place<'_> {
             let (start, len) = self.chunk(leaf).byte_range();
             start..start + len
         })
+    }
+
+    /// Where the pages of its first leaf are, if the file says so.
+    pub(super) fn pages(&self) -> Option<&[PageLocation]> {
+        let index = self.metadata.offset_index()?;
+        let index = index.get(self.group)?.get(self.leaves.start)?;
+        Some(index.page_locations())
     }
 
     /// Whether all of its pages are of places in a dictionary.

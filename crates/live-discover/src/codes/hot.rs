@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::column::Chunk;
+use super::paged::KeptPages;
 use crate::memory::{Budget, Key};
 
 /// Columns of which it is known how much of them was read by pages; with more it is forgotten.
@@ -32,6 +33,16 @@ impl HotColumns {
 
     pub(super) fn put(&self, key: &Key, chunk: &Chunk) {
         (self.budget).put(key.clone(), Arc::new(chunk.clone()), chunk.size());
+    }
+
+    /// The pages that are kept of a column.
+    pub(super) fn pages(&self, key: &Key) -> Arc<KeptPages> {
+        self.budget.get(key).unwrap_or_default()
+    }
+
+    pub(super) fn put_pages(&self, key: Key, pages: KeptPages) {
+        let bytes = pages.bytes;
+        self.budget.put(key, Arc::new(pages), bytes);
     }
 
     /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use audit_lake::TableName;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    ParquetAccessPlan, ParquetFileReaderFactory, RowGroupAccess,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::expressions::{Column, Literal};
@@ -116,6 +118,32 @@ impl Input {
         });
         let replaced = replaced.data().ok()?;
         (!asks_twice && !is_volatile(&replaced) && !is_large(&replaced)).then_some(replaced)
+    }
+
+    /// Whether the index of texts leaves so few rows of each file that large columns may decide over them.
+    pub(super) fn is_narrow(&self) -> bool {
+        /// Rows of a file that are looked at at once, and their bytes in the file.
+        const ROWS_MAX: usize = 8 << 10;
+        const BYTES_MAX: u64 = 4 << 20;
+        let mut files = self.groups.iter().flat_map(FileGroup::iter);
+        files.all(|file| {
+            let Some(access) = file.extension::<ParquetAccessPlan>() else {
+                return false;
+            };
+            let (mut selected, mut all) = (0, 0);
+            for group in access.inner() {
+                match group {
+                    RowGroupAccess::Skip => {}
+                    RowGroupAccess::Scan => return false,
+                    RowGroupAccess::Selection(rows) => {
+                        selected += rows.row_count();
+                        all += rows.row_count() + rows.skipped_row_count();
+                    }
+                }
+            }
+            let bytes = file.object_meta.size / (all.max(1) as u64) * selected as u64;
+            selected <= ROWS_MAX && bytes <= BYTES_MAX
+        })
     }
 
     /// Whether a column of the table is small enough to be decoded for a whole row group at once.

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //!  read, pages, hot   files ─► row groups, their columns kept decoded, or fetched: whole, or the pages of some rows
+//!  paged              rows of a column ─► their values, by pages that are kept
 //!  column             a column of a row group ─► codes and texts, or values
 //!  expression, rows   which rows the filters let pass; the value of an expression for these
 //!  keys, groups       values ─► numbers; numbers of several keys ─► groups
@@ -26,6 +27,7 @@ mod hot;
 mod input;
 mod keys;
 mod matching;
+mod paged;
 mod pages;
 mod read;
 mod rows;

@@ -19,22 +19,11 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
-use super::column::{Place, Selection, corrupt};
+use super::column::{Place, corrupt};
 
 /// The reader of Parquet files goes over rows between selected ones, also of pages that are not there, where a run of
 /// rows that are selected or not has fewer rows than half of this in the mean.
 const RUN_ROWS_MIN: usize = 64;
-
-/// Some rows of so many, as the reader of Parquet files takes them.
-pub(super) fn row_selection(rows: &Selection, all: usize) -> RowSelection {
-    let runs: Vec<Range<usize>> = match rows {
-        Selection::Range(range) => vec![range.clone()],
-        Selection::Rows(rows) => (rows.chunk_by(|a, b| a + 1 == *b))
-            .filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1))
-            .collect(),
-    };
-    RowSelection::from_consecutive_ranges(runs.into_iter(), all)
-}
 
 /// The rows of a selection in a row group of so many.
 pub(super) fn selected_rows(selection: &RowSelection, all: usize) -> Vec<u32> {
@@ -116,12 +105,12 @@ impl Wanted {
     }
 
     /// What was fetched from there, taken off `bytes` in the same order.
-    pub(super) fn parts(self, bytes: &mut impl Iterator<Item = Bytes>) -> Vec<Part> {
-        let parts = self.leaves.into_iter().map(|leaf| Part {
+    pub(super) fn parts(&self, bytes: &mut impl Iterator<Item = Bytes>) -> Vec<Part> {
+        let parts = self.leaves.iter().map(|leaf| Part {
             spans: (leaf.ranges.iter().map(|range| range.start))
                 .zip(bytes.by_ref())
                 .collect(),
-            pages: leaf.pages,
+            pages: leaf.pages.clone(),
         });
         parts.collect()
     }

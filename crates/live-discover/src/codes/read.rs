@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
@@ -18,11 +17,11 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::column::{Chunk, Place, Selection, corrupt};
+use super::column::{Chunk, Place, Selection};
 use super::expression::{self, Used};
 use super::hot::HotColumns;
 use super::input::Input;
-use super::pages::{self, Part, Wanted};
+use super::paged::{KeptPages, Paged};
 use super::rows::{Rows, Source};
 use crate::memory::{Key, Part as Kept};
 
@@ -183,7 +182,6 @@ impl Reading {
         columns: Range<usize>,
         rows: &Selection,
     ) -> Result<Unread> {
-        let selection = Arc::new(pages::row_selection(rows, file.rows(group)));
         let columns = columns.filter_map(|at| self.columns.get(at));
         let columns = columns.map(|wanted| {
             Ok(match self.find(wanted, file, group) {
@@ -192,10 +190,10 @@ impl Reading {
                 }
                 Found::Here(source) => UnreadColumn::Here(source),
                 Found::InFile(encoded) => {
-                    let wanted = Wanted::of(&encoded.place(), &selection);
-                    match encoded.pays_whole(&wanted) {
+                    let paged = Paged::of(&encoded.place(), rows, encoded.kept_pages())?;
+                    match encoded.pays_whole(&paged) {
                         true => UnreadColumn::OfWhole(encoded, rows.clone()),
-                        false => UnreadColumn::Pages(encoded, wanted, Arc::clone(&selection)),
+                        false => UnreadColumn::Pages(encoded, paged),
                     }
                 }
             })
@@ -287,7 +285,7 @@ enum UnreadColumn {
     /// All of it, of which some rows are wanted.
     OfWhole(Encoded, Selection),
     /// The pages of some rows.
-    Pages(Encoded, Wanted, Arc<RowSelection>),
+    Pages(Encoded, Paged),
 }
 
 impl UnreadColumn {
@@ -295,7 +293,7 @@ impl UnreadColumn {
         match self {
             Self::Here(_) => Vec::new(),
             Self::Whole(encoded) | Self::OfWhole(encoded, _) => encoded.place().ranges().collect(),
-            Self::Pages(_, wanted, _) => wanted.ranges().collect(),
+            Self::Pages(_, paged) => paged.ranges().collect(),
         }
     }
 
@@ -311,9 +309,9 @@ impl UnreadColumn {
                 let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
                 Box::new(move || Ok(Chunk::Plain(encoded.decode(&bytes)?.values(&rows)?)))
             }
-            Self::Pages(encoded, wanted, rows) => {
-                let parts = wanted.parts(fetched);
-                Box::new(move || encoded.decode_some(parts.clone(), &rows))
+            Self::Pages(encoded, paged) => {
+                let bytes: Vec<Bytes> = fetched.take(paged.ranges().count()).collect();
+                Box::new(move || encoded.decode_pages(&paged, &bytes))
             }
         };
         Source::Encoded(decode)
@@ -363,12 +361,12 @@ impl Encoded {
 
     /// Whether all of the column is worth being decoded, and kept, where some pages of it are asked for: when as much of
     /// it has been read by pages.
-    fn pays_whole(&self, wanted: &Wanted) -> bool {
+    fn pays_whole(&self, paged: &Paged) -> bool {
         let place = self.place();
         let is_kept = self.is_small && (self.field.data_type().is_primitive() || place.is_coded());
         let hot = self.hot.as_ref().filter(|_| is_kept);
         self.bag_key.is_some()
-            || hot.is_some_and(|hot| hot.is_read_often(&self.key, wanted.percent(&place)))
+            || hot.is_some_and(|hot| hot.is_read_often(&self.key, paged.percent(&place)))
     }
 
     fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
@@ -383,16 +381,26 @@ impl Encoded {
     }
 
     /// The values of some rows.
-    fn decode_some(&self, parts: Vec<Part>, rows: &RowSelection) -> Result<Chunk> {
-        let count = rows.row_count();
-        let hint = self.field.as_ref().clone().with_nullable(true);
-        let mut batches = pages::read(&self.place(), parts, hint, Some(rows.clone()), count)?;
-        match batches.next().transpose()? {
-            Some(batch) if batch.num_rows() == count => {
-                let values = cast(batch.column(0), self.field.data_type())?;
-                Ok(Chunk::Plain(values))
-            }
-            _ => Err(corrupt("a column with fewer rows than its row group")),
+    fn decode_pages(&self, paged: &Paged, bytes: &[Bytes]) -> Result<Chunk> {
+        let (values, kept) = paged.values(&self.place(), &self.field, bytes)?;
+        if let (Some(hot), Some(kept)) = (&self.hot, kept) {
+            hot.put_pages(self.pages_key(), kept);
+        }
+        Ok(Chunk::Plain(values))
+    }
+
+    fn kept_pages(&self) -> Arc<KeptPages> {
+        let hot = self.hot.as_ref();
+        hot.map_or_else(Arc::default, |hot| hot.pages(&self.pages_key()))
+    }
+
+    fn pages_key(&self) -> Key {
+        Key {
+            path: self.key.path.clone(),
+            part: Kept::Pages {
+                group: self.group,
+                name: self.field.name().as_str().into(),
+            },
         }
     }
 }

@@ -73,7 +73,8 @@ struct First {
 }
 
 impl SelectByCodesExec {
-    /// In place of a scan and what is above it; `None` where filters are over other columns than small ones, or none.
+    /// In place of a scan and what is above it; `None` where filters are over other columns than small ones, and the index
+    /// leaves many rows for them, or where there are none.
     pub(super) fn in_place_of(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
         match Input::of(plan).filter(|input| !input.filters.is_empty()) {
             Some(input) => Self::new(input, plan.schema(), None),
@@ -138,7 +139,7 @@ impl SelectByCodesExec {
                 || wanted.column >= input.constant_from
                 || input.is_small(wanted.column)
         };
-        if !used.columns.iter().all(is_small) {
+        if !used.columns.iter().all(is_small) && !input.is_narrow() {
             return Ok(None);
         }
         let outputs = input.columns.iter();

@@ -17,6 +17,9 @@ use crate::memory::{Budget, Key, Part};
 
 /// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
 const FILES_MAX: usize = 128;
+/// Of more files than these some are asked first: if the index tells nothing of any, as of an operation that is in each,
+/// the others are not.
+const SAMPLE_FILES: usize = 8;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
 
@@ -46,6 +49,20 @@ pub(crate) enum Access {
     Rows { plan: ParquetAccessPlan, rows: u64 },
 }
 
+impl Access {
+    /// Whether all rows are to be read.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Nothing => false,
+            Self::Rows { plan, .. } => {
+                let mut groups = plan.inner().iter();
+                groups.all(|group| matches!(group, RowGroupAccess::Scan))
+            }
+        }
+    }
+}
+
 /// Where files and what is known of them come from.
 pub(crate) struct Asked<'a> {
     pub(crate) store: &'a Arc<dyn ObjectStore>,
@@ -56,16 +73,27 @@ pub(crate) struct Asked<'a> {
 
 /// What of each file may match.
 pub(crate) async fn narrow(asked: &Asked<'_>, files: Vec<ObjectMeta>) -> Vec<Access> {
-    let accesses = files
-        .into_iter()
-        .map(|file| async move { asked.file(&file).await.unwrap_or(Access::Whole) });
-    futures::stream::iter(accesses)
-        .buffered(FILES_MAX)
-        .collect()
-        .await
+    let step = files.len().div_ceil(SAMPLE_FILES);
+    if step > 1 {
+        let sample = files.iter().step_by(step).cloned().collect();
+        if asked.files(sample).await.iter().all(Access::is_whole) {
+            return vec![Access::Whole; files.len()];
+        }
+    }
+    asked.files(files).await
 }
 
 impl Asked<'_> {
+    async fn files(&self, files: Vec<ObjectMeta>) -> Vec<Access> {
+        let accesses = files
+            .into_iter()
+            .map(|file| async move { self.file(&file).await.unwrap_or(Access::Whole) });
+        futures::stream::iter(accesses)
+            .buffered(FILES_MAX)
+            .collect()
+            .await
+    }
+
     /// `None` where it can't be told.
     async fn file(&self, file: &ObjectMeta) -> Option<Access> {
         let metadata = footer::of(self.store.as_ref(), self.footers, file)

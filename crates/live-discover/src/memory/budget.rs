@@ -34,6 +34,8 @@ pub(crate) enum Part {
     TextIndex { group: usize },
     /// A column of a row group, decoded.
     Column { group: usize, name: Arc<str> },
+    /// Pages of a column of a row group, decoded.
+    Pages { group: usize, name: Arc<str> },
 }
 
 impl Part {
@@ -41,7 +43,7 @@ impl Part {
         match self {
             Self::Footer => Kind::Footers,
             Self::TextIndex { .. } => Kind::TextIndexes,
-            Self::Column { .. } => Kind::Columns,
+            Self::Column { .. } | Self::Pages { .. } => Kind::Columns,
         }
     }
 }

@@ -1,0 +1,216 @@
+//! Columns of which few rows are wanted: the pages that these are in are decoded whole, and kept for the next rows. Who
+//! looks at a record looks at it again, and at those around it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
+use datafusion::arrow::compute::{cast, interleave};
+use datafusion::arrow::datatypes::Field;
+use datafusion::common::Result;
+use parquet::arrow::arrow_reader::RowSelection;
+use parquet::file::page_index::offset_index::PageLocation;
+
+use super::column::{Place, Selection, corrupt};
+use super::pages::{self, Part, Wanted};
+
+/// Pages are kept where of their rows, or of the column's pages, one in so many is wanted at most: whoever reads all of a
+/// column would take the place of what is asked for again.
+const KEPT_FROM: usize = 8;
+
+/// Decoded pages of a column of a row group.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeptPages {
+    /// By the page's number: where its rows begin, in what was read at once.
+    pages: HashMap<usize, (ArrayRef, usize)>,
+    /// What they hold.
+    pub(super) bytes: usize,
+}
+
+impl KeptPages {
+    fn add(&mut self, read: &ArrayRef, pages: impl Iterator<Item = (usize, usize)>) {
+        /// Of an entry of the map.
+        const ENTRY_BYTES: usize = 64;
+        let before = self.pages.len();
+        let pages = pages.map(|(number, start)| (number, (Arc::clone(read), start)));
+        self.pages.extend(pages);
+        self.bytes += read.get_array_memory_size() + (self.pages.len() - before) * ENTRY_BYTES;
+    }
+}
+
+/// The pages that some rows of a column are in; of a column of bags, those of its keys.
+pub(super) struct Paged {
+    pages: Vec<Page>,
+    /// Those that are read: their rows, and where the bytes are.
+    missing: Option<(RowSelection, Wanted)>,
+    kept: Arc<KeptPages>,
+}
+
+/// A page, and those of its rows that are wanted, as they count in the page.
+struct Page {
+    number: usize,
+    /// Where it is in the row group.
+    range: Range<usize>,
+    rows: Vec<usize>,
+}
+
+impl Paged {
+    /// # Errors
+    ///
+    /// An index of pages that contradicts itself.
+    pub(super) fn of(place: &Place<'_>, rows: &Selection, kept: Arc<KeptPages>) -> Result<Self> {
+        let pages = pages_of(place, rows)?;
+        let missing = missing(&pages, &kept).map(|page| page.range.clone());
+        let ranges: Vec<Range<usize>> = missing.collect();
+        let missing = (!ranges.is_empty()).then(|| {
+            let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), place.rows());
+            let wanted = Wanted::of(place, &rows);
+            (rows, wanted)
+        });
+        Ok(Self {
+            pages,
+            missing,
+            kept,
+        })
+    }
+
+    /// Where the pages are that are read.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        let wanted = self.missing.iter();
+        wanted.flat_map(|(_, wanted)| wanted.ranges())
+    }
+
+    /// How many hundredths of the column's bytes they are.
+    pub(super) fn percent(&self, place: &Place<'_>) -> usize {
+        let wanted = self.missing.as_ref();
+        wanted.map_or(0, |(_, wanted)| wanted.percent(place))
+    }
+
+    /// The values of the rows, from what is kept and what `fetched` has of [`Self::ranges`], and what is to be kept from
+    /// now on, if that is more than before.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not what the file's footer says.
+    pub(super) fn values(
+        &self,
+        place: &Place<'_>,
+        field: &Field,
+        fetched: &[Bytes],
+    ) -> Result<(ArrayRef, Option<KeptPages>)> {
+        let Some((rows, wanted)) = &self.missing else {
+            return Ok((self.picked(&self.kept, field)?, None));
+        };
+        let parts = wanted.parts(&mut fetched.iter().cloned());
+        let read = read(place, parts, rows, field)?;
+        let mut known = KeptPages::clone(&self.kept);
+        let mut start = 0;
+        known.add(
+            &read,
+            missing(&self.pages, &self.kept).map(|page| {
+                let at = (page.number, start);
+                start += page.range.len();
+                at
+            }),
+        );
+        let values = self.picked(&known, field)?;
+        Ok((values, self.is_little(place).then_some(known)))
+    }
+
+    fn picked(&self, known: &KeptPages, field: &Field) -> Result<ArrayRef> {
+        let mut arrays: Vec<&dyn Array> = Vec::new();
+        let mut rows = Vec::new();
+        for page in &self.pages {
+            let found = known.pages.get(&page.number);
+            let (array, start) = found.ok_or_else(|| corrupt("a page that was not read"))?;
+            if start + page.range.len() > array.len() {
+                return Err(corrupt("a page with fewer rows than its index says"));
+            }
+            rows.extend(page.rows.iter().map(|row| (arrays.len(), start + row)));
+            arrays.push(array);
+        }
+        Ok(match arrays.is_empty() {
+            true => new_empty_array(field.data_type()),
+            false => interleave(&arrays, &rows)?,
+        })
+    }
+
+    /// Whether the rows are few, of their pages or of the column.
+    fn is_little(&self, place: &Place<'_>) -> bool {
+        let of_pages: usize = self.pages.iter().map(|page| page.range.len()).sum();
+        let rows: usize = self.pages.iter().map(|page| page.rows.len()).sum();
+        rows * KEPT_FROM <= of_pages || of_pages * KEPT_FROM <= place.rows()
+    }
+}
+
+fn missing<'p>(pages: &'p [Page], kept: &KeptPages) -> impl Iterator<Item = &'p Page> {
+    let is_missing = |page: &&Page| !kept.pages.contains_key(&page.number);
+    pages.iter().filter(is_missing)
+}
+
+/// The pages of rows, which are in order.
+fn pages_of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Page>> {
+    let locations = place.pages().unwrap_or_default();
+    let mut pages: Vec<Page> = Vec::new();
+    let mut is_wrong = false;
+    rows.each(|row| {
+        let row = row as usize;
+        if pages.last().is_none_or(|page| !page.range.contains(&row)) {
+            let behind = locations.partition_point(|page| first_row(page) <= row);
+            let number = behind.saturating_sub(1);
+            let start = locations.get(number).map_or(0, first_row);
+            let end = locations.get(number + 1).map_or(place.rows(), first_row);
+            is_wrong |= !(start..end).contains(&row)
+                || end > place.rows()
+                || pages.last().is_some_and(|last| last.range.end > start);
+            pages.push(Page {
+                number,
+                range: start..end,
+                rows: Vec::new(),
+            });
+        }
+        if let Some(page) = pages.last_mut() {
+            page.rows.push(row.saturating_sub(page.range.start));
+        }
+    });
+    match is_wrong {
+        true => Err(corrupt("an index of pages that contradicts itself")),
+        false => Ok(pages),
+    }
+}
+
+fn first_row(page: &PageLocation) -> usize {
+    usize::try_from(page.first_row_index).unwrap_or(0)
+}
+
+/// The values of rows that are whole pages.
+fn read(
+    place: &Place<'_>,
+    parts: Vec<Part>,
+    rows: &RowSelection,
+    field: &Field,
+) -> Result<ArrayRef> {
+    let count = rows.row_count();
+    let hint = field.clone().with_nullable(true);
+    let mut batches = pages::read(place, parts, hint, Some(rows.clone()), count)?;
+    match batches.next().transpose()? {
+        Some(batch) if batch.num_rows() == count => {
+            Ok(compact(cast(batch.column(0), field.data_type())?))
+        }
+        _ => Err(corrupt("a column with fewer rows than its row group")),
+    }
+}
+
+/// Without the texts of a dictionary that no row has, if these are most of it.
+fn compact(values: ArrayRef) -> ArrayRef {
+    let Some(texts) = values.as_string_view_opt() else {
+        return values;
+    };
+    let held: usize = texts.data_buffers().iter().map(|buffer| buffer.len()).sum();
+    match texts.total_buffer_bytes_used() * 2 < held {
+        true => Arc::new(texts.gc()),
+        false => values,
+    }
+}
