@@ -350,6 +350,10 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     settings.execution.enable_recursive_ctes = false;
     // A bag is a map: no part of it can be read alone, and below a filter its keys would be looked up for every row.
     settings.optimizer.enable_leaf_expression_pushdown = false;
+    // What a join looks for goes to the index as a list: as long as a list of indicators is.
+    settings
+        .optimizer
+        .hash_join_inlist_pushdown_max_distinct_values = 1_000;
     // Records go to disk at a quarter of their size, and a sort of many is as quick as the disk.
     settings.execution.spill_compression = SpillCompression::Lz4Frame;
     settings.sql_parser.collect_spans = true;

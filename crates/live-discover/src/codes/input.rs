@@ -18,6 +18,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning, PhysicalExpr};
 
+use crate::index::running::is_of_run;
 use crate::scan;
 
 /// Files, and expressions over their table's columns.
@@ -32,6 +33,8 @@ pub(super) struct Input {
     pub(super) columns: Vec<Arc<dyn PhysicalExpr>>,
     /// All of which let a row pass.
     pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// What becomes known while the query runs, and the scan prunes by, but leaves rows in that it does not let pass.
+    pub(super) late_filters: Vec<Arc<dyn PhysicalExpr>>,
     /// Whether the scan asks the files' bloom filters, as not all of them have an index of texts.
     pub(super) asks_blooms: bool,
 }
@@ -80,16 +83,25 @@ impl Input {
                 .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as _)
                 .collect(),
         };
-        // Else the filters are above the scan, which prunes by them only.
         let options = &source.table_parquet_options().global;
-        let filter = source.filter().filter(|_| options.pushdown_filters);
+        let filters = source.filter();
+        let filters: Vec<_> = filters.iter().flat_map(conjuncts).collect();
+        // Else the filters are above the scan, which prunes by them only.
+        let (filters, late_filters) = match options.pushdown_filters {
+            true => (filters, Vec::new()),
+            false => {
+                let late = filters.into_iter().filter(is_of_run);
+                (Vec::new(), late.collect())
+            }
+        };
         let input = Self {
             groups: config.file_groups.clone().into(),
             readers: Arc::clone(source.parquet_file_reader_factory()?),
             constant_from: source.table_schema().file_schema().fields().len(),
             table,
             columns,
-            filters: filter.iter().flat_map(conjuncts).collect(),
+            filters,
+            late_filters,
             asks_blooms: options.bloom_filter_on_read,
         };
         (config.limit.is_none() && config.expr_adapter_factory.is_none()).then_some(input)

@@ -44,6 +44,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use self::aggregate::AggregateByCodesExec;
@@ -72,7 +73,8 @@ impl PhysicalOptimizerRule for ByCodes {
             })
         };
         let plan = plan.transform_up(in_place).data()?;
-        plan.transform_down(selected).data()
+        let joins = plan.exists(|node| Ok(node.is::<HashJoinExec>()))?;
+        plan.transform_down(|node| selected(node, joins)).data()
     }
 
     fn name(&self) -> &str {
@@ -85,7 +87,10 @@ impl PhysicalOptimizerRule for ByCodes {
 }
 
 /// Filters and their scan as one step, and the first pass of a sort with it.
-fn selected(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+fn selected(
+    node: Arc<dyn ExecutionPlan>,
+    joins: bool,
+) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let done = |node| Ok(Transformed::new(node, true, TreeNodeRecursion::Jump));
     if let Some(first_pass) = node.downcast_ref::<FirstPassExec>() {
         let rows = Arc::clone(first_pass.rows()).transform_down(first_rows)?;
@@ -101,7 +106,7 @@ fn selected(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Executio
     }
     let node = node.data;
     if (node.is::<FilterExec>() || node.is::<DataSourceExec>())
-        && let Some(select) = SelectByCodesExec::in_place_of(&node)?
+        && let Some(select) = SelectByCodesExec::in_place_of(&node, joins)?
     {
         return done(Arc::new(select));
     }

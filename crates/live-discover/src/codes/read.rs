@@ -23,6 +23,7 @@ use super::hot::HotColumns;
 use super::input::Input;
 use super::paged::{KeptPages, Paged};
 use super::rows::{Rows, Source};
+use crate::index::narrow::Access;
 use crate::memory::{Key, Part as Kept};
 
 /// Files that are fetched ahead.
@@ -86,6 +87,27 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// Leaves out the rows that are not of `access`.
+    pub(super) fn narrow(&mut self, access: &Access) {
+        let plan = match access {
+            Access::Whole => return,
+            Access::Nothing => return self.groups.clear(),
+            Access::Rows { plan, .. } => plan.inner(),
+        };
+        self.groups
+            .retain_mut(|(group, rows)| match plan.get(*group) {
+                Some(RowGroupAccess::Skip) => false,
+                Some(RowGroupAccess::Selection(others)) => {
+                    *rows = Some(match rows {
+                        Some(rows) => rows.intersection(others),
+                        None => others.clone(),
+                    });
+                    true
+                }
+                Some(RowGroupAccess::Scan) | None => true,
+            });
+    }
+
     pub(super) fn rows(&self, group: usize) -> usize {
         usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
@@ -159,6 +181,12 @@ impl Reading {
             metadata,
             groups,
         })
+    }
+
+    /// A file has no row of what a join looks for.
+    pub(super) fn count_ruled_out(&self) {
+        let count = MetricBuilder::new(&self.metrics).counter("files_ruled_out", self.partition);
+        count.add(1);
     }
 
     /// Some of the columns of a row group, whole.

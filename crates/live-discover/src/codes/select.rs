@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use audit_lake::TableName;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -21,7 +21,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr, Literal};
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
@@ -42,6 +43,8 @@ use super::pages;
 use super::read::{FILES_AHEAD, Opened, Reading};
 use super::rows::{Filters, Rows};
 use crate::first_pass::ROWS_MAX;
+use crate::index::narrow::Access;
+use crate::index::running::{Running, is_of_run};
 
 /// Rows that are read at a time.
 const READ_ROWS: usize = 8 << 10;
@@ -58,6 +61,8 @@ pub(super) struct SelectByCodesExec {
     deciding: usize,
     outputs: Vec<Expression>,
     first: Option<First>,
+    /// Where no filter is known before the query runs: what is done if many rows may match then.
+    otherwise: Option<Otherwise>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -72,14 +77,38 @@ struct First {
     firsts: Arc<Firsts>,
 }
 
+/// Another way to the same rows.
+#[derive(Debug, Clone)]
+struct Otherwise {
+    plan: Arc<dyn ExecutionPlan>,
+    /// By all partitions or by none, as they may read each other's files.
+    is_taken: Arc<OnceLock<bool>>,
+}
+
 impl SelectByCodesExec {
     /// In place of a scan and what is above it; `None` where filters are over other columns than small ones, and the index
-    /// leaves many rows for them, or where there are none.
-    pub(super) fn in_place_of(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
-        match Input::of(plan).filter(|input| !input.filters.is_empty()) {
-            Some(input) => Self::new(input, plan.schema(), None),
-            None => Ok(None),
+    /// leaves many rows for them, or where there are none. `joins`: whether rows may be looked for by what a join finds.
+    pub(super) fn in_place_of(plan: &Arc<dyn ExecutionPlan>, joins: bool) -> Result<Option<Self>> {
+        let Some(mut input) = Input::of(plan) else {
+            return Ok(None);
+        };
+        if joins {
+            let late = std::mem::take(&mut input.late_filters);
+            input.filters.extend(late);
         }
+        if input.filters.is_empty() {
+            return Ok(None);
+        }
+        let otherwise = input.filters.iter().all(is_of_run);
+        let otherwise = otherwise.then(|| Otherwise {
+            plan: Arc::clone(plan),
+            is_taken: Arc::default(),
+        });
+        let select = Self::new(input, plan.schema(), None)?;
+        Ok(select.map(|select| Self {
+            otherwise,
+            ..select
+        }))
     }
 
     /// In place of what a sort with a limit reads.
@@ -89,7 +118,7 @@ impl SelectByCodesExec {
             return Ok(None);
         };
         // What the sort would tell the scan is known by then.
-        (input.filters).retain(|filter| !filter.is::<DynamicFilterPhysicalExpr>());
+        (input.filters).retain(|filter| !is_of_run(filter));
         let key = input
             .over_table(&order.expr)
             .filter(|key| key.is::<Column>());
@@ -125,13 +154,13 @@ impl SelectByCodesExec {
         };
         let deciding = used.columns.len();
         // A bloom filter that isn't asked would be a column that is read whole.
-        let has_bloom = |wanted: &Wanted| {
-            let name = input.table.field(wanted.column).name();
-            TableName::ALL
-                .iter()
-                .any(|table| table.key_column() == name)
+        let has_bloom = |column: &Column| {
+            let mut tables = TableName::ALL.iter();
+            tables.any(|table| table.key_column() == column.name())
         };
-        if input.asks_blooms && used.columns.iter().any(has_bloom) {
+        let known = input.filters.iter().filter(|filter| !is_of_run(filter));
+        let mut filtered = known.flat_map(collect_columns);
+        if input.asks_blooms && filtered.any(|column| has_bloom(&column)) {
             return Ok(None);
         }
         let is_small = |wanted: &Wanted| {
@@ -158,6 +187,7 @@ impl SelectByCodesExec {
             deciding,
             outputs,
             first,
+            otherwise: None,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }))
@@ -169,12 +199,29 @@ impl SelectByCodesExec {
         if let Some(first) = &mut anew.first {
             first.firsts = Arc::new(first.firsts.anew());
         }
+        if let Some(otherwise) = &mut anew.otherwise {
+            otherwise.is_taken = Arc::default();
+        }
         anew
     }
 
     /// What decides over the rows of a file, fetched.
-    async fn candidates(&self, reading: &Reading, file: PartitionedFile) -> Result<Candidates> {
-        let file = Arc::new(reading.open(file, PageIndexPolicy::Optional).await?);
+    async fn candidates(
+        &self,
+        reading: &Reading,
+        running: Option<&Running>,
+        file: PartitionedFile,
+    ) -> Result<Candidates> {
+        let object = file.object_meta.clone();
+        let mut file = reading.open(file, PageIndexPolicy::Optional).await?;
+        if let Some(running) = running {
+            let access = running.ask(&object).await;
+            if matches!(access, Access::Nothing) {
+                reading.count_ruled_out();
+            }
+            file.narrow(&access);
+        }
+        let file = Arc::new(file);
         let (mut groups, mut unread) = (Vec::new(), Vec::new());
         for (group, may_match) in &file.groups {
             let columns = 0..self.deciding;
@@ -236,15 +283,18 @@ impl SelectByCodesExec {
     fn passed(
         self: &Arc<Self>,
         reading: &Arc<Reading>,
+        running: Option<Running>,
         run: &Run,
     ) -> impl Stream<Item = Result<Picked>> + Send + use<> {
         let files = self.input.groups.get(run.partition);
         let files = files.map(|group| group.files().to_vec());
         let (plan, reading) = (Arc::clone(self), Arc::clone(reading));
+        let running = running.map(Arc::new);
         let candidates = futures::stream::iter(files.unwrap_or_default())
             .map(move |file| {
                 let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-                async move { plan.candidates(&reading, file).await }
+                let running = running.clone();
+                async move { plan.candidates(&reading, running.as_deref(), file).await }
             })
             .buffered(FILES_AHEAD);
         let (plan, run) = (Arc::clone(self), run.clone());
@@ -283,7 +333,10 @@ impl SelectByCodesExec {
                 .map(|taken| async {
                     let candidates = match taken.is_behind() {
                         true => None,
-                        false => Some(self.candidates(&reading, taken.file().clone()).await?),
+                        false => Some(
+                            self.candidates(&reading, None, taken.file().clone())
+                                .await?,
+                        ),
                     };
                     Ok::<_, DataFusionError>((taken, candidates))
                 })
@@ -493,23 +546,50 @@ impl ExecutionPlan for SelectByCodesExec {
             baseline: BaselineMetrics::new(&self.metrics, partition),
         };
         let plan = Arc::new(self.clone());
-        let picked = match &self.first {
-            None => plan.passed(&reading, &run).boxed(),
+        let batches = match &self.first {
+            None => {
+                let running = Running::of(&self.input.filters, &context)?;
+                let by_codes = move |running| {
+                    let picked = plan.passed(&reading, running, &run);
+                    plan.values(reading, run, picked).boxed()
+                };
+                match &self.otherwise {
+                    None => by_codes(running),
+                    Some(otherwise) => {
+                        let Otherwise { plan, is_taken } = otherwise.clone();
+                        // Joins ask for the first row when they know what they look for.
+                        let begun = futures::stream::once(async move {
+                            let is_known = || running.as_ref().is_some_and(Running::is_known);
+                            Ok::<_, DataFusionError>(match *is_taken.get_or_init(|| !is_known()) {
+                                true => plan.execute(partition, context)?.boxed(),
+                                false => by_codes(running),
+                            })
+                        });
+                        begun.try_flatten().boxed()
+                    }
+                }
+            }
             Some(first) => {
                 let memory = MemoryConsumer::new("first rows").register(context.memory_pool());
                 first.firsts.count_in(memory);
-                let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-                let firsts = plan.firsts(first.clone(), reading, run.clone());
+                let firsts =
+                    Arc::clone(&plan).firsts(first.clone(), Arc::clone(&reading), run.clone());
                 let firsts = firsts.map_ok(|rows| futures::stream::iter(rows).map(Ok));
-                firsts.try_flatten_stream().boxed()
+                plan.values(reading, run, firsts.try_flatten_stream())
+                    .boxed()
             }
         };
-        let batches = plan.values(reading, run, picked);
         let schema = self.schema();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        let mut metrics = self.metrics.clone_inner();
+        let otherwise = self.otherwise.as_ref();
+        let otherwise = otherwise.and_then(|otherwise| otherwise.plan.metrics());
+        for metric in otherwise.iter().flat_map(MetricsSet::iter) {
+            metrics.push(Arc::clone(metric));
+        }
+        Some(metrics)
     }
 }

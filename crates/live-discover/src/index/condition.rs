@@ -52,7 +52,10 @@ fn of_filter(filter: &Expr) -> Option<Condition> {
             list,
             negated,
         }) => {
-            let values = list.iter().map(|value| equals(expr, value));
+            // Nothing is equal to null.
+            let is_value = |value: &&Expr| !matches!(value, Expr::Literal(of, _) if of.is_null());
+            let values = list.iter().filter(is_value);
+            let values = values.map(|value| equals(expr, value));
             let listed = (!negated).then(|| Condition::any(values)).flatten();
             Condition::all([listed, has_name(expr)])
         }
@@ -148,7 +151,8 @@ fn is_found(left: &Expr, op: Operator, right: &Expr) -> Option<Condition> {
     }
 }
 
-fn equals(expr: &Expr, value: &Expr) -> Option<Condition> {
+/// What follows from a text of the row being a value.
+pub(super) fn equals(expr: &Expr, value: &Expr) -> Option<Condition> {
     let value = text(value)?;
     match source(expr)? {
         Source::String => Condition::equals(value),
@@ -231,7 +235,7 @@ fn is_record(expr: &Expr) -> bool {
     matches!(expr, Expr::Column(column) if column.name == "raw")
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View

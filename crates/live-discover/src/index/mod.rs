@@ -1,11 +1,12 @@
 //! What the index of texts ([`audit_lake::TextIndex`]) saves a scan: from filters to the rows that may match.
 //!
-//! [`condition`] reads filters, [`regex`] the patterns in them; [`narrow`](mod@narrow) asks the files. A filter that is
-//! not understood, a file without an index, a store that fails: each leaves the scan as it was.
+//! [`condition`] reads filters, [`regex`] the patterns in them, [`running`] what joins look for; [`narrow`](mod@narrow)
+//! asks the files. A filter that is not understood, a file without an index, a store that fails: each leaves the scan as it was.
 
 mod condition;
 pub(crate) mod narrow;
 mod regex;
+pub(crate) mod running;
 
 use audit_lake::TableName;
 use datafusion::catalog::Session;

@@ -311,6 +311,39 @@ async fn rows_found_by_codes_are_those_found_by_texts() {
     }
 }
 
+/// Rows of pages of which some are kept, from questions before, and some are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_of_one_question_serves_the_next() {
+    let lake = lake().await;
+    let by_texts = session(&lake, by_texts(), Limits::default());
+    let by_codes = session(&lake, EngineOptions::default(), Limits::default());
+    let time = |hours: u64| {
+        let micros = START_MICROS + i64::try_from(hours).unwrap() * HOUR_MICROS;
+        chrono::DateTime::from_timestamp_micros(micros).unwrap()
+    };
+    let mut random = 1_u64;
+    for _ in 0..60 {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let (user, from, hours) = (random >> 32, random >> 40, random >> 48);
+        let sql = format!(
+            "SELECT id, raw, extra, parameters, client_ip, creation_time FROM m365_audit \
+             WHERE user_id LIKE '%-{}%' AND creation_time BETWEEN '{}' AND '{}' ORDER BY id",
+            user % 20,
+            time(from % 60),
+            time(from % 60 + hours % 30),
+        );
+        let plan = ask(&by_codes, &format!("EXPLAIN {sql}")).await;
+        assert!(plan.contains(SELECT_BY_CODES), "{sql}: {plan}");
+        assert_eq!(
+            ask(&by_codes, &sql).await,
+            ask(&by_texts, &sql).await,
+            "{sql}"
+        );
+    }
+}
+
 /// Of the first rows by a key those only are read that may be wanted, also where more were found on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_rows_alone_are_read() {

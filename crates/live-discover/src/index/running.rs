@@ -1,0 +1,143 @@
+//! What a query finds out while it runs: a join knows the keys of its smaller side before it reads the other, and
+//! DataFusion hands them on as a filter. The files of the other side are asked for rows that have one of them.
+
+use std::sync::{Arc, OnceLock};
+
+use audit_lake::Condition;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::TaskContext;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+};
+use datafusion::physical_plan::PhysicalExpr;
+use object_store::{ObjectMeta, ObjectStore};
+
+use super::condition;
+use super::narrow::{Access, Asked, IndexCache, narrow};
+use crate::scan;
+
+/// The filters of a scan that become known while it runs, and the files' indexes.
+pub(crate) struct Running {
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    condition: OnceLock<Condition>,
+    store: Arc<dyn ObjectStore>,
+    footers: Arc<FileMetadataCache>,
+    indexes: Arc<IndexCache>,
+}
+
+impl Running {
+    /// `None` if there are no such filters, or no indexes to ask.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime says of its store.
+    pub(crate) fn of(
+        filters: &[Arc<dyn PhysicalExpr>],
+        context: &TaskContext,
+    ) -> Result<Option<Self>> {
+        let filters: Vec<_> = filters.iter().filter(|filter| is_of_run(filter)).collect();
+        let indexes = context.session_config().get_extension::<IndexCache>();
+        let (false, Some(indexes)) = (filters.is_empty(), indexes) else {
+            return Ok(None);
+        };
+        let runtime = context.runtime_env();
+        Ok(Some(Self {
+            filters: filters.into_iter().map(Arc::clone).collect(),
+            condition: OnceLock::new(),
+            store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
+            footers: runtime.cache_manager.get_file_metadata_cache(),
+            indexes,
+        }))
+    }
+
+    /// Whether it is known by now what is looked for.
+    pub(crate) fn is_known(&self) -> bool {
+        self.condition().is_some()
+    }
+
+    /// The rows of a file that may have what is looked for, as far as that is known by now.
+    pub(crate) async fn ask(&self, file: &ObjectMeta) -> Access {
+        let Some(condition) = self.condition() else {
+            return Access::Whole;
+        };
+        let asked = Asked {
+            store: &self.store,
+            footers: &self.footers,
+            indexes: &self.indexes,
+            condition,
+        };
+        let access = narrow(&asked, vec![file.clone()]).await.pop();
+        access.unwrap_or(Access::Whole)
+    }
+
+    fn condition(&self) -> Option<&Condition> {
+        match self.condition.get() {
+            Some(condition) => Some(condition),
+            None => {
+                let condition = Condition::all(self.filters.iter().map(of_filter))?;
+                Some(self.condition.get_or_init(|| condition))
+            }
+        }
+    }
+}
+
+/// Whether a filter becomes known only while the query runs.
+pub(crate) fn is_of_run(filter: &Arc<dyn PhysicalExpr>) -> bool {
+    filter.is::<DynamicFilterPhysicalExpr>()
+}
+
+/// What follows from what is known of a filter by now.
+fn of_filter(filter: &Arc<dyn PhysicalExpr>) -> Option<Condition> {
+    if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
+        return of_filter(&dynamic.current().ok()?);
+    }
+    if let Some(binary) = filter.downcast_ref::<BinaryExpr>() {
+        let (left, right) = (binary.left(), binary.right());
+        return match binary.op() {
+            Operator::And => Condition::all([of_filter(left), of_filter(right)]),
+            Operator::Or => Condition::any([of_filter(left), of_filter(right)]),
+            Operator::Eq => condition::equals(&logical(left)?, &logical(right)?),
+            _ => None,
+        };
+    }
+    if let Some(list) = filter
+        .downcast_ref::<InListExpr>()
+        .filter(|list| !list.negated())
+    {
+        let text = logical(list.expr())?;
+        let values = list.list().iter().filter(|value| !is_null(value));
+        return Condition::any(values.map(|value| condition::equals(&text, &logical(value)?)));
+    }
+    // Of a join in parts, the keys of each part.
+    let parts = filter.downcast_ref::<CaseExpr>()?;
+    let is_otherwise_false = parts.else_expr().is_none_or(|otherwise| {
+        let value = otherwise.downcast_ref::<Literal>().map(Literal::value);
+        matches!(value, Some(ScalarValue::Boolean(Some(false) | None)))
+    });
+    let keys = parts
+        .when_then_expr()
+        .iter()
+        .map(|(_, keys)| of_filter(keys));
+    is_otherwise_false.then(|| Condition::any(keys)).flatten()
+}
+
+/// Nothing is equal to null.
+fn is_null(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let literal = expr.downcast_ref::<Literal>();
+    literal.is_some_and(|literal| literal.value().is_null())
+}
+
+/// A column, as text or as it is, or a value.
+fn logical(expr: &Arc<dyn PhysicalExpr>) -> Option<Expr> {
+    if let Some(column) = expr.downcast_ref::<Column>() {
+        return Some(Expr::Column(column.name().into()));
+    }
+    if let Some(literal) = expr.downcast_ref::<Literal>() {
+        return Some(Expr::Literal(literal.value().clone(), None));
+    }
+    let cast = expr.downcast_ref::<CastExpr>()?;
+    logical(cast.expr()).filter(|_| condition::is_text(cast.cast_type()))
+}
