@@ -1,7 +1,8 @@
-//! Asks a lake questions and takes the time, for `benches/peers/queries`: `suite SYSTEM LAKE`.
+//! Asks a lake questions and takes the time, for `benches/peers/queries`: `suite SYSTEM LAKE [LATENCY_MS]`.
 //!
 //! SYSTEM is `ours`; `datafusion`, stock DataFusion on the lake's data files with filters evaluated in the Parquet
-//! reader; or `datafusion-default`, the same as it comes. Questions come as JSON lines on standard input, and for each
+//! reader; or `datafusion-default`, the same as it comes. `ours` can wait before each request, as if the lake were far
+//! away. Questions come as JSON lines on standard input, and for each
 //! an answer goes to standard output. The first line of output says what opening took.
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use live_discover::{
     Engine, EngineOptions, Lake, LakeOptions, Limits, Request, Session, TenantScope,
 };
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use serde::{Deserialize, Serialize};
 
 // As the command line has.
@@ -66,14 +68,18 @@ enum System {
 fn main() -> Result<(), SetupError> {
     let mut arguments = std::env::args().skip(1);
     let (Some(system), Some(lake)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: suite ours|datafusion|datafusion-default LAKE".into());
+        return Err("usage: suite ours|datafusion|datafusion-default LAKE [LATENCY_MS]".into());
     };
+    let latency = arguments
+        .next()
+        .map(|ms| ms.parse().map(Duration::from_millis));
+    let latency = latency.transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()?;
     let start = Instant::now();
-    let system = runtime.block_on(open(&system, &lake))?;
+    let system = runtime.block_on(open(&system, &lake, latency))?;
     say(&Opened {
         open_ms: milliseconds(start),
         version: match system {
@@ -96,16 +102,16 @@ fn main() -> Result<(), SetupError> {
     Ok(())
 }
 
-async fn open(system: &str, lake: &str) -> Result<System, SetupError> {
+async fn open(system: &str, lake: &str, latency: Option<Duration>) -> Result<System, SetupError> {
     Ok(match system {
-        "ours" => System::Ours(Box::new(ours(lake).await?)),
+        "ours" => System::Ours(Box::new(ours(lake, latency).await?)),
         "datafusion" => System::DataFusion(stock(lake, true).await?),
         "datafusion-default" => System::DataFusion(stock(lake, false).await?),
         other => return Err(format!("no system `{other}`").into()),
     })
 }
 
-async fn ours(lake: &str) -> Result<Session, SetupError> {
+async fn ours(lake: &str, latency: Option<Duration>) -> Result<Session, SetupError> {
     let options = EngineOptions {
         parallelism: Some(THREADS),
         ..EngineOptions::default()
@@ -116,7 +122,17 @@ async fn ours(lake: &str) -> Result<Session, SetupError> {
         ..Limits::default()
     };
     let engine = Engine::builder().with_options(options);
-    let lake = Lake::open(lake, LakeOptions::default()).await?;
+    let mut lake = Lake::open(lake, LakeOptions::default()).await?;
+    if let Some(latency) = latency {
+        let waits = ThrottleConfig {
+            wait_get_per_call: latency,
+            wait_list_per_call: latency,
+            wait_list_with_delimiter_per_call: latency,
+            ..ThrottleConfig::default()
+        };
+        let store = Arc::new(ThrottledStore::new(lake.store(), waits));
+        lake = Lake::with_store(store, lake.url().clone(), LakeOptions::default()).await?;
+    }
     Ok(engine.build(lake)?.session(TenantScope::All, limits))
 }
 

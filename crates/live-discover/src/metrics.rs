@@ -29,7 +29,7 @@ pub struct EngineMetrics {
     pub footers: CacheMetrics,
     /// Indexes of texts.
     pub text_indexes: CacheMetrics,
-    /// Columns, decoded.
+    /// Columns and pages of columns, decoded.
     pub columns: CacheMetrics,
 }
 

@@ -487,8 +487,11 @@ impl DisplayAs for SelectByCodesExec {
         if !filters.is_empty() {
             write!(f, ", filter={}", filters.join(" AND "))?;
         }
-        match &self.first {
-            Some(First { fetch, order, .. }) => write!(f, ", first={fetch} by {order}"),
+        if let Some(First { fetch, order, .. }) = &self.first {
+            write!(f, ", first={fetch} by {order}")?;
+        }
+        match &self.otherwise {
+            Some(_) => write!(f, ", otherwise=scan"),
             None => Ok(()),
         }
     }

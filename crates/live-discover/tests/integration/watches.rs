@@ -1,12 +1,13 @@
 //! Watches: late records are seen, none twice, whatever crashes and whoever else advances.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
-use audit_lake::{Clock, Lake, LakeOptions};
+use audit_lake::{Clock, Compaction, Lake, LakeOptions, MaintenancePolicy, TableName};
 use audit_testkit::{Fault, FaultKind, FaultTrigger, FaultyStore, ManualClock, Operation};
 use live_discover::{
     Advance, AdvanceOutcome, Engine, Error, Library, Limits, Lookup, NewWatch, ResultId, Session,
@@ -135,6 +136,43 @@ async fn late_records_are_seen_and_none_twice() {
         step(&watches, "rules").await,
         (AdvanceOutcome::CaughtUp, vec![])
     );
+}
+
+/// Compaction writes records anew: they are no newer for that, and what arrived beside it is not lost.
+#[tokio::test]
+async fn what_is_compacted_is_not_new() {
+    let lake = empty_lake().await;
+    let watches = watches(&lake);
+    watches.add(NewWatch::sql("rules", RULES)).await.unwrap();
+    let policy = MaintenancePolicy {
+        compaction: Some(Compaction {
+            files_min: NonZeroUsize::MIN.saturating_add(1),
+            ..Compaction::default()
+        }),
+        ..MaintenancePolicy::default()
+    };
+    let files = || async {
+        let snapshot = lake.snapshot(&tenant(CONTOSO), TableName::Audit).await;
+        snapshot.unwrap().unwrap().files().len()
+    };
+    for round in 0..3 {
+        let mut expected = Vec::new();
+        for number in 0..4 {
+            let id = format!("{round}-{number}");
+            commit(&lake, CONTOSO, &[rule(&id, START_MICROS), sign_in(0, 1)]).await;
+            // Of a round some are seen before they are compacted, and some after.
+            match number {
+                0 | 1 => assert_eq!(catch_up(&watches, "rules").await, [id]),
+                _ => expected.push(id),
+            }
+        }
+        let before = files().await;
+        let maintained = lake.maintain(tenant(CONTOSO), &policy, |_| {}).await;
+        maintained.unwrap();
+        assert!(files().await < before, "round {round}");
+        assert_eq!(catch_up(&watches, "rules").await, expected);
+        assert!(catch_up(&watches, "rules").await.is_empty());
+    }
 }
 
 #[tokio::test]
