@@ -36,8 +36,8 @@ pub(crate) async fn narrow<'a>(
         indexes: &indexes,
         condition: &condition,
     };
-    let objects = files.iter().map(|file| scan::object(file.file)).collect();
-    let accesses = narrow::narrow(&asked, objects).await;
+    let objects: Vec<_> = files.iter().map(|file| scan::object(file.file)).collect();
+    let accesses = narrow::narrow(&asked, &objects).await;
     let files = files.into_iter().zip(accesses);
     Ok(files
         .filter_map(|(of, access)| match access {

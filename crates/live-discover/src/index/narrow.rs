@@ -1,5 +1,6 @@
 //! Asking the files of a scan for the rows that may match.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::footer;
 use crate::memory::{Budget, Key, Part};
@@ -23,20 +25,8 @@ const SAMPLE_FILES: usize = 8;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
 
-/// Parts of indexes that queries asked for, in the engine's budget.
+/// What queries asked of the files' indexes, in the engine's budget.
 pub(crate) struct IndexCache(pub(crate) Arc<Budget>);
-
-impl IndexCache {
-    fn get(&self, key: &Key) -> Arc<Known> {
-        let none = || Arc::new(Known::Buckets(HashMap::new()));
-        self.0.get(key).unwrap_or_else(none)
-    }
-
-    fn put(&self, key: Key, known: Known) {
-        let bytes = known.size();
-        self.0.put(key, Arc::new(known), bytes);
-    }
-}
 
 /// What of a file is to be read.
 #[derive(Debug, Clone)]
@@ -72,48 +62,150 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What of each file may match.
-pub(crate) async fn narrow(asked: &Asked<'_>, files: Vec<ObjectMeta>) -> Vec<Access> {
+pub(crate) async fn narrow(asked: &Asked<'_>, files: &[ObjectMeta]) -> Vec<Access> {
     let step = files.len().div_ceil(SAMPLE_FILES);
     if step > 1 {
-        let sample = files.iter().step_by(step).cloned().collect();
-        if asked.files(sample).await.iter().all(Access::is_whole) {
+        let sample = asked.files(files.iter().step_by(step)).await;
+        if sample.iter().all(Access::is_whole) {
             return vec![Access::Whole; files.len()];
         }
     }
-    asked.files(files).await
+    asked.files(files.iter()).await
 }
 
 impl Asked<'_> {
-    async fn files(&self, files: Vec<ObjectMeta>) -> Vec<Access> {
-        let accesses = files
+    async fn files(&self, files: impl Iterator<Item = &ObjectMeta>) -> Vec<Access> {
+        let mut accesses = Vec::new();
+        let mut unknown = Vec::new();
+        for file in files {
+            let key = key(file);
+            let known = self.indexes.0.get::<KnownFile>(&key);
+            let access = known
+                .as_ref()
+                .and_then(|known| known.access(self.condition));
+            if access.is_none() {
+                unknown.push((accesses.len(), file.clone(), key, known));
+            }
+            accesses.push(access.unwrap_or(Access::Whole));
+        }
+        let told = unknown
             .into_iter()
-            .map(|file| async move { self.file(&file).await.unwrap_or(Access::Whole) });
-        futures::stream::iter(accesses)
-            .buffered(FILES_MAX)
-            .collect()
-            .await
+            .map(|(at, file, key, known)| async move { (at, self.file(&file, key, known).await) });
+        let mut told = futures::stream::iter(told).buffer_unordered(FILES_MAX);
+        while let Some((at, access)) = told.next().await {
+            accesses[at] = access.unwrap_or(Access::Whole);
+        }
+        accesses
     }
 
-    /// `None` where it can't be told.
-    async fn file(&self, file: &ObjectMeta) -> Option<Access> {
-        let metadata = footer::of(self.store.as_ref(), self.footers, file)
-            .await
-            .ok()?;
-        let index = TextIndex::of(&metadata)?;
-        let mut accesses = Vec::with_capacity(metadata.num_row_groups());
-        let mut selected = 0;
-        for number in 0..metadata.num_row_groups() {
-            let rows = usize::try_from(metadata.row_group(number).num_rows()).ok()?;
-            let access = match index.group(number) {
-                Some(group) if group.range().end <= file.size => {
-                    let blocks = self.group(file, number, group).await;
-                    rows_of(blocks, group.block_rows(), rows)
+    /// What is read of the file's index for it is known from now on. `None` where it can't be told.
+    async fn file(
+        &self,
+        file: &ObjectMeta,
+        key: Key,
+        known: Option<Arc<KnownFile>>,
+    ) -> Option<Access> {
+        let mut known = match known {
+            Some(known) => KnownFile::clone(&known),
+            None => {
+                let footer = footer::of(self.store.as_ref(), self.footers, file).await;
+                let footer = footer.ok()?;
+                KnownFile::of(&footer, file.size)
+            }
+        };
+        for group in &mut known.groups {
+            if let Some((index, known)) = &mut group.index {
+                self.complete(file, index, known).await?;
+            }
+        }
+        let access = known.access(self.condition);
+        let bytes = known.size();
+        self.indexes.0.put(key, Arc::new(known), bytes);
+        access
+    }
+
+    /// Reads what the condition asks of a row group's index, and is not known yet.
+    async fn complete(
+        &self,
+        file: &ObjectMeta,
+        index: &GroupIndex,
+        known: &mut Known,
+    ) -> Option<()> {
+        let missing = known.missing(self.condition.buckets(index));
+        if missing.is_empty() {
+            return Some(());
+        }
+        if known.has_room_for(missing.len(), index)
+            && let Known::Buckets(buckets) = known
+        {
+            let ranges: Vec<Range<u64>> =
+                missing.iter().map(|bucket| index.bucket(*bucket)).collect();
+            let parts = self.store.get_ranges(&file.location, &ranges).await.ok()?;
+            // Of their own: a store may give parts of what it read at once, which all of it would stay for.
+            let parts = parts.iter().map(|bytes| Bytes::copy_from_slice(bytes));
+            buckets.extend(missing.into_iter().zip(parts));
+        } else {
+            let whole = self.store.get_range(&file.location, index.range()).await;
+            *known = Known::Whole(whole.ok()?);
+        }
+        Some(())
+    }
+}
+
+fn key(file: &ObjectMeta) -> Key {
+    Key {
+        path: file.location.clone(),
+        part: Part::TextIndex,
+    }
+}
+
+/// What is known of a file's index; without one it has no groups.
+#[derive(Debug, Clone)]
+struct KnownFile {
+    groups: Vec<KnownGroup>,
+}
+
+#[derive(Debug, Clone)]
+struct KnownGroup {
+    rows: usize,
+    index: Option<(GroupIndex, Known)>,
+}
+
+impl KnownFile {
+    fn of(footer: &ParquetMetaData, file_bytes: u64) -> Self {
+        let Some(index) = TextIndex::of(footer) else {
+            return Self { groups: Vec::new() };
+        };
+        let groups = footer.row_groups().iter().enumerate();
+        let groups = groups.map(|(number, group)| {
+            let index = index.group(number).cloned();
+            let index = index.filter(|index| index.range().end <= file_bytes);
+            KnownGroup {
+                rows: usize::try_from(group.num_rows()).unwrap_or(0),
+                index: index.map(|index| (index, Known::Buckets(HashMap::new()))),
+            }
+        });
+        Self {
+            groups: groups.collect(),
+        }
+    }
+
+    /// What of the file may match; `None` if more of its index has to be known.
+    fn access(&self, condition: &Condition) -> Option<Access> {
+        if self.groups.is_empty() {
+            return Some(Access::Whole);
+        }
+        let (mut accesses, mut selected) = (Vec::with_capacity(self.groups.len()), 0);
+        for KnownGroup { rows, index } in &self.groups {
+            let access = match index {
+                Some((index, known)) => {
+                    rows_of(known.blocks(condition, index)?, index.block_rows(), *rows)
                 }
-                _ => RowGroupAccess::Scan,
+                None => RowGroupAccess::Scan,
             };
             selected += match &access {
                 RowGroupAccess::Skip => 0,
-                RowGroupAccess::Scan => rows,
+                RowGroupAccess::Scan => *rows,
                 RowGroupAccess::Selection(selection) => selection.row_count(),
             };
             accesses.push(access);
@@ -127,54 +219,18 @@ impl Asked<'_> {
         })
     }
 
-    /// The blocks of a row group that may match, a bit for each.
-    async fn group(&self, file: &ObjectMeta, number: usize, group: &GroupIndex) -> u64 {
-        let key = Key {
-            path: file.location.clone(),
-            part: Part::TextIndex { group: number },
-        };
-        let known = self.indexes.get(&key);
-        let missing = known.missing(self.condition.buckets(group));
-        if missing.is_empty() {
-            return self.blocks(group, &known);
-        }
-        let known = match known.with_room_for(missing.len(), group) {
-            Some(mut buckets) => {
-                let ranges: Vec<Range<u64>> =
-                    missing.iter().map(|bucket| group.bucket(*bucket)).collect();
-                let Ok(parts) = self.store.get_ranges(&file.location, &ranges).await else {
-                    return u64::MAX;
-                };
-                // Of their own: a store may give parts of what it read at once, which all of it would stay for.
-                let parts = parts.iter().map(|bytes| Bytes::copy_from_slice(bytes));
-                buckets.extend(missing.into_iter().zip(parts));
-                Known::Buckets(buckets)
-            }
-            None => match self.store.get_range(&file.location, group.range()).await {
-                Ok(whole) => Known::Whole(whole),
-                Err(_) => return u64::MAX,
-            },
-        };
-        let blocks = self.blocks(group, &known);
-        self.indexes.put(key, known);
-        blocks
-    }
-
-    fn blocks(&self, group: &GroupIndex, known: &Known) -> u64 {
-        let start = group.range().start;
-        (self.condition).blocks(group, &|bucket| match known {
-            Known::Buckets(buckets) => buckets.get(&bucket).map(Bytes::as_ref),
-            Known::Whole(whole) => {
-                let range = group.bucket(bucket);
-                let from = usize::try_from(range.start - start).ok()?;
-                whole.get(from..from + group.bucket_bytes())
-            }
-        })
+    fn size(&self) -> usize {
+        let groups = self.groups.iter();
+        let known = groups.map(|group| {
+            let known = group.index.as_ref().map_or(0, |(_, known)| known.size());
+            known + size_of::<KnownGroup>()
+        });
+        known.sum()
     }
 }
 
 /// What was read of a row group's index.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Known {
     Buckets(HashMap<u32, Bytes>),
     Whole(Bytes),
@@ -189,14 +245,34 @@ impl Known {
         buckets
     }
 
-    /// The buckets that are known; `None` if with so many more the whole may as well be read.
-    fn with_room_for(&self, more: usize, group: &GroupIndex) -> Option<HashMap<u32, Bytes>> {
-        let Self::Buckets(known) = self else {
-            return None;
+    /// Whether with so many more buckets less than the whole is read.
+    fn has_room_for(&self, more: usize, index: &GroupIndex) -> bool {
+        let known = match self {
+            Self::Buckets(known) => known.len(),
+            Self::Whole(_) => return false,
         };
-        let whole = group.range().end - group.range().start;
-        let bytes = (known.len() + more) as u64 * group.bucket_bytes() as u64;
-        (bytes * WHOLE_FROM <= whole).then(|| known.clone())
+        let whole = index.range().end - index.range().start;
+        let bytes = (known + more) as u64 * index.bucket_bytes() as u64;
+        bytes * WHOLE_FROM <= whole
+    }
+
+    /// The blocks that may match, a bit for each; `None` if a bucket that tells is not known.
+    fn blocks(&self, condition: &Condition, index: &GroupIndex) -> Option<u64> {
+        let start = index.range().start;
+        let is_missing = Cell::new(false);
+        let blocks = condition.blocks(index, &|bucket| match self {
+            Self::Buckets(buckets) => {
+                let bytes = buckets.get(&bucket).map(Bytes::as_ref);
+                is_missing.set(is_missing.get() || bytes.is_none());
+                bytes
+            }
+            Self::Whole(whole) => {
+                let range = index.bucket(bucket);
+                let from = usize::try_from(range.start - start).ok()?;
+                whole.get(from..from + index.bucket_bytes())
+            }
+        });
+        (!is_missing.get()).then_some(blocks)
     }
 
     fn size(&self) -> usize {

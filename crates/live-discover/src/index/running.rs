@@ -69,7 +69,7 @@ impl Running {
             indexes: &self.indexes,
             condition,
         };
-        let access = narrow(&asked, vec![file.clone()]).await.pop();
+        let access = narrow(&asked, std::slice::from_ref(file)).await.pop();
         access.unwrap_or(Access::Whole)
     }
 

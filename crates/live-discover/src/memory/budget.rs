@@ -30,8 +30,8 @@ impl Kind {
 pub(crate) enum Part {
     /// Its metadata, with the page index.
     Footer,
-    /// What was read of a row group's index of texts.
-    TextIndex { group: usize },
+    /// What was read of its index of texts.
+    TextIndex,
     /// A column of a row group, decoded.
     Column { group: usize, name: Arc<str> },
     /// Pages of a column of a row group, decoded.
@@ -42,7 +42,7 @@ impl Part {
     fn kind(&self) -> Kind {
         match self {
             Self::Footer => Kind::Footers,
-            Self::TextIndex { .. } => Kind::TextIndexes,
+            Self::TextIndex => Kind::TextIndexes,
             Self::Column { .. } | Self::Pages { .. } => Kind::Columns,
         }
     }
@@ -368,8 +368,8 @@ mod tests {
         key(name, Part::Footer)
     }
 
-    fn index(name: &str, group: usize) -> Key {
-        key(name, Part::TextIndex { group })
+    fn index(name: &str) -> Key {
+        key(name, Part::TextIndex)
     }
 
     /// A budget that has room for so many entries of names of one letter and 1,000 bytes.
@@ -381,14 +381,14 @@ mod tests {
     fn what_was_not_asked_for_the_longest_goes_first_whatever_its_kind() {
         let budget = budget(3);
         budget.put(footer("a"), Arc::new(1), 1_000);
-        budget.put(index("a", 0), Arc::new("x"), 1_000);
+        budget.put(index("a"), Arc::new("x"), 1_000);
         budget.put(footer("b"), Arc::new(2), 1_000);
         assert_eq!(budget.get(&footer("a")), Some(Arc::new(1)));
-        budget.put(index("b", 0), Arc::new("y"), 1_000);
-        assert_eq!(budget.get::<&str>(&index("a", 0)), None);
+        budget.put(index("b"), Arc::new("y"), 1_000);
+        assert_eq!(budget.get::<&str>(&index("a")), None);
         assert_eq!(budget.get(&footer("a")), Some(Arc::new(1)));
         assert_eq!(budget.get(&footer("b")), Some(Arc::new(2)));
-        assert_eq!(budget.get(&index("b", 0)), Some(Arc::new("y")));
+        assert_eq!(budget.get(&index("b")), Some(Arc::new("y")));
         let counts = budget.cache(Kind::TextIndexes);
         assert_eq!(counts.entries, 1);
         assert_eq!((counts.hits, counts.misses, counts.evictions), (1, 1, 1));
