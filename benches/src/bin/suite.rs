@@ -1,8 +1,8 @@
 //! Asks a lake questions and takes the time, for `benches/peers/queries`: `suite SYSTEM LAKE [LATENCY_MS]`.
 //!
 //! SYSTEM is `ours`; `datafusion`, stock DataFusion on the lake's data files with filters evaluated in the Parquet
-//! reader; or `datafusion-default`, the same as it comes. `ours` can wait before each request, as if the lake were far
-//! away. Questions come as JSON lines on standard input, and for each
+//! reader; or `datafusion-default`, the same as it comes. `ours` can have the lake in memory and wait before each request,
+//! as if it were far away. Questions come as JSON lines on standard input, and for each
 //! an answer goes to standard output. The first line of output says what opening took.
 
 use std::fs::File;
@@ -16,9 +16,12 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc::writer::FileWriter;
 use benches::SetupError;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use futures::TryStreamExt;
 use live_discover::{
     Engine, EngineOptions, Lake, LakeOptions, Limits, Request, Session, TenantScope,
 };
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use serde::{Deserialize, Serialize};
 
@@ -124,16 +127,27 @@ async fn ours(lake: &str, latency: Option<Duration>) -> Result<Session, SetupErr
     let engine = Engine::builder().with_options(options);
     let mut lake = Lake::open(lake, LakeOptions::default()).await?;
     if let Some(latency) = latency {
-        let waits = ThrottleConfig {
-            wait_get_per_call: latency,
-            wait_list_per_call: latency,
-            wait_list_with_delimiter_per_call: latency,
-            ..ThrottleConfig::default()
-        };
-        let store = Arc::new(ThrottledStore::new(lake.store(), waits));
-        lake = Lake::with_store(store, lake.url().clone(), LakeOptions::default()).await?;
+        lake = far_away(&lake, latency).await?;
     }
     Ok(engine.build(lake)?.session(TenantScope::All, limits))
+}
+
+/// The lake in memory, behind a store that waits before each request.
+async fn far_away(lake: &Lake, latency: Duration) -> Result<Lake, SetupError> {
+    let copy = InMemory::new();
+    let mut objects = lake.store().list(None);
+    while let Some(object) = objects.try_next().await? {
+        let content = lake.store().get(&object.location).await?.bytes().await?;
+        copy.put(&object.location, content.into()).await?;
+    }
+    let waits = ThrottleConfig {
+        wait_get_per_call: latency,
+        wait_list_per_call: latency,
+        wait_list_with_delimiter_per_call: latency,
+        ..ThrottleConfig::default()
+    };
+    let store = Arc::new(ThrottledStore::new(copy, waits));
+    Ok(Lake::with_store(store, lake.url().clone(), LakeOptions::default()).await?)
 }
 
 /// The files as they lie there. The schema is that of all of them, which DataFusion looks up in each.
