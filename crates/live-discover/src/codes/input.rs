@@ -136,7 +136,7 @@ impl Input {
     pub(super) fn is_narrow(&self) -> bool {
         /// Rows of a file that are looked at at once, and their bytes in the file.
         const ROWS_MAX: usize = 8 << 10;
-        const BYTES_MAX: u64 = 4 << 20;
+        const BYTES_MAX: u64 = 1 << 20;
         let mut files = self.groups.iter().flat_map(FileGroup::iter);
         files.all(|file| {
             let Some(access) = file.extension::<ParquetAccessPlan>() else {

@@ -18,7 +18,7 @@ use super::pages::{self, Part, Wanted};
 
 /// Pages are kept where of their rows, or of the column's pages, one in so many is wanted at most: whoever reads all of a
 /// column would take the place of what is asked for again.
-const KEPT_FROM: usize = 8;
+const KEPT_FROM: usize = 4;
 
 /// Decoded pages of a column of a row group.
 #[derive(Debug, Clone, Default)]

@@ -48,6 +48,8 @@ use crate::index::running::{Running, is_of_run};
 
 /// Rows that are read at a time.
 const READ_ROWS: usize = 8 << 10;
+/// Files that are fetched ahead, where few rows of each are looked at.
+const NARROW_AHEAD: usize = 16;
 /// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
 const NARROW: usize = 4;
 
@@ -60,6 +62,8 @@ pub(super) struct SelectByCodesExec {
     /// Of the used columns those that decide which rows are wanted come first: so many.
     deciding: usize,
     outputs: Vec<Expression>,
+    /// Files that are fetched ahead.
+    ahead: usize,
     first: Option<First>,
     /// Where no filter is known before the query runs: what is done if many rows may match then.
     otherwise: Option<Otherwise>,
@@ -168,7 +172,8 @@ impl SelectByCodesExec {
                 || wanted.column >= input.constant_from
                 || input.is_small(wanted.column)
         };
-        if !used.columns.iter().all(is_small) && !input.is_narrow() {
+        let is_narrow = input.is_narrow();
+        if !used.columns.iter().all(is_small) && !is_narrow {
             return Ok(None);
         }
         let outputs = input.columns.iter();
@@ -186,6 +191,7 @@ impl SelectByCodesExec {
             filters,
             deciding,
             outputs,
+            ahead: if is_narrow { NARROW_AHEAD } else { FILES_AHEAD },
             first,
             otherwise: None,
             properties: Arc::new(properties),
@@ -296,7 +302,7 @@ impl SelectByCodesExec {
                 let running = running.clone();
                 async move { plan.candidates(&reading, running.as_deref(), file).await }
             })
-            .buffered(FILES_AHEAD);
+            .buffered(self.ahead);
         let (plan, run) = (Arc::clone(self), run.clone());
         let picked = candidates.and_then(move |candidates| {
             let _timer = run.baseline.elapsed_compute().timer();
@@ -325,7 +331,7 @@ impl SelectByCodesExec {
         let ahead = if self.filters.is_empty() {
             1
         } else {
-            FILES_AHEAD
+            self.ahead
         };
         while !firsts.is_over().await {
             let taken = futures::stream::iter(std::iter::from_fn(|| firsts.take()));

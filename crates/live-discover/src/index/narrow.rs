@@ -1,12 +1,12 @@
 //! Asking the files of a scan for the rows that may match.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use audit_lake::{Condition, GroupIndex, TextIndex};
 use bytes::Bytes;
+use datafusion::common::HashMap;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use futures::StreamExt;
@@ -18,9 +18,9 @@ use crate::footer;
 use crate::memory::{Budget, Key, Part};
 
 /// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
-const FILES_MAX: usize = 128;
-/// Of more files than these some are asked first: if the index tells nothing of any, as of an operation that is in each,
-/// the others are not.
+const FILES_MAX: usize = 256;
+/// Of more files than these so many are looked at first: if it is known of each that its index tells nothing, as of an
+/// operation that is in all of them, no file is asked.
 const SAMPLE_FILES: usize = 8;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
@@ -64,22 +64,27 @@ pub(crate) struct Asked<'a> {
 /// What of each file may match.
 pub(crate) async fn narrow(asked: &Asked<'_>, files: &[ObjectMeta]) -> Vec<Access> {
     let step = files.len().div_ceil(SAMPLE_FILES);
-    if step > 1 {
-        let sample = asked.files(files.iter().step_by(step)).await;
-        if sample.iter().all(Access::is_whole) {
-            return vec![Access::Whole; files.len()];
-        }
+    let tells_nothing = |file| {
+        let known = asked.known(&key(file));
+        known.is_some_and(|known| known.access(asked.condition).is_some_and(|a| a.is_whole()))
+    };
+    if step > 1 && files.iter().step_by(step).all(tells_nothing) {
+        return vec![Access::Whole; files.len()];
     }
-    asked.files(files.iter()).await
+    asked.files(files).await
 }
 
 impl Asked<'_> {
-    async fn files(&self, files: impl Iterator<Item = &ObjectMeta>) -> Vec<Access> {
-        let mut accesses = Vec::new();
+    fn known(&self, key: &Key) -> Option<Arc<KnownFile>> {
+        self.indexes.0.get(key)
+    }
+
+    async fn files(&self, files: &[ObjectMeta]) -> Vec<Access> {
+        let mut accesses = Vec::with_capacity(files.len());
         let mut unknown = Vec::new();
         for file in files {
             let key = key(file);
-            let known = self.indexes.0.get::<KnownFile>(&key);
+            let known = self.known(&key);
             let access = known
                 .as_ref()
                 .and_then(|known| known.access(self.condition));

@@ -1,9 +1,10 @@
 //! The account of an engine's memory, and the caches that fill what queries leave.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use datafusion::common::HashMap;
 use object_store::path::Path;
 use tokio::sync::Notify;
 
@@ -68,8 +69,8 @@ pub(crate) struct QueryCounts {
 
 /// The bound of an engine's memory, and who has what of it.
 ///
-/// Entries of all kinds stand in one order, by when they were last asked for; the first in it goes first, whatever its
-/// kind. So each kind has what it is used for.
+/// Entries of all kinds stand in one order, by when they were last asked for, or nearly; the first in it goes first,
+/// whatever its kind. So each kind has what it is used for.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit_bytes: usize,
@@ -290,12 +291,16 @@ impl Budget {
 
 impl State {
     fn get(&mut self, key: &Key) -> Option<Value> {
+        let count = self.entries.len() as u64;
         let entry = self.entries.get_mut(key)?;
-        self.asked += 1;
-        if let Some(key) = self.order.remove(&entry.asked) {
-            self.order.insert(self.asked, key);
+        // One of the younger half stays where it is: it is far from being let go of, and most that is asked for is.
+        if self.asked - entry.asked >= count / 2 {
+            self.asked += 1;
+            if let Some(key) = self.order.remove(&entry.asked) {
+                self.order.insert(self.asked, key);
+            }
+            entry.asked = self.asked;
         }
-        entry.asked = self.asked;
         Some(Arc::clone(&entry.value))
     }
 
