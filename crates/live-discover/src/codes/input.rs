@@ -132,11 +132,10 @@ impl Input {
         (!asks_twice && !is_volatile(&replaced) && !is_large(&replaced)).then_some(replaced)
     }
 
-    /// Whether the index of texts leaves so few rows of each file that large columns may decide over them.
-    pub(super) fn is_narrow(&self) -> bool {
-        /// Rows of a file that are looked at at once, and their bytes in the file.
+    /// Whether the index of texts leaves few rows of each file, of so many bytes in the file at most.
+    pub(super) fn is_narrow(&self, bytes_max: u64) -> bool {
+        /// Rows of a file that are looked at at once.
         const ROWS_MAX: usize = 8 << 10;
-        const BYTES_MAX: u64 = 1 << 20;
         let mut files = self.groups.iter().flat_map(FileGroup::iter);
         files.all(|file| {
             let Some(access) = file.extension::<ParquetAccessPlan>() else {
@@ -154,7 +153,7 @@ impl Input {
                 }
             }
             let bytes = file.object_meta.size / (all.max(1) as u64) * selected as u64;
-            selected <= ROWS_MAX && bytes <= BYTES_MAX
+            selected <= ROWS_MAX && bytes <= bytes_max
         })
     }
 

@@ -48,8 +48,11 @@ use crate::index::running::{Running, is_of_run};
 
 /// Rows that are read at a time.
 const READ_ROWS: usize = 8 << 10;
-/// Files that are fetched ahead, where few rows of each are looked at.
+/// Large columns decide over rows that have so many bytes in a file at most.
+const LARGE_BYTES_MAX: u64 = 4 << 20;
+/// Files that are fetched ahead, where the rows that are looked at have so many bytes in each at most.
 const NARROW_AHEAD: usize = 16;
+const AHEAD_BYTES_MAX: u64 = 1 << 20;
 /// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
 const NARROW: usize = 4;
 
@@ -172,10 +175,13 @@ impl SelectByCodesExec {
                 || wanted.column >= input.constant_from
                 || input.is_small(wanted.column)
         };
-        let is_narrow = input.is_narrow();
-        if !used.columns.iter().all(is_small) && !is_narrow {
+        if !used.columns.iter().all(is_small) && !input.is_narrow(LARGE_BYTES_MAX) {
             return Ok(None);
         }
+        let ahead = match input.is_narrow(AHEAD_BYTES_MAX) {
+            true => NARROW_AHEAD,
+            false => FILES_AHEAD,
+        };
         let outputs = input.columns.iter();
         let outputs = outputs.map(|output| used.expression(output, &input.table));
         let outputs = outputs.collect::<Result<Vec<_>>>()?;
@@ -191,7 +197,7 @@ impl SelectByCodesExec {
             filters,
             deciding,
             outputs,
-            ahead: if is_narrow { NARROW_AHEAD } else { FILES_AHEAD },
+            ahead,
             first,
             otherwise: None,
             properties: Arc::new(properties),

@@ -198,15 +198,15 @@ async fn questions_read_what_they_need() {
 
 /// Question; requests and KiB cold; the same warm.
 const READ: &str = "\
-id                 12  355   2    0
-id_whole           12  449   2    0
+id                 12  330   2    0
+id_whole           12  423   2    0
 address            16  765   2    0
 user_day            6  315   2    0
 user_month         16  317   2    0
 file               16  494   2    0
 session            12  358   2    0
-correlation        12  312   2    0
-needle_once        12  331   2    0
+correlation        12  304   2    0
+needle_once        12  302   2    0
 needle_absent      10  202   2    0
 needle_percent     13  832   5  616
 needle_count       13  702   5  486
@@ -222,12 +222,12 @@ by_hour            14  231   2    0
 failed_sign_ins    13  225   2    0
 addresses_by_user  14   77   2    0
 first_seen         14   91   2    0
-inbox_rules        14  241   3    0
+inbox_rules        14  241   2    0
 user_agents        13  206   2    0
 mass_download      16  238   2    0
 chain              16  300   2    0
-extra              15  440   3    0
-name in a bag      12  202   3    0
+extra              15  438   3    0
+name in a bag      12  202   2    0
 ";
 
 /// Each request takes 30 ms, as one to an object store far away does.
