@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     Statement as SqlStatement, Value, WildcardAdditionalOptions,
 };
 
-/// What the value that stands for all columns is called: no column is.
+/// What the value that stands for all columns is called: no column of the lake is.
 const ALL: &str = "*";
 
 /// Plans a statement.
@@ -47,6 +47,8 @@ fn with_stand_in(statement: &Statement) -> Option<Statement> {
         && options.to_string() == WildcardAdditionalOptions::default().to_string()
         && has_nothing_else(select)
         && query.pipe_operators.is_empty()
+        // A column of this name would be taken for the value.
+        && !query.to_string().contains(&Ident::with_quote('"', ALL).to_string())
         && !orders_by_place(query);
     if !is_plain {
         return None;
@@ -163,6 +165,10 @@ mod tests {
         (
             "WITH x AS (SELECT a, c FROM t) SELECT * FROM x WHERE c = 1 ORDER BY a",
             true,
+        ),
+        (
+            r#"SELECT * FROM (SELECT a AS "*", b FROM t) ORDER BY "*""#,
+            false,
         ),
         ("SELECT * FROM t ORDER BY 2", false),
         ("SELECT DISTINCT * FROM t", false),

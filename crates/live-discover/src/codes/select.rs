@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use audit_lake::TableName;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -34,6 +34,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use parquet::file::metadata::PageIndexPolicy;
+use tokio::sync::OnceCell;
 
 use super::column::Selection;
 use super::expression::{Expression, Used, Wanted};
@@ -89,7 +90,7 @@ struct First {
 struct Otherwise {
     plan: Arc<dyn ExecutionPlan>,
     /// By all partitions or by none, as they may read each other's files.
-    is_taken: Arc<OnceLock<bool>>,
+    is_taken: Arc<OnceCell<bool>>,
 }
 
 impl SelectByCodesExec {
@@ -572,10 +573,18 @@ impl ExecutionPlan for SelectByCodesExec {
                     None => by_codes(running),
                     Some(otherwise) => {
                         let Otherwise { plan, is_taken } = otherwise.clone();
+                        let files = self.input.groups.iter().flat_map(FileGroup::iter);
+                        let files: Vec<_> = files.map(|file| file.object_meta.clone()).collect();
                         // Joins ask for the first row when they know what they look for.
                         let begun = futures::stream::once(async move {
-                            let is_known = || running.as_ref().is_some_and(Running::is_known);
-                            Ok::<_, DataFusionError>(match *is_taken.get_or_init(|| !is_known()) {
+                            let leaves_many = || async {
+                                match &running {
+                                    Some(running) => !running.rules_out(&files).await,
+                                    None => true,
+                                }
+                            };
+                            let is_taken = *is_taken.get_or_init(leaves_many).await;
+                            Ok::<_, DataFusionError>(match is_taken {
                                 true => plan.execute(partition, context)?.boxed(),
                                 false => by_codes(running),
                             })

@@ -21,7 +21,7 @@ use crate::memory::{Budget, Key, Part};
 const FILES_MAX: usize = 256;
 /// Of more files than these so many are looked at first: if it is known of each that its index tells nothing, as of an
 /// operation that is in all of them, no file is asked.
-const SAMPLE_FILES: usize = 8;
+pub(super) const SAMPLE_FILES: usize = 8;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
 
@@ -41,7 +41,7 @@ pub(crate) enum Access {
 
 impl Access {
     /// Whether all rows are to be read.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Whole => true,
             Self::Nothing => false,

@@ -16,7 +16,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::condition;
-use super::narrow::{Access, Asked, IndexCache, narrow};
+use super::narrow::{Access, Asked, IndexCache, SAMPLE_FILES, narrow};
 use crate::scan;
 
 /// The filters of a scan that become known while it runs, and the files' indexes.
@@ -53,9 +53,15 @@ impl Running {
         }))
     }
 
-    /// Whether it is known by now what is looked for.
-    pub(crate) fn is_known(&self) -> bool {
-        self.condition().is_some()
+    /// Whether what is looked for is known by now, and the index rules out rows of some of the files; few of them are asked.
+    pub(crate) async fn rules_out(&self, files: &[ObjectMeta]) -> bool {
+        if self.condition().is_none() {
+            return false;
+        }
+        let step = files.len().div_ceil(SAMPLE_FILES).max(1);
+        let asked = files.iter().step_by(step).map(|file| self.ask(file));
+        let asked = futures::future::join_all(asked).await;
+        asked.iter().any(|access| !access.is_whole())
     }
 
     /// The rows of a file that may have what is looked for, as far as that is known by now.

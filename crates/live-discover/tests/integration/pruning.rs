@@ -153,8 +153,9 @@ async fn the_latest_records_come_from_the_latest_files() {
             "{sql}: {answer}"
         );
         let reads = store.counts().of(Operation::Get);
-        // Of 21 files a handful is read; each takes a footer and its pages.
-        assert!(reads <= 16, "{sql}: {reads} reads");
+        // Of 21 files a handful is read; each takes a footer and its pages. While the first is read the other thread begins
+        // one or two that turn out not to be needed.
+        assert!(reads <= 24, "{sql}: {reads} reads");
     }
 }
 
