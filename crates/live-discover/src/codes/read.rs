@@ -13,6 +13,7 @@ use datafusion::datasource::physical_plan::parquet::{
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt, TryStreamExt};
+use object_store::ObjectMeta;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::ColumnDescPtr;
@@ -87,6 +88,10 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    pub(super) fn object(&self) -> &ObjectMeta {
+        &self.file.object_meta
+    }
+
     /// Leaves out the rows that are not of `access`.
     pub(super) fn narrow(&mut self, access: &Access) {
         let plan = match access {
@@ -181,12 +186,6 @@ impl Reading {
             metadata,
             groups,
         })
-    }
-
-    /// A file has no row of what a join looks for.
-    pub(super) fn count_ruled_out(&self) {
-        let count = MetricBuilder::new(&self.metrics).counter("files_ruled_out", self.partition);
-        count.add(1);
     }
 
     /// Some of the columns of a row group, whole.

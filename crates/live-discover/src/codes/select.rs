@@ -44,7 +44,6 @@ use super::pages;
 use super::read::{FILES_AHEAD, Opened, Reading};
 use super::rows::{Filters, Rows};
 use crate::first_pass::ROWS_MAX;
-use crate::index::narrow::Access;
 use crate::index::running::{Running, is_of_run};
 
 /// Rows that are read at a time.
@@ -225,13 +224,9 @@ impl SelectByCodesExec {
         running: Option<&Running>,
         file: PartitionedFile,
     ) -> Result<Candidates> {
-        let object = file.object_meta.clone();
         let mut file = reading.open(file, PageIndexPolicy::Optional).await?;
         if let Some(running) = running {
-            let access = running.ask(&object).await;
-            if matches!(access, Access::Nothing) {
-                reading.count_ruled_out();
-            }
+            let access = running.ask(file.object()).await;
             file.narrow(&access);
         }
         let file = Arc::new(file);
@@ -564,7 +559,7 @@ impl ExecutionPlan for SelectByCodesExec {
         let plan = Arc::new(self.clone());
         let batches = match &self.first {
             None => {
-                let running = Running::of(&self.input.filters, &context)?;
+                let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
                 let by_codes = move |running| {
                     let picked = plan.passed(&reading, running, &run);
                     plan.values(reading, run, picked).boxed()
@@ -573,10 +568,11 @@ impl ExecutionPlan for SelectByCodesExec {
                     None => by_codes(running),
                     Some(otherwise) => {
                         let Otherwise { plan, is_taken } = otherwise.clone();
-                        let files = self.input.groups.iter().flat_map(FileGroup::iter);
-                        let files: Vec<_> = files.map(|file| file.object_meta.clone()).collect();
+                        let groups = Arc::clone(&self.input.groups);
                         // Joins ask for the first row when they know what they look for.
                         let begun = futures::stream::once(async move {
+                            let files = groups.iter().flat_map(FileGroup::iter);
+                            let files: Vec<_> = files.map(|file| &file.object_meta).collect();
                             let leaves_many = || async {
                                 match &running {
                                     Some(running) => !running.rules_out(&files).await,

@@ -21,7 +21,7 @@ use crate::memory::{Budget, Key, Part};
 const FILES_MAX: usize = 256;
 /// Of more files than these so many are looked at first: if it is known of each that its index tells nothing, as of an
 /// operation that is in all of them, no file is asked.
-pub(super) const SAMPLE_FILES: usize = 8;
+const SAMPLE_FILES: usize = 8;
 /// The whole index of a row group is read where its buckets that are asked for are more than one of so many.
 const WHOLE_FROM: u64 = 8;
 
@@ -63,15 +63,21 @@ pub(crate) struct Asked<'a> {
 
 /// What of each file may match.
 pub(crate) async fn narrow(asked: &Asked<'_>, files: &[ObjectMeta]) -> Vec<Access> {
-    let step = files.len().div_ceil(SAMPLE_FILES);
     let tells_nothing = |file| {
         let known = asked.known(&key(file));
         known.is_some_and(|known| known.access(asked.condition).is_some_and(|a| a.is_whole()))
     };
-    if step > 1 && files.iter().step_by(step).all(tells_nothing) {
+    if files.len() > SAMPLE_FILES && sample(files).all(tells_nothing) {
         return vec![Access::Whole; files.len()];
     }
     asked.files(files).await
+}
+
+/// Some of the files, from all over.
+pub(super) fn sample<T>(files: &[T]) -> impl Iterator<Item = &T> {
+    files
+        .iter()
+        .step_by(files.len().div_ceil(SAMPLE_FILES).max(1))
 }
 
 impl Asked<'_> {

@@ -13,10 +13,11 @@ use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
 };
 use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::condition;
-use super::narrow::{Access, Asked, IndexCache, SAMPLE_FILES, narrow};
+use super::narrow::{Access, Asked, IndexCache, narrow, sample};
 use crate::scan;
 
 /// The filters of a scan that become known while it runs, and the files' indexes.
@@ -26,6 +27,7 @@ pub(crate) struct Running {
     store: Arc<dyn ObjectStore>,
     footers: Arc<FileMetadataCache>,
     indexes: Arc<IndexCache>,
+    files_ruled_out: Count,
 }
 
 impl Running {
@@ -37,6 +39,8 @@ impl Running {
     pub(crate) fn of(
         filters: &[Arc<dyn PhysicalExpr>],
         context: &TaskContext,
+        metrics: &ExecutionPlanMetricsSet,
+        partition: usize,
     ) -> Result<Option<Self>> {
         let filters: Vec<_> = filters.iter().filter(|filter| is_of_run(filter)).collect();
         let indexes = context.session_config().get_extension::<IndexCache>();
@@ -50,24 +54,30 @@ impl Running {
             store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
             footers: runtime.cache_manager.get_file_metadata_cache(),
             indexes,
+            files_ruled_out: MetricBuilder::new(metrics).counter("files_ruled_out", partition),
         }))
     }
 
     /// Whether what is looked for is known by now, and the index rules out rows of some of the files; few of them are asked.
-    pub(crate) async fn rules_out(&self, files: &[ObjectMeta]) -> bool {
-        if self.condition().is_none() {
-            return false;
-        }
-        let step = files.len().div_ceil(SAMPLE_FILES).max(1);
-        let asked = files.iter().step_by(step).map(|file| self.ask(file));
-        let asked = futures::future::join_all(asked).await;
-        asked.iter().any(|access| !access.is_whole())
+    pub(crate) async fn rules_out(&self, files: &[&ObjectMeta]) -> bool {
+        let sample: Vec<ObjectMeta> = sample(files).map(|file| ObjectMeta::clone(file)).collect();
+        let accesses = self.accesses(&sample).await;
+        accesses.iter().any(|access| !access.is_whole())
     }
 
     /// The rows of a file that may have what is looked for, as far as that is known by now.
     pub(crate) async fn ask(&self, file: &ObjectMeta) -> Access {
+        let access = self.accesses(std::slice::from_ref(file)).await.pop();
+        if matches!(access, Some(Access::Nothing)) {
+            self.files_ruled_out.add(1);
+        }
+        access.unwrap_or(Access::Whole)
+    }
+
+    /// Those of each of the files; none at all while nothing is known.
+    async fn accesses(&self, files: &[ObjectMeta]) -> Vec<Access> {
         let Some(condition) = self.condition() else {
-            return Access::Whole;
+            return Vec::new();
         };
         let asked = Asked {
             store: &self.store,
@@ -75,8 +85,7 @@ impl Running {
             indexes: &self.indexes,
             condition,
         };
-        let access = narrow(&asked, std::slice::from_ref(file)).await.pop();
-        access.unwrap_or(Access::Whole)
+        narrow(&asked, files).await
     }
 
     fn condition(&self) -> Option<&Condition> {
