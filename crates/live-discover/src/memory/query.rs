@@ -69,10 +69,10 @@ impl Needs {
 /// The pool of one query.
 ///
 /// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
-/// beyond, once they have something to put there. What merges from disk has half of it, which is what the batches have
-/// that a step has in its part, as a sort counts each twice: the other half is for what comes after, such as the merge of
-/// what the threads have sorted. What cannot go to disk (a table that a join looks things up in) takes what it needs up
-/// to the query's limit, as long as the engine has it. So whatever else runs, a query that can do with its part finishes.
+/// beyond, once they have something to put there. What merges has two thirds of it ([`merges`]); the rest is for what
+/// comes after, such as the merge of what the threads have sorted. What cannot go to disk (a table that a join looks
+/// things up in) takes what it needs up to the query's limit, as long as the engine has it. So whatever else runs, a
+/// query that can do with its part finishes.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
     limit_bytes: usize,
@@ -239,7 +239,7 @@ impl MemoryPool for QueryMemory {
                 let shared = state.share_bytes.saturating_sub(state.fixed_bytes);
                 Some(shared / state.spilling.max(1))
             }
-            true if is_merging(consumer) => Some(state.share_bytes / 2 / state.merging.max(1)),
+            true if is_merging(consumer) => Some(merges(state.share_bytes) / state.merging.max(1)),
             _ => None,
         };
         let left = self.limit_bytes.saturating_sub(state.bytes());
@@ -279,6 +279,15 @@ impl MemoryPool for QueryMemory {
     fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit::Finite(self.limit_bytes)
     }
+}
+
+/// What merges have of a query's part.
+///
+/// A sort counts each batch by what it holds and by its own bytes, and then merges its batches in memory by what they
+/// hold. A batch whose texts hold more than twice their own bytes is copied before, so the merge has two thirds of the
+/// sort's part at most. A merge from disk would take all that the query may have.
+fn merges(share_bytes: usize) -> usize {
+    share_bytes / 3 * 2
 }
 
 fn is_merging(consumer: &MemoryConsumer) -> bool {
@@ -355,25 +364,25 @@ mod tests {
     }
 
     #[test]
-    fn merges_leave_half_of_the_part_to_what_comes_after() {
-        let budget = Arc::new(Budget::new(128 * MIB));
+    fn merges_leave_a_third_of_the_part_to_what_comes_after() {
+        let budget = Arc::new(Budget::new(192 * MIB));
         // All of its limit is set aside for it.
-        let memory = memory(&budget, 32 * MIB);
+        let memory = memory(&budget, 48 * MIB);
         let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
         let pool: Arc<dyn MemoryPool> = Arc::clone(&memory) as _;
         let register = |name: &str| MemoryConsumer::new(name).register(&pool);
         let merges = ["ExternalSorterMerge[0]", "ExternalSorterMerge[1]"].map(register);
         for merge in &merges {
             while merge.try_grow(MIB).is_ok() {}
-            assert_eq!(merge.size(), 8 * MIB);
+            assert_eq!(merge.size(), 16 * MIB);
         }
         let after = register("SortPreservingMergeExec[0]");
         after.try_grow(16 * MIB).unwrap();
-        // One of them ends, and the other has its half when there is room.
+        // One of them ends, and the other has its part when there is room.
         let [merge, other] = merges;
         drop((other, after));
         while merge.try_grow(MIB).is_ok() {}
-        assert_eq!(merge.size(), 16 * MIB);
+        assert_eq!(merge.size(), 32 * MIB);
     }
 
     #[test]
