@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::catalog::{self, TenantScope};
-use crate::codes::{ByCodes, HotColumns};
+use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::first_pass::FirstPass;
@@ -155,7 +155,7 @@ impl EngineBuilder {
                     known: Mutex::default(),
                 },
                 budget,
-                planners: Planners::new(state.config().target_partitions()),
+                planners: Planners::new(state.config().target_partitions())?,
                 lake,
                 clock,
                 runtime,
@@ -371,8 +371,8 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     Ok(state)
 }
 
-/// DataFusion's rules, and ours: one before those that order files and hand on filters, which it needs, and those behind
-/// all of them that put steps in the place of others.
+/// DataFusion's rules, and ours: one before all, for plain queries; one before those that order files and hand on filters,
+/// which it needs; and those behind all of them that put steps in the place of others.
 fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     let at = rules
@@ -381,6 +381,7 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
     rules.insert(at.unwrap_or(rules.len()), Arc::new(FirstPass));
     rules.push(Arc::new(RangeCounts));
     if options.by_codes {
+        rules.insert(0, Arc::new(SelectsByCodes));
         rules.push(Arc::new(ByCodes));
     }
     rules

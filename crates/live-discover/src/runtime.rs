@@ -1,8 +1,10 @@
 //! Where queries are planned and run: threads of the engine's own, or, to run, those of the host.
 
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{Either, select};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -16,18 +18,36 @@ const STACK_BYTES: usize = 32 << 20;
 /// The same for the threads that plan, whatever the host's are.
 const PLANNER_STACK_BYTES: usize = 64 << 20;
 
+/// A thread that planned waits so long for the next query before it ends.
+const PLANNER_WAITS: Duration = Duration::from_secs(10);
+
 /// Threads that plan queries: the planner does not wait, so it would hold a thread of the host's.
 #[derive(Debug, Clone)]
 pub(crate) struct Planners {
     turns: Arc<Semaphore>,
+    threads: Arc<QueryRuntime>,
 }
 
 impl Planners {
     /// As many as plan at once; others wait for their turn.
-    pub(crate) fn new(threads: usize) -> Self {
-        Self {
-            turns: Arc::new(Semaphore::new(threads.max(1))),
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if the system gives none of what threads need.
+    pub(crate) fn new(threads: usize) -> Result<Self> {
+        let threads = threads.max(1);
+        // Its own thread, which is the caller's, never runs: the threads are those for what blocks.
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(threads)
+            .thread_stack_size(PLANNER_STACK_BYTES)
+            .thread_name("live-discover-plan")
+            .thread_keep_alive(PLANNER_WAITS)
+            .build()
+            .map_err(no_threads)?;
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(threads)),
+            threads: Arc::new(QueryRuntime::Own(Some(runtime))),
+        })
     }
 
     /// Does the work on a thread with a large stack, whose panic is an error. Dropped, the work ends where it waits
@@ -59,16 +79,19 @@ impl Planners {
                 let _ = sender.send(outcome);
             }
         };
-        std::thread::Builder::new()
-            .name("live-discover-plan".to_owned())
-            .stack_size(PLANNER_STACK_BYTES)
-            .spawn(on_thread)
-            .map_err(|error| Error::Unavailable {
-                message: format!("could not start a thread to plan the query: {error}"),
-            })?;
+        let threads = self.threads.handle()?;
+        // It panics where the system has no thread to give.
+        let spawn = AssertUnwindSafe(|| threads.spawn_blocking(on_thread));
+        catch_unwind(spawn).map_err(|_| no_threads("the system has none"))?;
         receiver
             .await
             .map_err(|_| Error::internal("the runtime of the queries was shut down"))?
+    }
+}
+
+fn no_threads(why: impl Display) -> Error {
+    Error::Unavailable {
+        message: format!("could not start threads for queries: {why}"),
     }
 }
 
@@ -87,9 +110,7 @@ impl QueryRuntime {
             .thread_name("live-discover")
             .enable_all()
             .build()
-            .map_err(|error| Error::Unavailable {
-                message: format!("could not start threads for queries: {error}"),
-            })?;
+            .map_err(no_threads)?;
         Ok(Self::Own(Some(runtime)))
     }
 
@@ -118,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_of_the_planner_is_an_error_without_its_text() {
-        let planners = Planners::new(1);
+        let planners = Planners::new(1).unwrap();
         let work = async { panic!("of whom?") };
         let error = (planners.run::<()>(Handle::current(), work).await).unwrap_err();
         let error = error.to_string();
@@ -133,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_ends_with_whoever_waits_for_it() {
-        let planners = Planners::new(1);
+        let planners = Planners::new(1).unwrap();
         let (sender, receiver) = oneshot::channel::<()>();
         let work = async move {
             let _sender = sender;
@@ -154,7 +175,7 @@ mod tests {
                 levels => depth_of(levels - 1) + usize::from(frame[levels % 4096]) + 1,
             }
         }
-        let planners = Planners::new(1);
+        let planners = Planners::new(1).unwrap();
         let work = async { Ok(depth_of(4_000)) };
         let depth = planners.run(Handle::current(), work).await.unwrap();
         assert_eq!(depth, 4_000);

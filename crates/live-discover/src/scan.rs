@@ -168,14 +168,12 @@ fn touched_schema(
 fn groups(touched: &TableSchema, files: &[ScanFile<'_>], partitions: usize) -> Vec<FileGroup> {
     let mut files: Vec<&ScanFile<'_>> = files.iter().collect();
     files.sort_by_key(|file| (file.of.file.event_date, file.of.file.creation_time));
-    let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
-    let count = groups.len();
-    for (number, file) in files.into_iter().enumerate() {
-        if let Some(group) = groups.get_mut(number % count) {
-            group.push(partitioned_file(touched, file));
-        }
-    }
-    groups.into_iter().map(FileGroup::new).collect()
+    let count = partitions.clamp(1, files.len().max(1));
+    let group = |first| {
+        let files = files.iter().skip(first).step_by(count);
+        FileGroup::new(files.map(|file| partitioned_file(touched, file)).collect())
+    };
+    (0..count).map(group).collect()
 }
 
 /// A data file as the store knows it.

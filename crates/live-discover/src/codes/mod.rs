@@ -42,9 +42,11 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::analyze::AnalyzeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use self::aggregate::AggregateByCodesExec;
@@ -84,6 +86,67 @@ impl PhysicalOptimizerRule for ByCodes {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Does so before all other rules in plans that filter, order and project one scan and do nothing else: most of their
+/// planning is what these rules work out of the scan's columns, each anew, and nothing is left of it in the end.
+#[derive(Debug)]
+pub(crate) struct SelectsByCodes;
+
+impl PhysicalOptimizerRule for SelectsByCodes {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match selects(&plan) {
+            true => plan.transform_down(early_selected).data(),
+            false => Ok(plan),
+        }
+    }
+
+    fn name(&self) -> &str {
+        "selects_by_codes"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Whether a plan has steps alone that any rule leaves as they are above such a scan.
+fn selects(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let is_step = plan.is::<AnalyzeExec>()
+        || plan.is::<SortExec>()
+        || plan.is::<ProjectionExec>()
+        || plan.is::<FilterExec>();
+    match plan.children().as_slice() {
+        [] => plan.is::<DataSourceExec>(),
+        [input] => is_step && selects(input),
+        _ => false,
+    }
+}
+
+fn early_selected(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    if let Some(sort) = node.downcast_ref::<SortExec>()
+        && sort.fetch().is_some()
+    {
+        // What can't be one step may be two passes later.
+        let node = first_rows(node)?;
+        return Ok(Transformed::new(
+            node.data,
+            node.transformed,
+            TreeNodeRecursion::Jump,
+        ));
+    }
+    if let Some(select) = SelectByCodesExec::in_place_of(&node, false)? {
+        return Ok(Transformed::new(
+            Arc::new(select),
+            true,
+            TreeNodeRecursion::Jump,
+        ));
+    }
+    Ok(Transformed::no(node))
 }
 
 /// Filters and their scan as one step, and the first pass of a sort with it.

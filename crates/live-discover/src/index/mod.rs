@@ -8,13 +8,14 @@ pub(crate) mod narrow;
 mod regex;
 pub(crate) mod running;
 
+use std::sync::Arc;
+
 use audit_lake::TableName;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 
-use self::narrow::{Access, Asked, IndexCache};
+use self::narrow::{Access, Indexes};
 use crate::scan::{self, ScanFile};
 use crate::table::TenantFile;
 
@@ -25,19 +26,12 @@ pub(crate) async fn narrow<'a>(
     filters: &[Expr],
     files: Vec<TenantFile<'a>>,
 ) -> Result<Vec<ScanFile<'a>>> {
-    let indexes = state.config().get_extension::<IndexCache>();
+    let indexes = Indexes::of(state.config(), state.runtime_env())?;
     let (Some(condition), Some(indexes)) = (condition::of(table, filters), indexes) else {
         return Ok(files.into_iter().map(ScanFile::whole).collect());
     };
-    let runtime = state.runtime_env();
-    let asked = Asked {
-        store: &runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
-        footers: &runtime.cache_manager.get_file_metadata_cache(),
-        indexes: &indexes,
-        condition: &condition,
-    };
     let objects: Vec<_> = files.iter().map(|file| scan::object(file.file)).collect();
-    let accesses = narrow::narrow(&asked, &objects).await;
+    let accesses = indexes.ask(&Arc::new(condition), &objects).await;
     let files = files.into_iter().zip(accesses);
     Ok(files
         .filter_map(|(of, access)| match access {

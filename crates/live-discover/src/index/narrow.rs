@@ -6,19 +6,26 @@ use std::sync::Arc;
 
 use audit_lake::{Condition, GroupIndex, TextIndex};
 use bytes::Bytes;
-use datafusion::common::HashMap;
+use datafusion::common::{HashMap, Result};
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::ParquetMetaData;
+use tokio::task::JoinSet;
 
-use crate::footer;
+use crate::footer::{self, End};
 use crate::memory::{Budget, Key, Part};
+use crate::scan;
 
-/// Files that are asked at once. Each waits for one or two requests, and has no more than its footer in hand.
+/// Files that are asked at once. Each waits for one or two requests, and has no more than its end in hand.
 const FILES_MAX: usize = 256;
+/// So many are asked without other threads: their footers are decoded sooner than another thread begins.
+const FILES_ALONE: usize = 8;
 /// Of more files than these so many are looked at first: if it is known of each that its index tells nothing, as of an
 /// operation that is in all of them, no file is asked.
 const SAMPLE_FILES: usize = 8;
@@ -53,96 +60,154 @@ impl Access {
     }
 }
 
-/// Where files and what is known of them come from.
-pub(crate) struct Asked<'a> {
-    pub(crate) store: &'a Arc<dyn ObjectStore>,
-    pub(crate) footers: &'a Arc<FileMetadataCache>,
-    pub(crate) indexes: &'a IndexCache,
-    pub(crate) condition: &'a Condition,
+/// The files' indexes: where they are read, what is known of them, and by how many threads they are asked.
+#[derive(Clone)]
+pub(crate) struct Indexes {
+    store: Arc<dyn ObjectStore>,
+    footers: Arc<FileMetadataCache>,
+    known: Arc<IndexCache>,
+    threads: usize,
 }
 
-/// What of each file may match.
-pub(crate) async fn narrow(asked: &Asked<'_>, files: &[ObjectMeta]) -> Vec<Access> {
-    let tells_nothing = |file| {
-        let known = asked.known(&key(file));
-        known.is_some_and(|known| known.access(asked.condition).is_some_and(|a| a.is_whole()))
-    };
-    if files.len() > SAMPLE_FILES && sample(files).all(tells_nothing) {
-        return vec![Access::Whole; files.len()];
-    }
-    asked.files(files).await
-}
-
-/// Some of the files, from all over.
-pub(super) fn sample<T>(files: &[T]) -> impl Iterator<Item = &T> {
-    files
-        .iter()
-        .step_by(files.len().div_ceil(SAMPLE_FILES).max(1))
-}
-
-impl Asked<'_> {
-    fn known(&self, key: &Key) -> Option<Arc<KnownFile>> {
-        self.indexes.0.get(key)
+impl Indexes {
+    /// `None` if queries do not ask them.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime says of its store.
+    pub(crate) fn of(config: &SessionConfig, runtime: &RuntimeEnv) -> Result<Option<Self>> {
+        let Some(known) = config.get_extension::<IndexCache>() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
+            footers: runtime.cache_manager.get_file_metadata_cache(),
+            known,
+            threads: config.target_partitions().max(1),
+        }))
     }
 
-    async fn files(&self, files: &[ObjectMeta]) -> Vec<Access> {
+    /// What of each file may match.
+    pub(crate) async fn ask(
+        &self,
+        condition: &Arc<Condition>,
+        files: &[ObjectMeta],
+    ) -> Vec<Access> {
+        let tells_nothing = |file| {
+            let known = self.known(&key(file));
+            known.is_some_and(|known| known.access(condition).is_some_and(|a| a.is_whole()))
+        };
+        if files.len() > SAMPLE_FILES && sample(files).all(tells_nothing) {
+            return vec![Access::Whole; files.len()];
+        }
         let mut accesses = Vec::with_capacity(files.len());
         let mut unknown = Vec::new();
-        for file in files {
+        for (at, file) in files.iter().enumerate() {
             let key = key(file);
             let known = self.known(&key);
-            let access = known
-                .as_ref()
-                .and_then(|known| known.access(self.condition));
+            let access = known.as_ref().and_then(|known| known.access(condition));
             if access.is_none() {
-                unknown.push((accesses.len(), file.clone(), key, known));
+                let file = file.clone();
+                unknown.push(Unknown {
+                    at,
+                    file,
+                    key,
+                    known,
+                });
             }
             accesses.push(access.unwrap_or(Access::Whole));
         }
-        let told = unknown
-            .into_iter()
-            .map(|(at, file, key, known)| async move { (at, self.file(&file, key, known).await) });
-        let mut told = futures::stream::iter(told).buffer_unordered(FILES_MAX);
-        while let Some((at, access)) = told.next().await {
-            accesses[at] = access.unwrap_or(Access::Whole);
+        for (at, access) in self.read_all(condition, unknown).await {
+            accesses[at] = access;
         }
         accesses
     }
 
-    /// What is read of the file's index for it is known from now on. `None` where it can't be told.
-    async fn file(
+    fn known(&self, key: &Key) -> Option<Arc<KnownFile>> {
+        self.known.0.get(key)
+    }
+
+    /// What the files of which too little is known say. Footers of many take longer to decode than to read, so as many
+    /// threads do that as the query has.
+    async fn read_all(
         &self,
-        file: &ObjectMeta,
-        key: Key,
-        known: Option<Arc<KnownFile>>,
-    ) -> Option<Access> {
-        let mut known = match known {
-            Some(known) => KnownFile::clone(&known),
-            None => {
-                let footer = footer::of(self.store.as_ref(), self.footers, file).await;
-                let footer = footer.ok()?;
-                KnownFile::of(&footer, file.size)
-            }
+        condition: &Arc<Condition>,
+        mut unknown: Vec<Unknown>,
+    ) -> Vec<(usize, Access)> {
+        if unknown.len() <= FILES_ALONE {
+            return self.clone().read(Arc::clone(condition), unknown).await;
+        }
+        let of_thread = unknown.len().div_ceil(self.threads);
+        let mut tasks = JoinSet::new();
+        while !unknown.is_empty() {
+            let part = unknown.split_off(unknown.len().saturating_sub(of_thread));
+            tasks.spawn(self.clone().read(Arc::clone(condition), part));
+        }
+        let mut told = Vec::new();
+        while let Some(part) = tasks.join_next().await {
+            // Of a task that was stopped nothing is known.
+            told.extend(part.unwrap_or_default());
+        }
+        told
+    }
+
+    async fn read(self, condition: Arc<Condition>, files: Vec<Unknown>) -> Vec<(usize, Access)> {
+        let (indexes, condition) = (&self, condition.as_ref());
+        let told = files.into_iter().map(|unknown| async move {
+            let at = unknown.at;
+            let access = indexes.file(condition, unknown).await;
+            (at, access.unwrap_or(Access::Whole))
+        });
+        let files_max = FILES_MAX.div_ceil(self.threads);
+        let told = futures::stream::iter(told).buffer_unordered(files_max);
+        told.collect().await
+    }
+
+    /// What is read of the file's index for it is known from now on. `None` where it can't be told.
+    async fn file(&self, condition: &Condition, unknown: Unknown) -> Option<Access> {
+        let Unknown {
+            file, key, known, ..
+        } = unknown;
+        let (mut known, end) = match known {
+            Some(known) => (KnownFile::clone(&known), None),
+            None => self.first(&file).await?,
         };
         for group in &mut known.groups {
             if let Some((index, known)) = &mut group.index {
-                self.complete(file, index, known).await?;
+                self.complete(condition, &file, index, known).await?;
             }
         }
-        let access = known.access(self.condition);
+        let access = known.access(condition);
+        if let Some(end) = end
+            && !matches!(access, Some(Access::Nothing))
+        {
+            end.keep(self.footers.as_ref(), &file);
+        }
         let bytes = known.size();
-        self.indexes.0.put(key, Arc::new(known), bytes);
+        self.known.0.put(key, Arc::new(known), bytes);
         access
+    }
+
+    /// What a footer says of the file's index; with the file's end, if that was read for it.
+    async fn first(&self, file: &ObjectMeta) -> Option<(KnownFile, Option<End>)> {
+        if !self.footers.contains_key(&file.location)
+            && let Some(end) = End::read(self.store.as_ref(), file).await
+        {
+            return Some((KnownFile::of(end.footer(), file.size), Some(end)));
+        }
+        let footer = footer::of(self.store.as_ref(), &self.footers, file).await;
+        Some((KnownFile::of(footer.ok()?.as_ref(), file.size), None))
     }
 
     /// Reads what the condition asks of a row group's index, and is not known yet.
     async fn complete(
         &self,
+        condition: &Condition,
         file: &ObjectMeta,
         index: &GroupIndex,
         known: &mut Known,
     ) -> Option<()> {
-        let missing = known.missing(self.condition.buckets(index));
+        let missing = known.missing(condition.buckets(index));
         if missing.is_empty() {
             return Some(());
         }
@@ -161,6 +226,21 @@ impl Asked<'_> {
         }
         Some(())
     }
+}
+
+/// Some of the files, from all over.
+pub(super) fn sample<T>(files: &[T]) -> impl Iterator<Item = &T> {
+    files
+        .iter()
+        .step_by(files.len().div_ceil(SAMPLE_FILES).max(1))
+}
+
+/// A file, one of those that are asked, of which too little is known.
+struct Unknown {
+    at: usize,
+    file: ObjectMeta,
+    key: Key,
+    known: Option<Arc<KnownFile>>,
 }
 
 fn key(file: &ObjectMeta) -> Key {

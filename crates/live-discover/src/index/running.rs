@@ -6,27 +6,22 @@ use std::sync::{Arc, OnceLock};
 use audit_lake::Condition;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::TaskContext;
-use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
 };
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectMeta;
 
 use super::condition;
-use super::narrow::{Access, Asked, IndexCache, narrow, sample};
-use crate::scan;
+use super::narrow::{Access, Indexes, sample};
 
 /// The filters of a scan that become known while it runs, and the files' indexes.
 pub(crate) struct Running {
     filters: Vec<Arc<dyn PhysicalExpr>>,
-    condition: OnceLock<Condition>,
-    store: Arc<dyn ObjectStore>,
-    footers: Arc<FileMetadataCache>,
-    indexes: Arc<IndexCache>,
+    condition: OnceLock<Arc<Condition>>,
+    indexes: Indexes,
     files_ruled_out: Count,
 }
 
@@ -43,16 +38,13 @@ impl Running {
         partition: usize,
     ) -> Result<Option<Self>> {
         let filters: Vec<_> = filters.iter().filter(|filter| is_of_run(filter)).collect();
-        let indexes = context.session_config().get_extension::<IndexCache>();
+        let indexes = Indexes::of(context.session_config(), &context.runtime_env())?;
         let (false, Some(indexes)) = (filters.is_empty(), indexes) else {
             return Ok(None);
         };
-        let runtime = context.runtime_env();
         Ok(Some(Self {
             filters: filters.into_iter().map(Arc::clone).collect(),
             condition: OnceLock::new(),
-            store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
-            footers: runtime.cache_manager.get_file_metadata_cache(),
             indexes,
             files_ruled_out: MetricBuilder::new(metrics).counter("files_ruled_out", partition),
         }))
@@ -79,20 +71,14 @@ impl Running {
         let Some(condition) = self.condition() else {
             return Vec::new();
         };
-        let asked = Asked {
-            store: &self.store,
-            footers: &self.footers,
-            indexes: &self.indexes,
-            condition,
-        };
-        narrow(&asked, files).await
+        self.indexes.ask(condition, files).await
     }
 
-    fn condition(&self) -> Option<&Condition> {
+    fn condition(&self) -> Option<&Arc<Condition>> {
         match self.condition.get() {
             Some(condition) => Some(condition),
             None => {
-                let condition = Condition::all(self.filters.iter().map(of_filter))?;
+                let condition = Arc::new(Condition::all(self.filters.iter().map(of_filter))?);
                 Some(self.condition.get_or_init(|| condition))
             }
         }
