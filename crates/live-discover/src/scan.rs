@@ -118,47 +118,28 @@ pub(crate) fn plan(
     Ok(DataSourceExec::from_data_source(config))
 }
 
-/// The columns that the scan touches: those with bounds, what is read, and what is constant in a file.
+/// The columns that the scan touches: those with bounds first, what is constant in a file last.
+///
+/// No others: of each each file has what is known of it, which is most of planning a scan of ten thousand files.
 fn touched_schema(
     table: TableName,
     schema: &SchemaRef,
     projected: &[usize],
     filters: &[Expr],
 ) -> TableSchema {
-    let constant = |field: &&FieldRef| is_constant_in_file(table, field.name());
-    let bounded = BOUNDED
-        .iter()
-        .filter_map(|name| schema.column_with_name(name).map(|(index, _)| index));
-    let filtered = filters
-        .iter()
-        .flat_map(Expr::column_refs)
-        .filter_map(|column| {
-            schema
-                .column_with_name(&column.name)
-                .map(|(index, _)| index)
-        });
-    let mut indices: Vec<usize> = Vec::new();
-    let mut seen = vec![false; schema.fields().len()];
-    let mut rest: Vec<usize> = projected.iter().copied().chain(filtered).collect();
-    rest.sort_unstable();
-    for index in bounded.chain(rest) {
-        if let Some(seen @ false) = seen.get_mut(index) {
-            *seen = true;
-            indices.push(index);
+    let filtered = filters.iter().flat_map(Expr::column_refs);
+    let filtered = filtered.filter_map(|column| schema.index_of(&column.name).ok());
+    let mut touched = vec![false; schema.fields().len()];
+    for index in projected.iter().copied().chain(filtered) {
+        if let Some(touched) = touched.get_mut(index) {
+            *touched = true;
         }
     }
-    let in_file: Vec<FieldRef> = indices
-        .iter()
-        .filter_map(|index| schema.fields().get(*index))
-        .filter(|field| !constant(field))
-        .map(Arc::clone)
-        .collect();
-    let constants: Vec<FieldRef> = schema
-        .fields()
-        .iter()
-        .filter(constant)
-        .map(Arc::clone)
-        .collect();
+    let touched = schema.fields().iter().zip(touched);
+    let touched = touched.filter_map(|(field, is_touched)| is_touched.then(|| Arc::clone(field)));
+    let (constants, mut in_file): (Vec<FieldRef>, Vec<FieldRef>) =
+        touched.partition(|field| is_constant_in_file(table, field.name()));
+    in_file.sort_by_key(|field| !BOUNDED.contains(&field.name().as_str()));
     TableSchema::builder(Arc::new(Schema::new(in_file)))
         .with_table_partition_cols(constants)
         .build()
