@@ -209,7 +209,7 @@ impl<'b> Encoder<'b> {
             .filter(|column| column.has_value(order, &used))
             .collect();
         let fields = columns.iter().map(|column| &column.field);
-        let (_, factory) = writer(fields, properties(&columns, order, self.bloom))?;
+        let (_, factory) = writer(fields, properties(&columns, order, self.bloom), 0)?;
         let mut bloom = columns.iter().filter(|c| c.field.name() == self.bloom);
         self.has_one_case_ids |= bloom.any(|column| column.is_one_case(order));
         let has_records = columns.iter().any(|column| column.field.name() == RECORDS);
@@ -275,10 +275,17 @@ impl<'b> Encoder<'b> {
             .sort_by_key(|column| places.get(column.field.name().as_str()).copied());
     }
 
+    /// About how many bytes the file has: of what was added, and a fourth for indexes and the footer.
+    fn size_bytes(&self) -> usize {
+        let chunks = self.columns.iter().flat_map(|column| &column.groups);
+        let sizes = chunks.flatten().map(|chunk| chunk.close().bytes_written);
+        usize::try_from(sizes.sum::<u64>()).map_or(0, |bytes| bytes + bytes / 4)
+    }
+
     /// The file's bytes.
     pub(crate) fn finish(self) -> Result<Bytes, ParquetError> {
         let fields = self.columns.iter().map(|column| &column.field);
-        let (mut file, _) = writer(fields, plain_properties().build())?;
+        let (mut file, _) = writer(fields, plain_properties().build(), self.size_bytes())?;
         let mut marks = self.marks.into_iter();
         let mut columns: Vec<_> = (self.columns.into_iter())
             .map(|column| column.groups.into_iter())
@@ -320,10 +327,11 @@ pub(crate) fn is_indexed(name: &str) -> bool {
     name == RECORDS || TEXTS_BESIDE_RECORD.contains(&name)
 }
 
-/// What writes a file of these columns, and what encodes them.
+/// What writes a file of these columns, of about so many bytes, and what encodes them.
 fn writer<'f>(
     fields: impl Iterator<Item = &'f FieldRef>,
     properties: WriterProperties,
+    size_bytes: usize,
 ) -> Result<(SerializedFileWriter<Vec<u8>>, ArrowRowGroupWriterFactory), ParquetError> {
     let schema = Arc::new(Schema::new(fields.map(Arc::clone).collect::<Vec<_>>()));
     // Parquet's own types say all there is to say; Arrow's copy of the schema would be a good part of
@@ -331,7 +339,8 @@ fn writer<'f>(
     let options = ArrowWriterOptions::new()
         .with_properties(properties)
         .with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(Vec::new(), schema, options)?.into_serialized_writer()
+    let file = Vec::with_capacity(size_bytes);
+    ArrowWriter::try_new_with_options(file, schema, options)?.into_serialized_writer()
 }
 
 /// The marks of the rows for the index of texts, if they have records.

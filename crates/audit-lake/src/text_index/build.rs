@@ -56,13 +56,14 @@ impl GroupMarks {
         let (records, others) = columns.split_first()?;
         let width = rows.len().div_ceil(8 * BLOCK_ROWS).clamp(1, BLOCKS_MAX / 8);
         let block_rows = rows.len().div_ceil(8 * width).max(1);
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(others.len());
         let blocks = rows.chunks(block_rows).map(|rows| {
             for &(batch, row) in rows {
-                reader.record(records[batch].value(row));
-            }
-            for column in others {
-                reader.beside_records(rows.iter().map(|&(batch, row)| column[batch].value(row)));
+                let record = records[batch].value(row);
+                reader.record(record);
+                for (number, column) in others.iter().enumerate() {
+                    reader.beside_record(record, number, column[batch].value(row));
+                }
             }
             reader.take()
         });
@@ -149,6 +150,8 @@ struct Reader<'t> {
     hasher: DefaultHashBuilder,
     /// The block's records so far.
     records: Vec<&'t str>,
+    /// Of each other column the last text that was read.
+    beside: Vec<&'t str>,
     /// Pieces of them that were read, by the last bits of their hashes.
     known: Vec<Piece>,
     folded: Vec<u8>,
@@ -170,11 +173,13 @@ struct Piece {
     hash: u32,
 }
 
-impl Default for Reader<'_> {
-    fn default() -> Self {
+impl<'t> Reader<'t> {
+    /// A reader of records and texts of so many other columns.
+    fn new(columns: usize) -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
             records: Vec::new(),
+            beside: vec![""; columns],
             known: vec![Piece::default(); KNOWN],
             folded: Vec::new(),
             grams: Vec::new(),
@@ -184,9 +189,7 @@ impl Default for Reader<'_> {
             block: BlockMarks::default(),
         }
     }
-}
 
-impl<'t> Reader<'t> {
     /// A record as it is written and, as it may be JSON, as its strings are read.
     fn record(&mut self, record: &'t str) {
         let before = self.records.last().copied().unwrap_or_default();
@@ -201,20 +204,17 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The texts of another column for the block's records, one for each. Most are strings of their record.
-    fn beside_records<'o>(&mut self, texts: impl Iterator<Item = &'o str>) {
-        let mut before = "";
-        for (at, text) in texts.enumerate() {
-            if text == before || is_string_in(text, self.records[at]) {
-                continue;
-            }
-            before = text;
-            self.text(text, "", None);
-            if has_letters_escaped(text) {
-                let mut decoded = String::new();
-                decode(text, &mut decoded);
-                self.text(&decoded, "", None);
-            }
+    /// The record's text in another column, which is told by its number. Most are strings of their record.
+    fn beside_record(&mut self, record: &str, column: usize, text: &'t str) {
+        if text == self.beside[column] || is_string_in(text, record) {
+            return;
+        }
+        self.beside[column] = text;
+        self.text(text, "", None);
+        if has_letters_escaped(text) {
+            let mut decoded = String::new();
+            decode(text, &mut decoded);
+            self.text(&decoded, "", None);
         }
     }
 
@@ -336,7 +336,12 @@ impl<'t> Reader<'t> {
 
     /// The block's marks; what comes is the next block's.
     fn take(&mut self) -> BlockMarks {
-        let mut block = std::mem::take(&mut self.block);
+        // The next has about as many.
+        let next = BlockMarks {
+            marks: Vec::with_capacity(self.block.marks.len()),
+            ..BlockMarks::default()
+        };
+        let mut block = std::mem::replace(&mut self.block, next);
         for mark in &block.marks {
             let bit = *mark as usize % COUNTED;
             block.different += usize::from(self.counted[bit / 64] >> (bit % 64) & 1 == 0);
@@ -344,6 +349,7 @@ impl<'t> Reader<'t> {
         }
         self.counted.fill(0);
         self.records.clear();
+        self.beside.fill("");
         self.known.fill(Piece::default());
         self.recent.clear();
         self.recent.extend(NONE_RECENT);

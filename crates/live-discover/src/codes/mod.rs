@@ -46,6 +46,7 @@ use datafusion::physical_plan::analyze::AnalyzeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
@@ -99,7 +100,7 @@ impl PhysicalOptimizerRule for SelectsByCodes {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match selects(&plan) {
+        match selects(&plan, false) {
             true => plan.transform_down(early_selected).data(),
             false => Ok(plan),
         }
@@ -114,15 +115,21 @@ impl PhysicalOptimizerRule for SelectsByCodes {
     }
 }
 
-/// Whether a plan has steps alone that any rule leaves as they are above such a scan.
-fn selects(plan: &Arc<dyn ExecutionPlan>) -> bool {
+/// Whether a plan has steps alone that other rules leave as they are above such a scan. Below a limit without an order
+/// these stop the scan.
+fn selects(plan: &Arc<dyn ExecutionPlan>, is_limited: bool) -> bool {
+    let is_limited = match plan.downcast_ref::<SortExec>() {
+        Some(_) => false,
+        None => is_limited || plan.is::<GlobalLimitExec>(),
+    };
     let is_step = plan.is::<AnalyzeExec>()
+        || plan.is::<GlobalLimitExec>()
         || plan.is::<SortExec>()
         || plan.is::<ProjectionExec>()
         || plan.is::<FilterExec>();
     match plan.children().as_slice() {
-        [] => plan.is::<DataSourceExec>(),
-        [input] => is_step && selects(input),
+        [] => plan.is::<DataSourceExec>() && !is_limited,
+        [input] => is_step && selects(input, is_limited),
         _ => false,
     }
 }
