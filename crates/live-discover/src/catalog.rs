@@ -1,6 +1,6 @@
 //! The tables that one query sees: those that it names, at their latest version, of the session's tenants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use audit_lake::{DocumentKind, Lake, Snapshot, TableName, TenantId};
@@ -20,7 +20,7 @@ use crate::information;
 use crate::lookup::Lookup;
 use crate::range::Window;
 use crate::stream::Planned;
-use crate::table::{LakeTable, filter_of};
+use crate::table::{LakeTable, filter_of, schema_of, schema_with};
 
 pub(crate) const CATALOG: &str = "live_discover";
 pub(crate) const SCHEMA: &str = "public";
@@ -54,6 +54,12 @@ pub(crate) fn table_behind(name: &str) -> Option<TableName> {
         .into_iter()
         .find(|table| table.as_str() == name);
     table.or_else(|| view_named(name).map(|_| TableName::Audit))
+}
+
+/// Whether a query names a view.
+pub(crate) fn has_view(references: &[TableReference]) -> bool {
+    let mut names = references.iter().map(TableReference::table);
+    names.any(|name| view_named(name).is_some())
 }
 
 fn view_named(name: &str) -> Option<&'static audit_schema::View> {
@@ -114,10 +120,16 @@ async fn tenants_of(lake: &Lake, scope: &TenantScope) -> Result<Vec<TenantId>> {
 
 /// A catalogue of the tables, each with the rows in the window, and of the views that the query names.
 ///
-/// `with_raw` adds the record's text to the views, for a query that searches it.
+/// With `columns` the tables have these alone, and what a window goes by; there are no views then. `with_raw` adds the
+/// record's text to the views, for a query that searches it.
 /// `state_with` gives a session state that sees the catalogue; it plans the views.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a catalogue is of, and for whom"
+)]
 pub(crate) async fn catalogue(
-    tables: Vec<(TableName, Vec<Arc<Snapshot>>)>,
+    tables: &[(TableName, Vec<Arc<Snapshot>>)],
+    columns: Option<&HashSet<String>>,
     window: &Window,
     references: &[TableReference],
     lookups: &Lookups,
@@ -129,8 +141,14 @@ pub(crate) async fn catalogue(
     let is_named = |name: &str| references.iter().any(|reference| reference.table() == name);
     let is_beside_lookup = lookups.keys().any(|name| is_named(name));
     for (table, snapshots) in tables {
+        let (table, snapshots) = (*table, snapshots.clone());
+        let columns = match columns {
+            Some(names) => schema_with(table, names),
+            None => schema_of(table),
+        };
         let planned = Arc::clone(planned);
-        let whole = Arc::new(LakeTable::new(table, snapshots, is_beside_lookup, planned));
+        let whole = LakeTable::new(table, columns, snapshots, is_beside_lookup, planned);
+        let whole = Arc::new(whole);
         let provider: Arc<dyn TableProvider> = match filter_of(table, window) {
             None => whole,
             // A view that the planner looks through: no query can reach around its filter.

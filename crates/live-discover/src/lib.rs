@@ -38,6 +38,7 @@
 
 mod catalog;
 mod codes;
+mod columns;
 mod dialect;
 mod engine;
 mod error;

@@ -17,6 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 
 use crate::catalog::{self, Lookups, TenantScope};
+use crate::columns;
 use crate::dialect::Dialect;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
@@ -293,42 +294,55 @@ async fn plan(
             .min(base.config().target_partitions()),
         Arc::clone(&shared.budget),
     ));
-    let runtime_env = RuntimeEnv {
+    let runtime_env = Arc::new(RuntimeEnv {
         memory_pool: Arc::clone(&memory) as _,
         ..shared.runtime_env.as_ref().clone()
-    };
+    });
     let bounds = Bounds {
         stop: Arc::clone(&stop),
         memory: Arc::clone(&memory) as _,
     };
-    let mut state = catalog::catalogue(
-        tables,
-        &window,
-        &references,
-        &lookups,
-        functions::may_search_records(&request.sql),
-        &planned,
-        |catalogs| {
-            let mut state = SessionStateBuilder::new_from_existing(base.clone())
-                .with_runtime_env(Arc::new(runtime_env))
-                .with_catalog_list(catalogs)
-                .build();
-            let now = chrono::DateTime::from_timestamp_micros(now_micros);
-            state.execution_props_mut().query_execution_start_time = now;
-            let options = state.config_mut().options_mut();
-            options.extensions.insert(bounds);
-            if let Some(threads) = limits.parallelism {
-                let partitions = &mut options.execution.target_partitions;
-                *partitions = threads.get().min(*partitions);
-            }
-            state
-        },
-    )
-    .await?;
-    if let Some(inside) = &inside {
-        functions::register_for_session(&mut state, inside)?;
-    }
-    let planned = plans(&mut state, statement.clone(), &request, &limits, &stop).await;
+    let state_with = |catalogs| {
+        let mut state = SessionStateBuilder::new_from_existing(base.clone())
+            .with_runtime_env(Arc::clone(&runtime_env))
+            .with_catalog_list(catalogs)
+            .build();
+        let now = chrono::DateTime::from_timestamp_micros(now_micros);
+        state.execution_props_mut().query_execution_start_time = now;
+        let options = state.config_mut().options_mut();
+        options.extensions.insert(bounds.clone());
+        if let Some(threads) = limits.parallelism {
+            let partitions = &mut options.execution.target_partitions;
+            *partitions = threads.get().min(*partitions);
+        }
+        state
+    };
+    let searches_records = functions::may_search_records(&request.sql);
+    let mut columns = match searches_records || catalog::has_view(&references) {
+        true => None,
+        false => columns::named(&statement),
+    };
+    let (state, planned) = loop {
+        let mut state = catalog::catalogue(
+            &tables,
+            columns.as_ref(),
+            &window,
+            &references,
+            &lookups,
+            searches_records,
+            &planned,
+            state_with,
+        )
+        .await?;
+        if let Some(inside) = &inside {
+            functions::register_for_session(&mut state, inside)?;
+        }
+        let planned = plans(&mut state, statement.clone(), &request, &limits, &stop).await;
+        // What is wrong with a query is told by all columns that there are.
+        if planned.is_ok() || columns.take().is_none() {
+            break (state, planned);
+        }
+    };
     let asked = Asked {
         request,
         now_micros,

@@ -1,7 +1,8 @@
 //! A table of the lake as a query sees it: the files of one snapshot of each tenant in scope.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use audit_lake::{DataFile, Snapshot, TableName, TenantId};
@@ -46,13 +47,14 @@ pub(crate) struct TenantFile<'a> {
 impl LakeTable {
     pub(crate) fn new(
         table: TableName,
+        schema: SchemaRef,
         snapshots: Vec<Arc<Snapshot>>,
         is_beside_lookup: bool,
         planned: Arc<Planned>,
     ) -> Self {
         Self {
             table,
-            schema: schema_of(table),
+            schema,
             snapshots,
             is_beside_lookup,
             planned,
@@ -64,6 +66,15 @@ impl LakeTable {
 ///
 /// Text is `Utf8View`, which the Parquet reader makes without copying the text.
 pub(crate) fn schema_of(table: TableName) -> SchemaRef {
+    static SCHEMAS: LazyLock<HashMap<TableName, SchemaRef>> = LazyLock::new(|| {
+        let tables = TableName::ALL.into_iter();
+        tables.map(|table| (table, query_schema(table))).collect()
+    });
+    let schema = SCHEMAS.get(&table).map(Arc::clone);
+    schema.unwrap_or_else(|| query_schema(table))
+}
+
+fn query_schema(table: TableName) -> SchemaRef {
     let fields = table.schema().arrow_schema();
     let fields = fields.fields().iter().map(|field| match field.data_type() {
         DataType::Utf8 => Arc::new(Field::new(
@@ -74,6 +85,27 @@ pub(crate) fn schema_of(table: TableName) -> SchemaRef {
         _ => Arc::clone(field),
     });
     Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()))
+}
+
+/// Those of them that have one of the names, and those that a window of time goes by.
+pub(crate) fn schema_with(table: TableName, names: &HashSet<String>) -> SchemaRef {
+    const ALWAYS: [&str; 6] = [
+        TENANT_ID,
+        EVENT_DATE,
+        CREATION_TIME,
+        INGEST_SEQUENCE,
+        INGESTED_AT,
+        STATE_AT,
+    ];
+    let schema = schema_of(table);
+    let fields = schema.fields().iter();
+    let fields = fields.filter(|field| {
+        let name = field.name();
+        names.contains(name) || ALWAYS.contains(&name.as_str())
+    });
+    Arc::new(Schema::new(
+        fields.map(Arc::clone).collect::<Vec<FieldRef>>(),
+    ))
 }
 
 /// Whether a column has one value a file, known without opening it.
