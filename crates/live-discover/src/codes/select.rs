@@ -5,56 +5,47 @@
 //! ```
 //!
 //! Values come from columns that are kept, or from the pages that the rows are in.
+//!
+//! Here is what such a step can take the place of, and how it looks in a plan; [`run`] is what it does.
+
+mod run;
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use audit_lake::TableName;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
     ReplaceChildrenOptions, SendableRecordBatchStream,
 };
-use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
-use parquet::file::metadata::PageIndexPolicy;
 use tokio::sync::OnceCell;
 
-use super::column::Selection;
 use super::expression::{Expression, Used, Wanted};
-use super::first::{Firsts, Picked};
+use super::first::Firsts;
 use super::input::Input;
-use super::pages;
-use super::read::{FILES_AHEAD, Opened, Reading};
-use super::rows::{Filters, Rows};
+use super::read::FILES_AHEAD;
 use crate::first_pass::ROWS_MAX;
-use crate::index::running::{Running, is_of_run};
+use crate::index::running::is_of_run;
 
-/// Rows that are read at a time.
-const READ_ROWS: usize = 8 << 10;
 /// Large columns decide over rows that have so many bytes in a file at most.
 const LARGE_BYTES_MAX: u64 = 4 << 20;
 /// Files that are fetched ahead, where the rows that are looked at have so many bytes in each at most.
 const NARROW_AHEAD: usize = 16;
 const AHEAD_BYTES_MAX: u64 = 1 << 20;
-/// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
-const NARROW: usize = 4;
 
 /// A scan with filters, and what projections above it make of its columns.
 #[derive(Debug, Clone)]
@@ -216,229 +207,6 @@ impl SelectByCodesExec {
         }
         anew
     }
-
-    /// What decides over the rows of a file, fetched.
-    async fn candidates(
-        &self,
-        reading: &Reading,
-        running: Option<&Running>,
-        file: PartitionedFile,
-    ) -> Result<Candidates> {
-        let mut file = reading.open(file, PageIndexPolicy::Optional).await?;
-        if let Some(running) = running {
-            let access = running.ask(file.object()).await;
-            file.narrow(&access);
-        }
-        let file = Arc::new(file);
-        let (mut groups, mut unread) = (Vec::new(), Vec::new());
-        for (group, may_match) in &file.groups {
-            let columns = 0..self.deciding;
-            let all = file.rows(*group);
-            let narrow = may_match.as_ref();
-            let narrow = narrow.filter(|rows| rows.row_count() < all / NARROW);
-            let narrow = narrow.map(|rows| pages::selected_rows(rows, all));
-            unread.push(match &narrow {
-                Some(rows) => {
-                    let rows = Selection::Rows(rows.clone());
-                    reading.of_rows(&file, *group, columns, &rows)?
-                }
-                None => reading.whole(&file, *group, columns),
-            });
-            groups.push((*group, narrow));
-        }
-        let rows = reading.fetch(&file, unread).await?;
-        let groups = groups.into_iter().zip(rows);
-        let groups = groups.map(|((group, narrow), rows)| Candidate {
-            group,
-            narrow,
-            rows,
-        });
-        Ok(Candidates {
-            groups: groups.collect(),
-            file,
-        })
-    }
-
-    /// The rows that the filters let pass, and the key of each if only the first are wanted.
-    fn passing(
-        &self,
-        candidate: &Candidate,
-        batch_rows: usize,
-    ) -> Result<(Vec<u32>, Vec<ArrayRef>)> {
-        let rows = &candidate.rows;
-        let filters = Filters::new(rows, &self.filters, batch_rows)?;
-        let (mut passing, mut keys) = (Vec::new(), Vec::new());
-        for start in (0..rows.count).step_by(batch_rows) {
-            let selected = filters.selected(start..rows.count.min(start + batch_rows))?;
-            if selected.count() == 0 {
-                continue;
-            }
-            if let Some(first) = &self.first {
-                keys.push(cast(
-                    &rows.values(&first.key, &selected)?,
-                    &DataType::Int64,
-                )?);
-            }
-            match &candidate.narrow {
-                Some(of) => selected.each(|row| passing.extend(of.get(row as usize))),
-                None => selected.each(|row| passing.push(row)),
-            }
-        }
-        Ok((passing, keys))
-    }
-
-    /// The rows that pass, of each row group.
-    fn passed(
-        self: &Arc<Self>,
-        reading: &Arc<Reading>,
-        running: Option<Running>,
-        run: &Run,
-    ) -> impl Stream<Item = Result<Picked>> + Send + use<> {
-        let files = self.input.groups.get(run.partition);
-        let files = files.map(|group| group.files().to_vec());
-        let (plan, reading) = (Arc::clone(self), Arc::clone(reading));
-        let running = running.map(Arc::new);
-        let candidates = futures::stream::iter(files.unwrap_or_default())
-            .map(move |file| {
-                let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-                let running = running.clone();
-                async move { plan.candidates(&reading, running.as_deref(), file).await }
-            })
-            .buffered(self.ahead);
-        let (plan, run) = (Arc::clone(self), run.clone());
-        let picked = candidates.and_then(move |candidates| {
-            let _timer = run.baseline.elapsed_compute().timer();
-            let picked = candidates.groups.iter().map(|candidate| {
-                let (rows, _) = plan.passing(candidate, run.batch_rows)?;
-                Ok(Picked {
-                    file: Arc::clone(&candidates.file),
-                    group: candidate.group,
-                    rows: Selection::Rows(rows),
-                })
-            });
-            in_turn(picked.collect())
-        });
-        picked.try_flatten()
-    }
-
-    /// The partition's part of the first rows of those that pass.
-    async fn firsts(
-        self: Arc<Self>,
-        first: First,
-        reading: Arc<Reading>,
-        run: Run,
-    ) -> Result<Vec<Picked>> {
-        let firsts = &first.firsts;
-        // Without a filter the first file or two have them all.
-        let ahead = if self.filters.is_empty() {
-            1
-        } else {
-            self.ahead
-        };
-        while !firsts.is_over().await {
-            let taken = futures::stream::iter(std::iter::from_fn(|| firsts.take()));
-            let mut looked_at = taken
-                .map(|taken| async {
-                    let candidates = match taken.is_behind() {
-                        true => None,
-                        false => Some(
-                            self.candidates(&reading, None, taken.file().clone())
-                                .await?,
-                        ),
-                    };
-                    Ok::<_, DataFusionError>((taken, candidates))
-                })
-                .buffered(ahead);
-            while let Some((taken, candidates)) = looked_at.try_next().await? {
-                if let Some(candidates) = candidates.filter(|_| !taken.is_behind()) {
-                    let _timer = run.baseline.elapsed_compute().timer();
-                    for candidate in &candidates.groups {
-                        let (rows, keys) = self.passing(candidate, run.batch_rows)?;
-                        firsts.add(&candidates.file, candidate.group, &rows, &keys)?;
-                    }
-                }
-                taken.done();
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(firsts.part(run.partition, self.input.groups.len()))
-    }
-
-    /// The values of rows.
-    fn values(
-        self: Arc<Self>,
-        reading: Arc<Reading>,
-        run: Run,
-        picked: impl Stream<Item = Result<Picked>> + Send + 'static,
-    ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-        let some = picked.map_ok(|picked| {
-            let some = picked.some_at_a_time(READ_ROWS);
-            futures::stream::iter(some.map(Ok))
-        });
-        let plan = Arc::clone(&self);
-        let read = some.try_flatten().map_ok(move |picked| {
-            let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-            async move {
-                let Picked { file, group, rows } = picked;
-                let columns = 0..plan.used.columns.len();
-                let unread = reading.of_rows(&file, group, columns, &rows)?;
-                reading.fetch(&file, vec![unread]).await
-            }
-        });
-        let batches = read.try_buffered(FILES_AHEAD).and_then(move |read| {
-            let _timer = run.baseline.elapsed_compute().timer();
-            let batches = read.iter().flat_map(|rows| {
-                let starts = (0..rows.count).step_by(run.batch_rows);
-                starts.map(|start| self.batch(rows, start..rows.count.min(start + run.batch_rows)))
-            });
-            let batches: Vec<Result<RecordBatch>> = batches.collect();
-            for batch in batches.iter().flatten() {
-                run.baseline.record_output(batch.num_rows());
-            }
-            in_turn(batches)
-        });
-        batches.try_flatten()
-    }
-
-    fn batch(&self, rows: &Rows, range: Range<usize>) -> Result<RecordBatch> {
-        let options = RecordBatchOptions::new().with_row_count(Some(range.len()));
-        let range = Selection::Range(range);
-        let columns = self.outputs.iter();
-        let columns = columns.map(|output| rows.values(output, &range));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        Ok(RecordBatch::try_new_with_options(
-            self.schema(),
-            columns,
-            &options,
-        )?)
-    }
-}
-
-/// Gives them on, and the thread: a query that was cancelled, or whose time is over, is stopped where it waits.
-async fn in_turn<T>(items: Vec<Result<T>>) -> Result<impl Stream<Item = Result<T>>> {
-    tokio::task::yield_now().await;
-    Ok(futures::stream::iter(items))
-}
-
-/// How a partition runs.
-#[derive(Clone)]
-struct Run {
-    partition: usize,
-    batch_rows: usize,
-    baseline: BaselineMetrics,
-}
-
-/// A file, with what decides over its rows.
-struct Candidates {
-    file: Arc<Opened>,
-    groups: Vec<Candidate>,
-}
-
-struct Candidate {
-    group: usize,
-    /// Which rows are there, if not all.
-    narrow: Option<Vec<u32>>,
-    rows: Rows,
 }
 
 /// What is first by a column of the files, nothing of which is found yet.
@@ -550,55 +318,7 @@ impl ExecutionPlan for SelectByCodesExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics);
-        let run = Run {
-            partition,
-            batch_rows: context.session_config().batch_size(),
-            baseline: BaselineMetrics::new(&self.metrics, partition),
-        };
-        let plan = Arc::new(self.clone());
-        let batches = match &self.first {
-            None => {
-                let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
-                let by_codes = move |running| {
-                    let picked = plan.passed(&reading, running, &run);
-                    plan.values(reading, run, picked).boxed()
-                };
-                match &self.otherwise {
-                    None => by_codes(running),
-                    Some(otherwise) => {
-                        let Otherwise { plan, is_taken } = otherwise.clone();
-                        let groups = Arc::clone(&self.input.groups);
-                        // Joins ask for the first row when they know what they look for.
-                        let begun = futures::stream::once(async move {
-                            let files = groups.iter().flat_map(FileGroup::iter);
-                            let files: Vec<_> = files.map(|file| &file.object_meta).collect();
-                            let leaves_many = || async {
-                                match &running {
-                                    Some(running) => !running.rules_out(&files).await,
-                                    None => true,
-                                }
-                            };
-                            let is_taken = *is_taken.get_or_init(leaves_many).await;
-                            Ok::<_, DataFusionError>(match is_taken {
-                                true => plan.execute(partition, context)?.boxed(),
-                                false => by_codes(running),
-                            })
-                        });
-                        begun.try_flatten().boxed()
-                    }
-                }
-            }
-            Some(first) => {
-                let memory = MemoryConsumer::new("first rows").register(context.memory_pool());
-                first.firsts.count_in(memory);
-                let firsts =
-                    Arc::clone(&plan).firsts(first.clone(), Arc::clone(&reading), run.clone());
-                let firsts = firsts.map_ok(|rows| futures::stream::iter(rows).map(Ok));
-                plan.values(reading, run, firsts.try_flatten_stream())
-                    .boxed()
-            }
-        };
+        let batches = Arc::new(self.clone()).run(partition, context)?;
         let schema = self.schema();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
