@@ -136,7 +136,8 @@ fn touched_schema(
         }
     }
     let touched = schema.fields().iter().zip(touched);
-    let touched = touched.filter_map(|(field, is_touched)| is_touched.then(|| Arc::clone(field)));
+    let touched = touched.filter(|(_, is_touched)| *is_touched);
+    let touched = touched.map(|(field, _)| Arc::clone(field));
     let (constants, mut in_file): (Vec<FieldRef>, Vec<FieldRef>) =
         touched.partition(|field| is_constant_in_file(table, field.name()));
     in_file.sort_by_key(|field| !BOUNDED.contains(&field.name().as_str()));
