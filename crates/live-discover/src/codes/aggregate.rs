@@ -4,15 +4,17 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::functions_aggregate::count::Count;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
@@ -175,14 +177,40 @@ impl AggregateByCodesExec {
         Ok((batch, partial.reservation))
     }
 
-    /// Counts the rows of a row group that the filters let pass, `batch_rows` at a time.
+    /// Whether rows are counted and nothing else is asked of them.
+    fn counts_rows(&self) -> bool {
+        let counts_rows = |aggregate: &Aggregate| {
+            let function = &aggregate.function;
+            let is_count = function.fun().inner().is::<Count>() && !function.is_distinct();
+            let is_given = |argument: &Arc<dyn PhysicalExpr>| {
+                let value = argument.downcast_ref::<Literal>();
+                value.is_some_and(|value| !value.value().is_null())
+            };
+            is_count && aggregate.filter.is_none() && function.expressions().iter().all(is_given)
+        };
+        self.aggregates.iter().all(counts_rows)
+    }
+
+    /// Aggregates the rows of a row group that the filters let pass, `batch_rows` at a time.
     fn add(&self, group: &Rows, batch_rows: usize, partial: &mut Partial) -> Result<()> {
         let filters = Filters::new(group, &self.filters, batch_rows)?;
         let keys = self.keys.iter().zip(&partial.groups.keys);
         let keys = keys.map(|(expression, key)| Numbers::new(group, expression, key, batch_rows));
         let mut keys = keys.collect::<Result<Vec<_>>>()?;
-        for start in (0..group.count).step_by(batch_rows) {
-            let selected = filters.selected(start..group.count.min(start + batch_rows))?;
+        let selections = (0..group.count).step_by(batch_rows);
+        let selections =
+            selections.map(|start| filters.selected(start..group.count.min(start + batch_rows)));
+        if self.counts_rows()
+            && let Some(coded) = Numbers::told_by(&keys)
+        {
+            let mut counts = vec![0; coded.texts.len()];
+            for selected in selections {
+                coded.count(&selected?, &mut counts);
+            }
+            return partial.add_counts(&mut keys, &counts);
+        }
+        for selected in selections {
+            let selected = selected?;
             if selected.count() == 0 {
                 continue;
             }
@@ -214,6 +242,30 @@ struct Partial {
 }
 
 impl Partial {
+    /// Adds rows that were counted by the code that tells their keys.
+    fn add_counts(&mut self, keys: &mut [Numbers<'_>], counts: &[i64]) -> Result<()> {
+        let counts = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let (codes, counts): (Vec<usize>, Vec<i64>) = counts.unzip();
+        if codes.is_empty() {
+            return Ok(());
+        }
+        self.is_empty = false;
+        let numbers = keys.iter_mut().zip(&mut self.groups.keys);
+        let numbers = numbers.map(|(numbers, key)| {
+            let of_codes = codes.iter().map(|code| numbers.of_code(key, *code));
+            of_codes.collect()
+        });
+        let numbers = numbers.collect::<Result<Vec<_>>>()?;
+        let groups = self.groups.of(numbers, codes.len());
+        let groups_total = self.groups.count();
+        // As another part of the same aggregate would hand them on.
+        let counts: ArrayRef = Arc::new(Int64Array::from(counts));
+        for accumulator in &mut self.accumulators {
+            accumulator.merge_batch(&[Arc::clone(&counts)], &groups, groups_total)?;
+        }
+        Ok(())
+    }
+
     /// Whether there is no room for more.
     fn is_full(&self) -> bool {
         let accumulators = self

@@ -103,6 +103,24 @@ impl Coded {
         }
     }
 
+    /// Counts these rows by their code.
+    pub(super) fn count(&self, rows: &Selection, counts: &mut [i64]) {
+        match (rows, &self.codes) {
+            (Selection::Range(range), Codes::Short(codes)) => {
+                count_runs(&codes[range.clone()], counts, usize::from);
+            }
+            (Selection::Range(range), Codes::Long(codes)) => {
+                count_runs(&codes[range.clone()], counts, |code| code as usize);
+            }
+            (Selection::Rows(rows), Codes::Short(codes)) => {
+                (rows.iter()).for_each(|row| counts[usize::from(codes[*row as usize])] += 1)
+            }
+            (Selection::Rows(rows), Codes::Long(codes)) => {
+                (rows.iter()).for_each(|row| counts[codes[*row as usize] as usize] += 1)
+            }
+        }
+    }
+
     /// Those of the rows whose text passes.
     pub(super) fn selected(&self, rows: Selection, passes: &[bool]) -> Selection {
         match &self.codes {
@@ -119,6 +137,19 @@ impl Coded {
             Arc::new(self.texts.slice(start, len)) as ArrayRef
         })
     }
+}
+
+/// Counts codes, those that follow their like at once: each count waits for the one before it of the same code.
+fn count_runs<C: Copy + PartialEq>(codes: &[C], counts: &mut [i64], at: impl Fn(C) -> usize) {
+    const RUN: usize = 8;
+    let (runs, rest) = codes.as_chunks::<RUN>();
+    for run in runs {
+        match run.iter().all(|code| *code == run[0]) {
+            true => counts[at(run[0])] += RUN as i64,
+            false => run.iter().for_each(|code| counts[at(*code)] += 1),
+        }
+    }
+    rest.iter().for_each(|code| counts[at(*code)] += 1);
 }
 
 /// Rows of a row group.

@@ -195,6 +195,30 @@ impl<'a> Numbers<'a> {
         Ok(Self::ByRow { rows, expression })
     }
 
+    /// The column whose codes alone tell the keys of a row, if there is one.
+    pub(super) fn told_by(keys: &[Self]) -> Option<&'a Coded> {
+        let mut told_by = None;
+        for key in keys {
+            match key {
+                Self::Constant { .. } => {}
+                Self::ByText { coded, .. } if told_by.is_none() => told_by = Some(*coded),
+                _ => return None,
+            }
+        }
+        told_by
+    }
+
+    /// The number of a row that has this code in the column that tells the keys.
+    pub(super) fn of_code(&mut self, key: &mut Key, code: usize) -> Result<u32> {
+        Ok(match self {
+            Self::Constant { incoming, number } => {
+                *number.get_or_insert_with(|| key.number(incoming, 0))
+            }
+            Self::ByText { incoming, .. } => key.number(incoming, code),
+            Self::ByRow { .. } => return internal_err!("a code tells this key"),
+        })
+    }
+
     /// The number of each of these rows.
     pub(super) fn of(&mut self, key: &mut Key, selection: &Selection) -> Result<Vec<u32>> {
         Ok(match self {

@@ -64,6 +64,14 @@ const QUERIES: &[(&str, bool)] = &[
     ),
     ("SELECT id, count(*) FROM m365_audit GROUP BY 1", true),
     (
+        "SELECT tenant_id, upper(operation), count(*), count(1) FROM m365_audit WHERE record_type < 3 GROUP BY 1, 2",
+        true,
+    ),
+    (
+        "SELECT operation, count(*), count(NULL) FROM m365_audit GROUP BY 1",
+        true,
+    ),
+    (
         "SELECT event_date, tenant_id, operation, count(*) FROM m365_audit GROUP BY 1, 2, 3",
         true,
     ),
