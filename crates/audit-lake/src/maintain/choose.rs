@@ -4,7 +4,8 @@
 //! are enough of them, and when the largest is worth its rewriting: one that has more than [`WORTH`] times the rows of
 //! all smaller ones stays until they have grown. So a row is written a number of times that grows with the logarithm
 //! of its partition alone, however often maintenance runs, and few files are left over. A day that is over gets hardly
-//! any more: there two files are enough, and one may be larger, so that one is left.
+//! any more: there two files are enough, and one may be larger, so that one is left. A day of which the service gives
+//! nothing any more is written anew once more for what came late.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,13 @@ use crate::snapshot::DataFile;
 const WORTH: u64 = 4;
 /// The same in a partition of a day that is over.
 const WORTH_WHEN_OVER: u64 = 16;
+/// The same in one that is complete.
+const WORTH_WHEN_COMPLETE: u64 = 1024;
 /// Days before that of the newest file on which records still come: they are up to a day late.
 const DAYS_OPEN: i32 = 2;
+/// The same, with what is fetched late: content can be listed for seven days (Office 365 Management Activity API
+/// reference, "List available content").
+const DAYS_COMPLETE: i32 = 9;
 
 /// Encoded bytes of the files that are merged at a time: they are held in memory.
 const TASK_BYTES_MAX: u64 = 64 << 20;
@@ -30,12 +36,13 @@ pub(super) fn choose(files: &[DataFile], compaction: Compaction) -> Vec<Vec<Data
     let newest = files.iter().filter_map(|file| file.event_date).max();
     let mut tasks = Vec::new();
     for (date, mut small) in partitions {
-        let is_over = date
+        let age = date
             .zip(newest)
-            .is_some_and(|(date, newest)| date <= newest - DAYS_OPEN);
-        let (worth, files_min) = match is_over {
-            true => (WORTH_WHEN_OVER, compaction.files_min.get().min(2)),
-            false => (WORTH, compaction.files_min.get()),
+            .map_or(0, |(date, newest)| newest.saturating_sub(date));
+        let (worth, files_min) = match age {
+            DAYS_COMPLETE.. => (WORTH_WHEN_COMPLETE, compaction.files_min.get().min(2)),
+            DAYS_OPEN.. => (WORTH_WHEN_OVER, compaction.files_min.get().min(2)),
+            _ => (WORTH, compaction.files_min.get()),
         };
         small.sort_by_key(|file| file.rows);
         drop_unworthy(&mut small, worth);
@@ -163,9 +170,17 @@ mod tests {
         };
         assert!(chosen(&files(2)).is_empty());
         assert_eq!(chosen(&files(3)), [[400, 20, 10]]);
-        // Two that are late are not worth it.
-        let late = [file(1, 1, 1), file(1, 2, 1), file(1, 400, 1), file(9, 1, 1)];
-        assert_eq!(chosen(&late), [[2, 1]]);
+        // Two that are late are not worth it until no more can come.
+        let late = |newest| {
+            [
+                file(1, 1, 1),
+                file(1, 2, 1),
+                file(1, 400, 1),
+                file(newest, 1, 1),
+            ]
+        };
+        assert_eq!(chosen(&late(9)), [[2, 1]]);
+        assert_eq!(chosen(&late(10)), [[400, 2, 1]]);
     }
 
     /// However the rows come, a row is written few times and few files are left.

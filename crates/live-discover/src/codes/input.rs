@@ -132,15 +132,20 @@ impl Input {
         (!asks_twice && !is_volatile(&replaced) && !is_large(&replaced)).then_some(replaced)
     }
 
-    /// Whether the index of texts leaves few rows of each file, of so many bytes in the file at most.
+    /// Whether the index of texts leaves few rows of each file, of so many bytes in the file at most, or the file is small.
     pub(super) fn is_narrow(&self, bytes_max: u64) -> bool {
         /// Rows of a file that are looked at at once.
         const ROWS_MAX: usize = 8 << 10;
+        /// A file of so many bytes has few rows, and its index often tells nothing of them.
+        const FILE_BYTES: u64 = 256 << 10;
         let mut files = self.groups.iter().flat_map(FileGroup::iter);
         files.all(|file| {
             let Some(access) = file.extension::<ParquetAccessPlan>() else {
                 return false;
             };
+            if file.object_meta.size <= FILE_BYTES {
+                return true;
+            }
             let (mut selected, mut all) = (0, 0);
             for group in access.inner() {
                 match group {
