@@ -314,12 +314,12 @@ fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(compacted)
 }
 
-/// Whether most of what the views hold is not theirs. Texts that stand in a dictionary are not copied: they are many.
+/// Whether more than a fourth of what the views hold is not theirs. Texts that stand in a dictionary are not copied: they
+/// are many.
 fn is_sparse(views: &StringViewArray) -> bool {
-    const HELD: usize = 2;
     let buffers = views.data_buffers().iter();
     let held: usize = buffers.map(|buffer| buffer.capacity()).sum();
-    held > 0 && held / HELD > views.total_buffer_bytes_used()
+    held / 4 * 3 > views.total_buffer_bytes_used()
 }
 
 /// Bytes of the largest value of a column when it is copied; views share theirs.

@@ -226,6 +226,14 @@ impl Place<'_> {
         usize::try_from(self.metadata.row_group(self.group).num_rows()).unwrap_or(0)
     }
 
+    /// How many bytes it has decoded, by what the footer says.
+    pub(super) fn decoded_bytes(&self) -> u64 {
+        let chunks = self.leaves.clone().map(|leaf| self.chunk(leaf));
+        chunks
+            .map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0))
+            .sum()
+    }
+
     /// Where its bytes are.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         self.leaves.clone().map(|leaf| {

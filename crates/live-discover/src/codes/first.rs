@@ -34,6 +34,7 @@ impl Rank {
 }
 
 /// Rows of a row group that are wanted.
+#[derive(Clone)]
 pub(super) struct Picked {
     pub(super) file: Arc<Opened>,
     pub(super) group: usize,

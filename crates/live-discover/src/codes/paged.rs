@@ -33,10 +33,13 @@ impl KeptPages {
     fn add(&mut self, read: &ArrayRef, pages: impl Iterator<Item = (usize, usize)>) {
         /// Of an entry of the map.
         const ENTRY_BYTES: usize = 64;
+        /// A page has some more than a power of two, which allocators make a fourth more.
+        const ROUNDED: usize = 4;
         let before = self.pages.len();
         let pages = pages.map(|(number, start)| (number, (Arc::clone(read), start)));
         self.pages.extend(pages);
-        self.bytes += read.get_array_memory_size() + (self.pages.len() - before) * ENTRY_BYTES;
+        let bytes = read.get_array_memory_size();
+        self.bytes += bytes + bytes / ROUNDED + (self.pages.len() - before) * ENTRY_BYTES;
     }
 }
 
@@ -46,6 +49,7 @@ pub(super) struct Paged {
     /// Those that are read: their rows, and where the bytes are.
     missing: Option<(RowSelection, Wanted)>,
     kept: Arc<KeptPages>,
+    is_kept: bool,
 }
 
 /// A page, and those of its rows that are wanted, as they count in the page.
@@ -57,11 +61,19 @@ struct Page {
 }
 
 impl Paged {
+    /// The pages of `rows`, which are some of `wanted` rows of the row group.
+    ///
     /// # Errors
     ///
     /// An index of pages that contradicts itself.
-    pub(super) fn of(place: &Place<'_>, rows: &Selection, kept: Arc<KeptPages>) -> Result<Self> {
+    pub(super) fn of(
+        place: &Place<'_>,
+        rows: &Selection,
+        wanted: usize,
+        kept: Arc<KeptPages>,
+    ) -> Result<Self> {
         let pages = pages_of(place, rows)?;
+        let is_kept = is_little(place, &pages, wanted);
         let missing = missing(&pages, &kept).map(|page| page.range.clone());
         let ranges: Vec<Range<usize>> = missing.collect();
         let missing = (!ranges.is_empty()).then(|| {
@@ -73,6 +85,7 @@ impl Paged {
             pages,
             missing,
             kept,
+            is_kept,
         })
     }
 
@@ -86,6 +99,11 @@ impl Paged {
     pub(super) fn percent(&self, place: &Place<'_>) -> usize {
         let wanted = self.missing.as_ref();
         wanted.map_or(0, |(_, wanted)| wanted.percent(place))
+    }
+
+    /// About how many bytes are decoded for them.
+    pub(super) fn decoded_bytes(&self, place: &Place<'_>) -> u64 {
+        place.decoded_bytes() / 100 * self.percent(place) as u64
     }
 
     /// The values of the rows, from what is kept and what `fetched` has of [`Self::ranges`], and what is to be kept from
@@ -116,7 +134,7 @@ impl Paged {
             }),
         );
         let values = self.picked(&known, field)?;
-        Ok((values, self.is_little(place).then_some(known)))
+        Ok((values, self.is_kept.then_some(known)))
     }
 
     fn picked(&self, known: &KeptPages, field: &Field) -> Result<ArrayRef> {
@@ -136,13 +154,14 @@ impl Paged {
             false => interleave(&arrays, &rows)?,
         })
     }
+}
 
-    /// Whether the rows are few, of their pages or of the column.
-    fn is_little(&self, place: &Place<'_>) -> bool {
-        let of_pages: usize = self.pages.iter().map(|page| page.range.len()).sum();
-        let rows: usize = self.pages.iter().map(|page| page.rows.len()).sum();
-        rows * KEPT_FROM <= of_pages || of_pages * KEPT_FROM <= place.rows()
-    }
+/// Whether the rows that are wanted, of which some are in these pages, are few of their pages' or of the column's.
+fn is_little(place: &Place<'_>, pages: &[Page], wanted: usize) -> bool {
+    let of_pages: usize = pages.iter().map(|page| page.range.len()).sum();
+    let rows: usize = pages.iter().map(|page| page.rows.len()).sum();
+    let of_all = of_pages * wanted.div_ceil(rows.max(1));
+    rows * KEPT_FROM <= of_pages || of_all * KEPT_FROM <= place.rows()
 }
 
 fn missing<'p>(pages: &'p [Page], kept: &KeptPages) -> impl Iterator<Item = &'p Page> {

@@ -201,23 +201,25 @@ impl Reading {
         }
     }
 
-    /// Some of the columns of a row group, of some of its rows.
+    /// Some of the columns of a row group, of some of the `wanted` rows of it.
     pub(super) fn of_rows(
         &self,
         file: &Opened,
         group: usize,
         columns: Range<usize>,
         rows: &Selection,
+        wanted: usize,
     ) -> Result<Unread> {
         let columns = columns.filter_map(|at| self.columns.get(at));
-        let columns = columns.map(|wanted| {
-            Ok(match self.find(wanted, file, group) {
+        let columns = columns.map(|column| {
+            Ok(match self.find(column, file, group) {
                 Found::Here(Source::Decoded(chunk)) => {
                     UnreadColumn::Here(Source::Decoded(Chunk::Plain(chunk.values(rows)?)))
                 }
                 Found::Here(source) => UnreadColumn::Here(source),
                 Found::InFile(encoded) => {
-                    let paged = Paged::of(&encoded.place(), rows, encoded.kept_pages())?;
+                    let kept = encoded.kept_pages();
+                    let paged = Paged::of(&encoded.place(), rows, wanted, kept)?;
                     match encoded.pays_whole(&paged) {
                         true => UnreadColumn::OfWhole(encoded, rows.clone()),
                         false => UnreadColumn::Pages(encoded, paged),
@@ -313,6 +315,21 @@ enum UnreadColumn {
     OfWhole(Encoded, Selection),
     /// The pages of some rows.
     Pages(Encoded, Paged),
+}
+
+impl Unread {
+    /// About how many bytes are decoded for it.
+    pub(super) fn decoded_bytes(&self) -> u64 {
+        let columns = self.columns.iter();
+        let bytes = columns.map(|column| match column {
+            UnreadColumn::Here(_) => 0,
+            UnreadColumn::Whole(encoded) | UnreadColumn::OfWhole(encoded, _) => {
+                encoded.place().decoded_bytes()
+            }
+            UnreadColumn::Pages(encoded, paged) => paged.decoded_bytes(&encoded.place()),
+        });
+        bytes.sum()
+    }
 }
 
 impl UnreadColumn {

@@ -284,8 +284,8 @@ impl MemoryPool for QueryMemory {
 /// What merges have of a query's part.
 ///
 /// A sort counts each batch by what it holds and by its own bytes, and then merges its batches in memory by what they
-/// hold. A batch whose texts hold more than twice their own bytes is copied before, so the merge has two thirds of the
-/// sort's part at most. A merge from disk would take all that the query may have.
+/// hold. Texts of which more than a fourth is not a batch's own are copied before, so the merge has four sevenths of the
+/// sort's part at most, and a batch or two. A merge from disk would take all that the query may have.
 fn merges(share_bytes: usize) -> usize {
     share_bytes / 3 * 2
 }

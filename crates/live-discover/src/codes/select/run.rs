@@ -21,12 +21,14 @@ use super::{First, Otherwise, SelectByCodesExec};
 use crate::codes::column::Selection;
 use crate::codes::first::Picked;
 use crate::codes::pages;
-use crate::codes::read::{FILES_AHEAD, Opened, Reading};
+use crate::codes::read::{FILES_AHEAD, Opened, Reading, Unread};
 use crate::codes::rows::{Filters, Rows};
 use crate::index::running::Running;
 
-/// Rows that are read at a time.
+/// Rows that are read at a time, and about how many bytes are decoded for them: of many columns each row has pages of
+/// its own.
 const READ_ROWS: usize = 8 << 10;
+const READ_BYTES: u64 = 16 << 20;
 /// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
 const NARROW: usize = 4;
 
@@ -111,7 +113,8 @@ impl SelectByCodesExec {
             unread.push(match &narrow {
                 Some(rows) => {
                     let rows = Selection::Rows(rows.clone());
-                    reading.of_rows(&file, *group, columns, &rows)?
+                    let wanted = rows.count();
+                    reading.of_rows(&file, *group, columns, &rows, wanted)?
                 }
                 None => reading.whole(&file, *group, columns),
             });
@@ -235,6 +238,32 @@ impl SelectByCodesExec {
         Ok(firsts.part(run.partition, self.input.groups.len()))
     }
 
+    /// The rows in parts, of which each has not much that is decoded for it.
+    fn parts(
+        self: Arc<Self>,
+        reading: Arc<Reading>,
+        picked: Picked,
+    ) -> impl Iterator<Item = Result<(Arc<Opened>, Unread)>> {
+        let wanted = picked.rows.count();
+        let unread = move |Picked { file, group, rows }: Picked| {
+            let columns = 0..self.used.columns.len();
+            let unread = reading.of_rows(&file, group, columns, &rows, wanted)?;
+            Ok::<_, DataFusionError>((file, unread))
+        };
+        picked.some_at_a_time(READ_ROWS).flat_map(move |some| {
+            let all = unread(some.clone());
+            let bytes = all.as_ref().map_or(0, |(_, unread)| unread.decoded_bytes());
+            let parts = usize::try_from(bytes.div_ceil(READ_BYTES)).unwrap_or(usize::MAX);
+            let rows = some.rows.count();
+            match parts <= 1 || rows <= 1 {
+                true => vec![all],
+                false => (some.some_at_a_time(rows.div_ceil(parts)))
+                    .map(&unread)
+                    .collect(),
+            }
+        })
+    }
+
     /// The values of rows.
     fn values(
         self: Arc<Self>,
@@ -242,20 +271,17 @@ impl SelectByCodesExec {
         run: Run,
         picked: impl Stream<Item = Result<Picked>> + Send + 'static,
     ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-        let some = picked.map_ok(|picked| {
-            let some = picked.some_at_a_time(READ_ROWS);
-            futures::stream::iter(some.map(Ok))
-        });
         let plan = Arc::clone(&self);
-        let read = some.try_flatten().map_ok(move |picked| {
+        let parts = picked.map_ok(move |picked| {
             let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-            async move {
-                let Picked { file, group, rows } = picked;
-                let columns = 0..plan.used.columns.len();
-                let unread = reading.of_rows(&file, group, columns, &rows)?;
-                reading.fetch(&file, vec![unread]).await
-            }
+            let parts = plan.parts(Arc::clone(&reading), picked);
+            futures::stream::iter(parts).map_ok(move |part| (Arc::clone(&reading), part))
         });
+        let read = parts
+            .try_flatten()
+            .map_ok(
+                |(reading, (file, unread))| async move { reading.fetch(&file, vec![unread]).await },
+            );
         let batches = read.try_buffered(FILES_AHEAD).and_then(move |read| {
             let _timer = run.baseline.elapsed_compute().timer();
             let batches = read.iter().flat_map(|rows| {
