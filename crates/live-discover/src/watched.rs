@@ -447,3 +447,33 @@ fn without_places(batch: &RecordBatch) -> RecordBatch {
     // The same columns of the same types: it cannot fail.
     RecordBatch::try_new(batch.schema(), columns.collect()).unwrap_or_else(|_| batch.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::common::utils::memory::get_record_batch_memory_size;
+
+    use super::*;
+
+    /// How a sort's memory is divided rests on it: see `merges` in `memory::query`.
+    #[test]
+    fn a_batch_that_is_held_has_a_third_more_than_its_own_at_most() {
+        const ROWS: usize = 1_000;
+        let text = "a text that is too long for a view of its own".repeat(20);
+        let page: StringViewArray = (0..ROWS).map(|_| Some(text.as_str())).collect();
+        let page = page.gc();
+        for rows in [1, 10, 100, 300, 500, 700, 760, 900, ROWS] {
+            let field = Field::new("raw", DataType::Utf8View, false);
+            let part: ArrayRef = Arc::new(page.slice(0, rows));
+            let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![part]);
+            let held = get_record_batch_memory_size(&compact(&batch.unwrap()).unwrap());
+            let own = rows * text.len();
+            // Views of all of a page's rows stay with those of some.
+            let views = 16 * ROWS;
+            assert!(
+                held >= own && held <= own / 3 * 4 + views + 1_024,
+                "{rows}: {held}, {own}"
+            );
+        }
+    }
+}
