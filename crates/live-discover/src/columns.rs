@@ -10,25 +10,17 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, JoinConstraint, JoinOperator, Query,
-    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Visit,
-    Visitor,
+    Select, SelectFlavor, SelectItem, SetExpr, TableFactor, Visit, Visitor,
 };
 
 /// Every name in the expressions of a query, of columns among others; `None` if it may mean columns that it does not name.
 pub(crate) fn named(statement: &Statement) -> Option<HashSet<String>> {
-    let statement = match statement {
-        Statement::Statement(statement) => statement.as_ref(),
-        Statement::Explain(explain) => return named(&explain.statement),
-        _ => return None,
+    let Statement::Statement(statement) = statement else {
+        return None;
     };
     let mut names = Names::default();
-    match statement {
-        SqlStatement::Query(_) | SqlStatement::Explain { .. } => {
-            let visited = statement.visit(&mut names);
-            visited.is_continue().then_some(names.0)
-        }
-        _ => None,
-    }
+    let visited = statement.visit(&mut names);
+    visited.is_continue().then_some(names.0)
 }
 
 #[derive(Default)]
@@ -138,7 +130,8 @@ fn arguments_are_named(arguments: &FunctionArguments, counts: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::parser::DFParser;
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
 
     use super::*;
 
@@ -190,8 +183,9 @@ mod tests {
             ("FROM t", None),
             ("SELECT a FROM t |> WHERE b = 1", None),
         ] {
-            let parsed = DFParser::parse_sql(sql).unwrap();
-            let names = named(&parsed[0]).map(|names| {
+            let mut parsed = Parser::parse_sql(&GenericDialect {}, sql).unwrap();
+            let statement = Statement::Statement(Box::new(parsed.swap_remove(0)));
+            let names = named(&statement).map(|names| {
                 let mut names: Vec<_> = names.into_iter().collect();
                 names.sort_unstable();
                 names.join(" ")

@@ -89,8 +89,9 @@ impl PhysicalOptimizerRule for ByCodes {
     }
 }
 
-/// Does so before all other rules in plans that filter, order and project one scan and do nothing else: most of their
+/// Puts [`SelectByCodesExec`] in its place before all other rules, in plans that filter, order and project one scan and do nothing else: most of their
 /// planning is what these rules work out of the scan's columns, each anew, and nothing is left of it in the end.
+/// [`ByCodes`], behind them, sees the other plans.
 #[derive(Debug)]
 pub(crate) struct SelectsByCodes;
 

@@ -33,7 +33,7 @@ impl KeptPages {
     fn add(&mut self, read: &ArrayRef, pages: impl Iterator<Item = (usize, usize)>) {
         /// Of an entry of the map.
         const ENTRY_BYTES: usize = 64;
-        /// A page has some more than a power of two, which allocators make a fourth more.
+        /// A page has some more than a power of two, of which an allocator may make a fourth more.
         const ROUNDED: usize = 4;
         let before = self.pages.len();
         let pages = pages.map(|(number, start)| (number, (Arc::clone(read), start)));

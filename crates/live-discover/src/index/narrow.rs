@@ -24,7 +24,7 @@ use crate::scan;
 
 /// Files that are asked at once. Each waits for one or two requests, and has no more than its end in hand.
 const FILES_MAX: usize = 256;
-/// So many are asked without other threads: their footers are decoded sooner than another thread begins.
+/// So few are asked without other threads.
 const FILES_ALONE: usize = 8;
 /// Of more files than these so many are looked at first: if it is known of each that its index tells nothing, as of an
 /// operation that is in all of them, no file is asked.
