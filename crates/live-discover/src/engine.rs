@@ -46,13 +46,13 @@ use crate::stop;
 /// What all queries of an engine share.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Memory of all that the engine holds: what queries take, counted as in [`Limits::memory_bytes`], and caches of
-    /// what they read, which have what queries leave and give it up when one needs it. Leave some for what is not
-    /// counted: batches on their way, some tens of MB for each thread, and the lists of the lake's files.
+    /// Memory of all that the engine holds. Five eighths are counted: what queries take, as [`Limits::memory_bytes`] says,
+    /// and caches of what they read, which have what queries leave and give it up when one needs it. The rest is for
+    /// what is not counted: batches and pages on their way, and what the host's allocator keeps of what was freed.
     ///
-    /// A query that sorts, groups or joins has half of what no other has to itself, at most its limit, before it goes to
-    /// disk; one alone has a little less than half of all. It waits where that would be less than 64 MiB for each of
-    /// its threads. Others wait for 32 MiB, and an eighth of the memory is kept for them. So more queries run at
+    /// A query that sorts, groups or joins has half of what is counted and no other has to itself, at most its limit,
+    /// before it goes to disk; one alone has a quarter of all. It waits where that would be less than 64 MiB for each of
+    /// its threads. Others wait for 32 MiB, and an eighth of what is counted is kept for them. So more queries run at
     /// once where this is large, or their limits are small.
     pub memory_bytes: usize,
     /// Disk space of all queries together for what does not fit into memory.
@@ -136,7 +136,7 @@ impl EngineBuilder {
     pub fn build(self, lake: Lake) -> Result<Engine> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let spill = spill_folder(&self.options)?;
-        let budget = Arc::new(Budget::new(self.options.memory_bytes));
+        let budget = Arc::new(Budget::of(self.options.memory_bytes));
         let runtime_env = runtime_env(&lake, &self.options, spill.path(), &budget)?;
         let state = base_state(&self.options, &budget)?;
         let trino = dialect::trino::state(&state)?;

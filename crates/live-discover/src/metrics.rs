@@ -11,7 +11,8 @@ use crate::memory::{Budget, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EngineMetrics {
-    /// The bound: [`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes).
+    /// The bound of what is counted: five eighths of
+    /// [`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes).
     pub memory_bytes: u64,
     /// The most that queries and caches had at one time.
     pub memory_bytes_max: u64,

@@ -24,12 +24,15 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions, SendableRecordBatchStream,
 };
 use futures::{Stream, TryStreamExt};
+use parquet::file::metadata::PageIndexPolicy;
 
+use super::column::Selection;
 use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::Input;
-use super::read::{self, Reading};
+use super::read::{self, Group, Reading};
 use super::rows::{self, Filters, Numbers, Rows};
+use super::search::{self, Search};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -40,6 +43,8 @@ pub(super) struct AggregateByCodesExec {
     input: Input,
     used: Used,
     filters: Vec<Expression>,
+    /// What is looked for in large columns.
+    searches: Vec<Search>,
     keys: Vec<Expression>,
     key_types: Vec<DataType>,
     aggregates: Vec<Aggregate>,
@@ -106,9 +111,13 @@ impl AggregateByCodesExec {
                 filter,
             });
         }
-        let filters = input.filters.iter();
-        let filters = filters.map(|filter| used.expression(filter, &input.table));
-        let filters = filters.collect::<Result<Vec<_>>>()?;
+        let (mut filters, mut searches) = (Vec::new(), Vec::new());
+        for filter in &input.filters {
+            match Search::in_place_of(filter, &input) {
+                Some(search) => searches.push(search),
+                None => filters.push(used.expression(filter, &input.table)?),
+            }
+        }
         // Of a bag only what one key has in it is kept.
         let is_small = |wanted: &Wanted| {
             wanted.key.is_some()
@@ -129,6 +138,7 @@ impl AggregateByCodesExec {
             input,
             used,
             filters,
+            searches,
             keys,
             key_types,
             aggregates,
@@ -191,26 +201,36 @@ impl AggregateByCodesExec {
         self.aggregates.iter().all(counts_rows)
     }
 
-    /// Aggregates the rows of a row group that the filters let pass, `batch_rows` at a time.
-    fn add(&self, group: &Rows, batch_rows: usize, partial: &mut Partial) -> Result<()> {
-        let filters = Filters::new(group, &self.filters, batch_rows)?;
+    /// The rows of a row group that the filters let pass, `batch_rows` at a time.
+    fn passing(&self, rows: &Rows, batch_rows: usize) -> Result<Vec<Selection>> {
+        let filters = Filters::new(rows, &self.filters, batch_rows)?;
+        let starts = (0..rows.count).step_by(batch_rows);
+        let passing =
+            starts.map(|start| filters.selected(start..rows.count.min(start + batch_rows)));
+        passing.collect()
+    }
+
+    /// Aggregates rows of a row group.
+    fn add(
+        &self,
+        group: &Rows,
+        selections: Vec<Selection>,
+        batch_rows: usize,
+        partial: &mut Partial,
+    ) -> Result<()> {
         let keys = self.keys.iter().zip(&partial.groups.keys);
         let keys = keys.map(|(expression, key)| Numbers::new(group, expression, key, batch_rows));
         let mut keys = keys.collect::<Result<Vec<_>>>()?;
-        let selections = (0..group.count).step_by(batch_rows);
-        let selections =
-            selections.map(|start| filters.selected(start..group.count.min(start + batch_rows)));
         if self.counts_rows()
             && let Some(coded) = Numbers::told_by(&keys)
         {
             let mut counts = vec![0; coded.texts.len()];
             for selected in selections {
-                coded.count(&selected?, &mut counts);
+                coded.count(&selected, &mut counts);
             }
             return partial.add_counts(&mut keys, &counts);
         }
         for selected in selections {
-            let selected = selected?;
             if selected.count() == 0 {
                 continue;
             }
@@ -357,12 +377,17 @@ impl ExecutionPlan for AggregateByCodesExec {
         let plan = Arc::new(self.clone());
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics);
-        let rows = read::row_groups(&reading, &self.input);
+        let pages = match self.searches.is_empty() {
+            true => PageIndexPolicy::Skip,
+            false => PageIndexPolicy::Optional,
+        };
+        let groups = read::row_groups(&reading, &self.input, pages);
         let batch_rows = context.session_config().batch_size();
         let state = State {
             partial: Some(self.empty(consumer)?),
             plan,
-            rows: Box::pin(rows),
+            reading,
+            groups: Box::pin(groups),
             batch_rows,
             baseline,
         };
@@ -389,7 +414,8 @@ impl ExecutionPlan for AggregateByCodesExec {
 
 struct State {
     plan: Arc<AggregateByCodesExec>,
-    rows: Pin<Box<dyn Stream<Item = Result<Rows>> + Send>>,
+    reading: Arc<Reading>,
+    groups: Pin<Box<dyn Stream<Item = Result<Group>> + Send>>,
     /// `None` when the last was given.
     partial: Option<Partial>,
     batch_rows: usize,
@@ -402,9 +428,20 @@ impl State {
         let Some(mut partial) = self.partial.take() else {
             return Ok(None);
         };
-        while let Some(rows) = self.rows.try_next().await? {
+        while let Some(group) = self.groups.try_next().await? {
             let timer = self.baseline.elapsed_compute().timer();
-            self.plan.add(&rows, self.batch_rows, &mut partial)?;
+            let Group { file, number, rows } = group;
+            let mut wanted = self.plan.passing(&rows, self.batch_rows)?;
+            let searches = &self.plan.searches;
+            if !searches.is_empty() {
+                let passing = file.may_match(number, &wanted);
+                let all = self.plan.filters.is_empty();
+                let found = search::found(searches, &self.reading, &file, number, passing, all);
+                let found = found.await?;
+                wanted = found.by(self.batch_rows).collect();
+            }
+            self.plan
+                .add(&rows, wanted, self.batch_rows, &mut partial)?;
             timer.done();
             if partial.is_full() {
                 let (batch, reservation) = self.plan.batch(partial)?;

@@ -181,6 +181,16 @@ impl Selection {
         }
     }
 
+    /// So many of them at a time.
+    pub(super) fn by(self, count: usize) -> impl Iterator<Item = Self> {
+        let mut rest = Some(self);
+        std::iter::from_fn(move || {
+            let (some, others) = rest.take()?.split(count);
+            rest = (others.count() > 0).then_some(others);
+            Some(some)
+        })
+    }
+
     pub(super) fn each(&self, mut tell: impl FnMut(u32)) {
         match self {
             Self::Range(range) => (range.start as u32..range.end as u32).for_each(tell),

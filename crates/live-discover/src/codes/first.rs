@@ -200,7 +200,25 @@ impl Firsts {
         }
     }
 
-    /// Takes in rows of a row group, each with its key.
+    /// Rows with the rank of each, which is that of its key.
+    pub(super) fn ranked(
+        &self,
+        rows: &[u32],
+        keys: &[ArrayRef],
+    ) -> impl Iterator<Item = (Rank, u32)> {
+        let keys = keys
+            .iter()
+            .flat_map(|keys| keys.as_primitive::<Int64Type>());
+        let ranks = keys.map(|key| Rank::of(key, self.options));
+        ranks.zip(rows.iter().copied())
+    }
+
+    /// The rank behind which no row is wanted, once there are enough.
+    pub(super) fn last(&self) -> Option<Rank> {
+        self.state().last(self.fetch)
+    }
+
+    /// Takes in rows of a row group.
     ///
     /// # Errors
     ///
@@ -209,16 +227,11 @@ impl Firsts {
         &self,
         file: &Arc<Opened>,
         group: usize,
-        rows: &[u32],
-        keys: &[ArrayRef],
+        rows: impl Iterator<Item = (Rank, u32)>,
     ) -> Result<()> {
         let mut state = self.state();
         let mut wanted = Vec::new();
-        let keys = keys
-            .iter()
-            .flat_map(|keys| keys.as_primitive::<Int64Type>());
-        for (row, key) in rows.iter().zip(keys) {
-            let rank = Rank::of(key, self.options);
+        for (rank, row) in rows {
             if state.ranks.len() < self.fetch {
                 state.ranks.push(rank);
             } else if let Some(mut last) = state.ranks.peek_mut() {
@@ -229,7 +242,7 @@ impl Firsts {
                     *last = rank;
                 }
             }
-            wanted.push((rank, *row));
+            wanted.push((rank, row));
         }
         if wanted.is_empty() {
             return Ok(());

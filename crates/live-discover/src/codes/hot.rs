@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::arrow::buffer::BooleanBuffer;
+
 use super::column::Chunk;
 use super::paged::KeptPages;
 use crate::memory::{Budget, Key};
@@ -43,6 +45,16 @@ impl HotColumns {
     pub(super) fn put_pages(&self, key: Key, pages: KeptPages) {
         let bytes = pages.bytes;
         self.budget.put(key, Arc::new(pages), bytes);
+    }
+
+    /// Which rows of a row group were found.
+    pub(super) fn found(&self, key: &Key) -> Option<Arc<BooleanBuffer>> {
+        self.budget.get(key)
+    }
+
+    pub(super) fn put_found(&self, key: Key, found: BooleanBuffer) {
+        let bytes = found.inner().capacity();
+        self.budget.put(key, Arc::new(found), bytes);
     }
 
     /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it

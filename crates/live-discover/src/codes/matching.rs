@@ -1,4 +1,5 @@
-//! `ILIKE` and regular expressions that are compiled once a query: DataFusion does so for each batch.
+//! Patterns that texts are asked for: `LIKE`, `ILIKE` and regular expressions. DataFusion compiles the last two for each
+//! batch, here it is done once a query.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,11 +7,94 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, LikeExpr, Literal};
 use datafusion::physical_plan::PhysicalExpr;
+use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
+
+/// What a text is asked for.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    pub(super) text: Text,
+    pub(super) negated: bool,
+    /// The operator, and what is behind it.
+    words: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Text {
+    /// That it has another one in it.
+    Has(Box<Finder<'static>>),
+    Matches(Regex),
+}
+
+impl Pattern {
+    /// The text and the pattern of a match with a constant one.
+    pub(super) fn of(expr: &Arc<dyn PhysicalExpr>) -> Option<(&Arc<dyn PhysicalExpr>, Self)> {
+        if let Some(like) = expr.downcast_ref::<LikeExpr>() {
+            let (pattern, ignores_case) = (literal(like.pattern())?, like.case_insensitive());
+            let text = match contained(&pattern).filter(|_| !ignores_case) {
+                Some(text) => Text::Has(Box::new(Finder::new(text).into_owned())),
+                None => {
+                    let mut regex = RegexBuilder::new(&of_like(&pattern));
+                    regex
+                        .case_insensitive(ignores_case)
+                        .dot_matches_new_line(true);
+                    Text::Matches(regex.build().ok()?)
+                }
+            };
+            let operator = if ignores_case { "ILIKE" } else { "LIKE" };
+            let pattern = Self {
+                text,
+                negated: like.negated(),
+                words: format!("{operator} {pattern:?}"),
+            };
+            return Some((like.expr(), pattern));
+        }
+        let binary = expr.downcast_ref::<BinaryExpr>()?;
+        let (ignores_case, negated) = match binary.op() {
+            Operator::RegexMatch => (false, false),
+            Operator::RegexIMatch => (true, false),
+            Operator::RegexNotMatch => (false, true),
+            Operator::RegexNotIMatch => (true, true),
+            _ => return None,
+        };
+        let pattern = literal(binary.right())?;
+        let mut regex = RegexBuilder::new(&pattern);
+        regex.case_insensitive(ignores_case);
+        let pattern = Self {
+            text: Text::Matches(regex.build().ok()?),
+            negated,
+            words: format!("{} {pattern:?}", binary.op()),
+        };
+        Some((binary.left(), pattern))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.words)
+    }
+}
+
+impl Text {
+    /// Whether a text of UTF-8 has it.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no text.
+    pub(super) fn is_in(&self, text: &[u8]) -> Result<bool> {
+        Ok(match self {
+            Self::Has(part) => part.find(text).is_some(),
+            Self::Matches(regex) => {
+                let text = std::str::from_utf8(text);
+                regex.is_match(text.map_err(|error| DataFusionError::External(error.into()))?)
+            }
+        })
+    }
+}
 
 /// Whether a text matches, or doesn't.
 #[derive(Debug)]
@@ -25,29 +109,19 @@ pub(super) struct Matching {
 impl Matching {
     /// `None` for what is no match of texts with a constant pattern, or one that needs no regular expression.
     pub(super) fn in_place_of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Self> {
-        let (text, regex, negated) = if let Some(like) = expr.downcast_ref::<LikeExpr>() {
-            let pattern = literal(like.pattern()).filter(|_| like.case_insensitive())?;
-            let mut regex = RegexBuilder::new(&of_like(&pattern));
-            regex.case_insensitive(true).dot_matches_new_line(true);
-            (like.expr(), regex.build().ok()?, like.negated())
-        } else {
-            let binary = expr.downcast_ref::<BinaryExpr>()?;
-            let (ignores_case, negated) = match binary.op() {
-                Operator::RegexMatch => (false, false),
-                Operator::RegexIMatch => (true, false),
-                Operator::RegexNotMatch => (false, true),
-                Operator::RegexNotIMatch => (true, true),
-                _ => return None,
-            };
-            let mut regex = RegexBuilder::new(&literal(binary.right())?);
-            regex.case_insensitive(ignores_case);
-            (binary.left(), regex.build().ok()?, negated)
+        let like = expr.downcast_ref::<LikeExpr>();
+        if like.is_some_and(|like| !like.case_insensitive()) {
+            return None;
+        }
+        let (text, pattern) = Pattern::of(expr)?;
+        let Text::Matches(regex) = pattern.text else {
+            return None;
         };
         let is_text = text.data_type(schema).ok()? == DataType::Utf8View;
         is_text.then(|| Self {
             text: Arc::clone(text),
             regex,
-            negated,
+            negated: pattern.negated,
             of: Arc::clone(expr),
         })
     }
@@ -60,6 +134,12 @@ impl Matching {
         let matches = matches.map(|text| Some(self.regex.is_match(text?) != self.negated));
         Ok(matches.collect())
     }
+}
+
+/// The text that a pattern of LIKE asks for anywhere, if it asks for nothing else.
+fn contained(pattern: &str) -> Option<&str> {
+    let text = pattern.strip_prefix('%')?.strip_suffix('%')?;
+    (!text.contains(['%', '_', '\\'])).then_some(text)
 }
 
 fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<String> {
@@ -176,15 +256,17 @@ mod tests {
         ];
         let regexes = ["", "a", "^a$", "A.C", "k", "[äö]+", "a|b", "\\s", "(?i)abc"];
         let likes = patterns.iter().flat_map(|pattern| {
-            [false, true].map(|negated| {
-                let like = LikeExpr::new(
-                    negated,
-                    true,
-                    Arc::clone(&text),
-                    lit(ScalarValue::Utf8View(Some((*pattern).into()))),
-                );
-                Arc::new(like) as Arc<dyn PhysicalExpr>
-            })
+            [(false, false), (true, false), (false, true), (true, true)].map(
+                |(negated, ignores_case)| {
+                    let like = LikeExpr::new(
+                        negated,
+                        ignores_case,
+                        Arc::clone(&text),
+                        lit(ScalarValue::Utf8View(Some((*pattern).into()))),
+                    );
+                    Arc::new(like) as Arc<dyn PhysicalExpr>
+                },
+            )
         });
         let operators = [
             Operator::RegexMatch,
@@ -199,17 +281,32 @@ mod tests {
             })
         });
         for expr in likes.chain(regexes) {
-            let matching = Matching::in_place_of(&expr, &schema).unwrap();
             let values = |expr: &dyn PhysicalExpr| {
                 let values = expr.evaluate(&batch).unwrap().into_array(batch.num_rows());
                 values.unwrap().as_boolean().clone()
             };
+            let expected = values(expr.as_ref());
+            let (_, pattern) = Pattern::of(&expr).unwrap();
+            let texts = batch.column(0).as_string_view().iter();
+            let matches = texts.map(|text| {
+                let is_in = pattern.text.is_in(text?.as_bytes()).unwrap();
+                Some(is_in != pattern.negated)
+            });
             assert_eq!(
-                values(&matching),
-                values(expr.as_ref()),
-                "{expr}: {}",
-                matching.regex
+                matches.collect::<BooleanArray>(),
+                expected,
+                "{expr}: {pattern:?}"
             );
+            let like = expr.downcast_ref::<LikeExpr>();
+            let matching = Matching::in_place_of(&expr, &schema);
+            // DataFusion's own is as good.
+            assert_eq!(
+                matching.is_none(),
+                like.is_some_and(|like| !like.case_insensitive())
+            );
+            if let Some(matching) = matching {
+                assert_eq!(values(&matching), expected, "{expr}: {}", matching.regex);
+            }
         }
     }
 }

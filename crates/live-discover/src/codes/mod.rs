@@ -10,6 +10,7 @@
 //!  paged              rows of a column ─► their values, by pages that are kept
 //!  column             a column of a row group ─► codes and texts, or values
 //!  expression, rows   which rows the filters let pass; the value of an expression for these
+//!  search             a text that is looked for in a large column ─► the rows that have it
 //!  keys, groups       values ─► numbers; numbers of several keys ─► groups
 //!  aggregate          a step: DataFusion's own accumulators, by group
 //!  first, select      a step: the rows that pass, the first of them by a key, and their values
@@ -31,6 +32,7 @@ mod paged;
 mod pages;
 mod read;
 mod rows;
+mod search;
 mod select;
 
 use std::sync::Arc;

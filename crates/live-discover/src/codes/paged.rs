@@ -53,11 +53,11 @@ pub(super) struct Paged {
 }
 
 /// A page, and those of its rows that are wanted, as they count in the page.
-struct Page {
-    number: usize,
+pub(super) struct Page {
+    pub(super) number: usize,
     /// Where it is in the row group.
-    range: Range<usize>,
-    rows: Vec<usize>,
+    pub(super) range: Range<usize>,
+    pub(super) rows: Vec<usize>,
 }
 
 impl Paged {
@@ -170,7 +170,11 @@ fn missing<'p>(pages: &'p [Page], kept: &KeptPages) -> impl Iterator<Item = &'p 
 }
 
 /// The pages of rows, which are in order.
-fn pages_of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Page>> {
+///
+/// # Errors
+///
+/// An index of pages that contradicts itself.
+pub(super) fn pages_of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Page>> {
     let locations = place.pages().unwrap_or_default();
     let mut pages: Vec<Page> = Vec::new();
     let mut is_wrong = false;

@@ -133,6 +133,11 @@ impl Part {
         }
     }
 
+    /// Where all pages are, if not all of them are here.
+    pub(super) fn locations(&self) -> Option<Vec<PageLocation>> {
+        self.pages.clone()
+    }
+
     fn from(&self, start: u64) -> ParquetResult<Bytes> {
         let behind = self.spans.partition_point(|(begin, _)| *begin <= start);
         let span = behind.checked_sub(1).and_then(|at| self.spans.get(at));

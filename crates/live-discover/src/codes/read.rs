@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::arrow::array::BooleanBufferBuilder;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::parquet::{
     ParquetAccessPlan, ParquetFileReaderFactory, RowGroupAccess,
@@ -23,18 +24,29 @@ use super::expression::{self, Used};
 use super::hot::HotColumns;
 use super::input::Input;
 use super::paged::{KeptPages, Paged};
+use super::pages;
 use super::rows::{Rows, Source};
+use super::search::{self, Search};
 use crate::index::narrow::Access;
 use crate::memory::{Key, Part as Kept};
 
-/// Files that are fetched ahead.
+/// Files that are fetched ahead, and parts of a large column.
 pub(super) const FILES_AHEAD: usize = 4;
+const PARTS_AHEAD: usize = 2;
 
-/// The row groups of a partition, whole.
+/// A row group of an open file.
+pub(super) struct Group {
+    pub(super) file: Arc<Opened>,
+    pub(super) number: usize,
+    pub(super) rows: Rows,
+}
+
+/// The row groups of a partition, whole. `pages`: whether it is asked where their pages are.
 pub(super) fn row_groups(
     reading: &Arc<Reading>,
     input: &Input,
-) -> impl Stream<Item = Result<Rows>> + Send + use<> {
+    pages: PageIndexPolicy,
+) -> impl Stream<Item = Result<Group>> + Send + use<> {
     let reading = Arc::clone(reading);
     let files = input
         .groups
@@ -44,15 +56,23 @@ pub(super) fn row_groups(
         .map(move |file| {
             let reading = Arc::clone(&reading);
             async move {
-                let file = reading.open(file, PageIndexPolicy::Skip).await?;
+                let file = Arc::new(reading.open(file, pages).await?);
                 let all = 0..reading.columns.len();
                 let groups = file.groups.iter();
                 let groups = groups.map(|(group, _)| reading.whole(&file, *group, all.clone()));
-                reading.fetch(&file, groups.collect()).await
+                let rows = reading.fetch(&file, groups.collect()).await?;
+                Ok::<_, DataFusionError>((file, rows))
             }
         })
         .buffered(FILES_AHEAD)
-        .map_ok(|groups| futures::stream::iter(groups.into_iter().map(Ok)))
+        .map_ok(|(file, rows)| {
+            let numbers: Vec<usize> = file.groups.iter().map(|(number, _)| *number).collect();
+            let groups = numbers.into_iter().zip(rows).map(move |(number, rows)| {
+                let file = Arc::clone(&file);
+                Ok(Group { file, number, rows })
+            });
+            futures::stream::iter(groups)
+        })
         .try_flatten()
 }
 
@@ -111,6 +131,30 @@ impl Opened {
                 }
                 Some(RowGroupAccess::Scan) | None => true,
             });
+    }
+
+    /// Those of some rows of a row group that may match by what indexes know.
+    pub(super) fn may_match(&self, group: usize, rows: &[Selection]) -> Selection {
+        let mut all = Vec::with_capacity(rows.iter().map(Selection::count).sum());
+        rows.iter().for_each(|rows| rows.each(|row| all.push(row)));
+        let known = self.groups.iter().find(|(number, _)| *number == group);
+        if let Some((_, Some(known))) = known {
+            let known = pages::selected_rows(known, self.rows(group));
+            let mut known = known.into_iter().peekable();
+            all.retain(|row| {
+                while known.next_if(|known| known < row).is_some() {}
+                known.next_if_eq(row).is_some()
+            });
+        }
+        Selection::Rows(all)
+    }
+
+    pub(super) fn place(&self, group: usize, column: &str) -> Place<'_> {
+        Place {
+            metadata: &self.metadata,
+            group,
+            leaves: leaves(&self.metadata, column),
+        }
     }
 
     pub(super) fn rows(&self, group: usize) -> usize {
@@ -236,24 +280,73 @@ impl Reading {
     /// Fetches what is not here of row groups of a file, in one request.
     pub(super) async fn fetch(&self, file: &Opened, groups: Vec<Unread>) -> Result<Vec<Rows>> {
         let columns = groups.iter().flat_map(|group| &group.columns);
-        let ranges: Vec<Range<u64>> = columns.flat_map(UnreadColumn::ranges).collect();
-        let fetched = match ranges.is_empty() {
-            true => Vec::new(),
-            false => {
-                let file = file.file.clone();
-                let mut reader =
-                    (self.readers).create_reader(self.partition, file, None, &self.metrics)?;
-                reader.get_byte_ranges(ranges).await?
-            }
-        };
-        self.bytes_scanned.add(fetched.iter().map(Bytes::len).sum());
-        let mut fetched = fetched.into_iter();
+        let ranges = columns.flat_map(UnreadColumn::ranges).collect();
+        let mut fetched = self.bytes(file, ranges).await?.into_iter();
         let rows = groups.into_iter().map(|group| {
             let columns = group.columns.into_iter();
             let columns = columns.map(|column| column.with(&mut fetched));
             Rows::new(group.count, columns.collect())
         });
         Ok(rows.collect())
+    }
+
+    async fn bytes(&self, file: &Opened, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let file = file.file.clone();
+        let mut reader = (self.readers).create_reader(self.partition, file, None, &self.metrics)?;
+        let fetched = reader.get_byte_ranges(ranges).await?;
+        self.bytes_scanned.add(fetched.iter().map(Bytes::len).sum());
+        Ok(fetched)
+    }
+
+    /// Those of some rows of a row group that a search finds. `all`: whether it finds none of the others.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and bytes that are not what the file's footer says.
+    pub(super) async fn found(
+        &self,
+        file: &Opened,
+        group: usize,
+        search: &Search,
+        rows: Selection,
+        all: bool,
+    ) -> Result<Selection> {
+        let key = Key {
+            path: file.file.object_meta.location.clone(),
+            part: Kept::Found {
+                group,
+                name: search.column.name().as_str().into(),
+                text: Arc::clone(&search.words),
+            },
+        };
+        if let Some(found) = self.hot.as_ref().and_then(|hot| hot.found(&key)) {
+            return Ok(rows.filter(|row| found.value(*row as usize)));
+        }
+        let place = file.place(group, search.column.name());
+        let mut found = Vec::new();
+        if !place.leaves.is_empty() {
+            let pages = search::Pages::of(&place, &rows)?;
+            let fetched = futures::stream::iter(pages).map(|pages| async {
+                let fetched = self.bytes(file, pages.ranges().collect()).await?;
+                Ok::<_, DataFusionError>((pages, fetched))
+            });
+            let mut fetched = std::pin::pin!(fetched.buffered(PARTS_AHEAD));
+            while let Some((pages, bytes)) = fetched.try_next().await? {
+                found.extend(search.matching(&place, &pages, &bytes)?);
+                // A query that was cancelled, or whose time is over, is stopped where it waits.
+                tokio::task::yield_now().await;
+            }
+        }
+        if let Some(hot) = self.hot.as_ref().filter(|_| all) {
+            let mut bits = BooleanBufferBuilder::new(place.rows());
+            bits.append_n(place.rows(), false);
+            (found.iter()).for_each(|row| bits.set_bit(*row as usize, true));
+            hot.put_found(key, bits.finish());
+        }
+        Ok(Selection::Rows(found))
     }
 
     fn find(&self, wanted: &Reads, file: &Opened, group: usize) -> Found {

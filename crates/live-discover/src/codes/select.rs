@@ -38,6 +38,7 @@ use super::expression::{Expression, Used, Wanted};
 use super::first::Firsts;
 use super::input::Input;
 use super::read::FILES_AHEAD;
+use super::search::Search;
 use crate::first_pass::ROWS_MAX;
 use crate::index::running::is_of_run;
 
@@ -53,6 +54,8 @@ pub(super) struct SelectByCodesExec {
     input: Input,
     used: Used,
     filters: Vec<Expression>,
+    /// What is looked for in large columns, if only the first rows are wanted.
+    searches: Vec<Search>,
     /// Of the used columns those that decide which rows are wanted come first: so many.
     deciding: usize,
     outputs: Vec<Expression>,
@@ -135,9 +138,15 @@ impl SelectByCodesExec {
         first: Option<(PhysicalSortExpr, usize)>,
     ) -> Result<Option<Self>> {
         let mut used = Used::default();
-        let filters = input.filters.iter();
-        let filters = filters.map(|filter| used.expression(filter, &input.table));
-        let filters = filters.collect::<Result<Vec<_>>>()?;
+        let (mut filters, mut searches) = (Vec::new(), Vec::new());
+        for filter in &input.filters {
+            let search = Search::in_place_of(filter, &input).filter(|_| first.is_some());
+            // Of few rows the pages are decoded, and kept.
+            match search.filter(|_| !input.is_narrow(LARGE_BYTES_MAX)) {
+                Some(search) => searches.push(search),
+                None => filters.push(used.expression(filter, &input.table)?),
+            }
+        }
         let first = match first {
             Some((order, _)) if !is_number(&order.expr.data_type(&input.table)?) => {
                 return Ok(None);
@@ -186,6 +195,7 @@ impl SelectByCodesExec {
             input,
             used,
             filters,
+            searches,
             deciding,
             outputs,
             ahead,

@@ -37,6 +37,12 @@ pub(crate) enum Part {
     Column { group: usize, name: Arc<str> },
     /// Pages of a column of a row group, decoded.
     Pages { group: usize, name: Arc<str> },
+    /// Which rows of a row group have a text in a column.
+    Found {
+        group: usize,
+        name: Arc<str>,
+        text: Arc<str>,
+    },
 }
 
 impl Part {
@@ -44,7 +50,7 @@ impl Part {
         match self {
             Self::Footer => Kind::Footers,
             Self::TextIndex => Kind::TextIndexes,
-            Self::Column { .. } | Self::Pages { .. } => Kind::Columns,
+            Self::Column { .. } | Self::Pages { .. } | Self::Found { .. } => Kind::Columns,
         }
     }
 }
@@ -112,6 +118,11 @@ struct Entry {
 }
 
 impl Budget {
+    /// The part that is counted of what a process may take: what is on its way and what an allocator keeps are not.
+    pub(crate) fn of(memory_bytes: usize) -> Self {
+        Self::new(memory_bytes / 8 * 5)
+    }
+
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self {
             limit_bytes,

@@ -22,6 +22,8 @@ pub(crate) const ENGINE_POOL: &str = "memory of the engine";
 const SORTING_BYTES: usize = 64 << 20;
 /// What a thread of another query needs: the rows that are the latest so far.
 const THREAD_BYTES: usize = 32 << 20;
+/// What sorts batches, and goes to disk with them.
+const SORTING: &str = "ExternalSorter[";
 /// What merges sorted batches, from memory or from disk. From disk it takes a buffer for each file, of as many files as
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
@@ -90,6 +92,8 @@ struct State {
     spilling: usize,
     /// How many merge what steps have sorted.
     merging: usize,
+    /// The most that a sort had at once.
+    sorted_bytes_max: usize,
     /// Of the others.
     fixed_bytes: usize,
 }
@@ -102,6 +106,12 @@ impl State {
     /// What the query has beyond its share.
     fn beyond(&self) -> usize {
         self.bytes().saturating_sub(self.share_bytes)
+    }
+
+    /// What each merge has, as [`merges`] says. A sort has more than its part once others have ended, or before they begin.
+    fn of_merge(&self) -> usize {
+        let part = self.share_bytes / self.merging.max(1);
+        merges(part.max(self.sorted_bytes_max))
     }
 
     fn add(&mut self, can_spill: bool, bytes: usize) {
@@ -239,7 +249,7 @@ impl MemoryPool for QueryMemory {
                 let shared = state.share_bytes.saturating_sub(state.fixed_bytes);
                 Some(shared / state.spilling.max(1))
             }
-            true if is_merging(consumer) => Some(merges(state.share_bytes) / state.merging.max(1)),
+            true if is_merging(consumer) => Some(state.of_merge()),
             _ => None,
         };
         let left = self.limit_bytes.saturating_sub(state.bytes());
@@ -261,6 +271,9 @@ impl MemoryPool for QueryMemory {
                 "{has} bytes{whose}; `{name}` needs {additional} more and cannot spill further"
             )));
         }
+        if consumer.name().starts_with(SORTING) {
+            state.sorted_bytes_max = state.sorted_bytes_max.max(wanted);
+        }
         let beyond = state.beyond();
         state.add(can_spill, additional);
         (self.budget.try_take(additional, state.beyond() - beyond)).map_err(|reserved| {
@@ -281,13 +294,13 @@ impl MemoryPool for QueryMemory {
     }
 }
 
-/// What merges have of a query's part.
+/// What merges have where sorts have so much.
 ///
 /// A sort counts each batch by what it holds and by its own bytes, and then merges its batches in memory by what they
 /// hold. Texts of which more than a fourth is not a batch's own are copied before, so the merge has four sevenths of the
 /// sort's part at most, and a batch or two. A merge from disk would take all that the query may have.
-fn merges(share_bytes: usize) -> usize {
-    share_bytes / 3 * 2
+fn merges(sorted_bytes: usize) -> usize {
+    sorted_bytes / 3 * 2
 }
 
 fn is_merging(consumer: &MemoryConsumer) -> bool {
@@ -383,6 +396,29 @@ mod tests {
         drop((other, after));
         while merge.try_grow(MIB).is_ok() {}
         assert_eq!(merge.size(), 32 * MIB);
+    }
+
+    /// One sort of two has ended its input, and the other has what that leaves.
+    #[test]
+    fn what_a_sort_has_can_be_merged() {
+        let budget = Arc::new(Budget::new(192 * MIB));
+        let memory = memory(&budget, 128 * MIB);
+        let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&memory) as _;
+        let sort = |name: &str| (MemoryConsumer::new(name).with_can_spill(true)).register(&pool);
+        let register = |name: &str| MemoryConsumer::new(name).register(&pool);
+        let sorts = ["ExternalSorter[0]", "ExternalSorter[1]"].map(sort);
+        let merges = ["ExternalSorterMerge[0]", "ExternalSorterMerge[1]"].map(register);
+        let [ended, sort] = sorts;
+        drop(ended);
+        while sort.try_grow(MIB).is_ok() {}
+        let sorted = sort.size();
+        assert!(sorted > 40 * MIB, "{sorted}");
+        // Each batch is counted twice while it is not sorted.
+        while sort.size() > 2 * MIB {
+            sort.shrink(2 * MIB);
+            merges[1].try_grow(MIB).unwrap();
+        }
     }
 
     #[test]

@@ -151,7 +151,40 @@ const QUERIES: &[(&str, bool)] = &[
         "SELECT cardinality(parameters), count(*) FROM m365_audit GROUP BY 1",
         false,
     ),
+    // What is looked for in large columns, also one that no file has, and by what other filters leave.
+    (
+        "SELECT operation, count(*) FROM m365_audit WHERE raw LIKE '%r-0001%' GROUP BY 1",
+        true,
+    ),
+    (
+        "SELECT user_id, count(*), min(id) FROM m365_audit WHERE raw LIKE '%User-3%' AND raw ILIKE '%SEND%' AND record_type = 2 GROUP BY 1",
+        true,
+    ),
+    (
+        "SELECT record_type, count(*) FROM m365_audit WHERE raw ~ 'r-0[0-9]+7\"' AND raw LIKE '{%r-%2_7%' GROUP BY 1",
+        true,
+    ),
+    (
+        "SELECT count(*) FROM m365_audit WHERE raw LIKE '{%' AND raw LIKE '%}' AND operation <> 'Send'",
+        true,
+    ),
+    (
+        "SELECT count(*) FROM m365_audit WHERE raw LIKE '%no such text%'",
+        true,
+    ),
+    (
+        "SELECT operation, count(*) FROM m365_audit WHERE actions LIKE '%a%' OR actions IS NULL GROUP BY 1",
+        false,
+    ),
+    (
+        "SELECT operation, count(*) FROM m365_audit WHERE actions LIKE '%a%' GROUP BY 1",
+        true,
+    ),
     // Large columns, other values each time, an order within groups, keys that are no whole numbers.
+    (
+        "SELECT operation, count(*) FROM m365_audit WHERE raw NOT LIKE '%r-0001%' GROUP BY 1",
+        false,
+    ),
     (
         "SELECT length(raw), count(*) FROM m365_audit GROUP BY 1",
         false,
@@ -252,6 +285,23 @@ const SELECTIONS: &[(&str, bool)] = &[
         "SELECT a.id, b.id FROM m365_audit a JOIN m365_audit b ON a.client_ip = b.client_ip WHERE a.user_id = 'User-17@contoso.com' AND b.operation = 'Send'",
         true,
     ),
+    // What is looked for in large columns, in the order of the key.
+    (
+        "SELECT id, creation_time, user_id FROM m365_audit WHERE raw LIKE '%User-3%' ORDER BY creation_time DESC, id LIMIT 100",
+        true,
+    ),
+    (
+        "SELECT id, raw FROM m365_audit WHERE raw ILIKE '%USER-7%' AND raw ~ '-0[0-9]+[37]' AND operation = 'Send' ORDER BY creation_time, id LIMIT 7",
+        true,
+    ),
+    (
+        "SELECT id FROM m365_audit WHERE raw LIKE '%r-0%' ORDER BY record_type DESC, id LIMIT 20",
+        true,
+    ),
+    (
+        "SELECT id FROM m365_audit WHERE raw LIKE '%no such text%' ORDER BY creation_time LIMIT 20",
+        true,
+    ),
     // Large columns decide, or nothing does; keys that are no whole numbers; other values each time.
     (
         "SELECT id FROM m365_audit WHERE raw LIKE '%r-00017%'",
@@ -289,7 +339,7 @@ fn ways() -> [(&'static str, EngineOptions); 3] {
         (
             "nothing is kept",
             EngineOptions {
-                memory_bytes: 24 << 20,
+                memory_bytes: 38 << 20,
                 ..EngineOptions::default()
             },
         ),

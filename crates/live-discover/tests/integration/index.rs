@@ -208,8 +208,8 @@ session            12  358   2    0
 correlation        12  304   2    0
 needle_once        12  302   2    0
 needle_absent      10  202   2    0
-needle_percent     13  832   5  616
-needle_count       13  702   5  486
+needle_percent     19 1169   5  483
+needle_count       16  702   2    0
 like               14  485   2    0
 ilike              14  485   2    0
 regex              14  487   2    0

@@ -19,16 +19,19 @@ use parquet::file::metadata::PageIndexPolicy;
 
 use super::{First, Otherwise, SelectByCodesExec};
 use crate::codes::column::Selection;
-use crate::codes::first::Picked;
+use crate::codes::first::{Firsts, Picked, Rank};
 use crate::codes::pages;
 use crate::codes::read::{FILES_AHEAD, Opened, Reading, Unread};
 use crate::codes::rows::{Filters, Rows};
+use crate::codes::search;
 use crate::index::running::Running;
 
 /// Rows that are read at a time, and about how many bytes are decoded for them: of many columns each row has pages of
 /// its own.
 const READ_ROWS: usize = 8 << 10;
 const READ_BYTES: u64 = 16 << 20;
+/// Rows whose pages are searched first.
+const SEARCHED_ROWS: usize = 128;
 /// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
 const NARROW: usize = 4;
 
@@ -226,9 +229,19 @@ impl SelectByCodesExec {
             while let Some((taken, candidates)) = looked_at.try_next().await? {
                 if let Some(candidates) = candidates.filter(|_| !taken.is_behind()) {
                     let _timer = run.baseline.elapsed_compute().timer();
-                    for candidate in &candidates.groups {
-                        let (rows, keys) = self.passing(candidate, run.batch_rows)?;
-                        firsts.add(&candidates.file, candidate.group, &rows, &keys)?;
+                    let Candidates { file, groups } = candidates;
+                    for candidate in groups {
+                        let (rows, keys) = self.passing(&candidate, run.batch_rows)?;
+                        let ranked = firsts.ranked(&rows, &keys);
+                        let group = candidate.group;
+                        match self.searches.is_empty() {
+                            true => firsts.add(&file, group, ranked)?,
+                            false => {
+                                let ranked = ranked.collect();
+                                self.search(&reading, firsts, (&file, group), ranked)
+                                    .await?;
+                            }
+                        }
                     }
                 }
                 taken.done();
@@ -236,6 +249,50 @@ impl SelectByCodesExec {
             }
         }
         Ok(firsts.part(run.partition, self.input.groups.len()))
+    }
+
+    /// Looks for texts in rows of a row group, in the pages of those with the first ranks first, as long as any may be
+    /// wanted. More at a time each time: another thread may find what stands before all of them.
+    async fn search(
+        &self,
+        reading: &Reading,
+        firsts: &Firsts,
+        (file, group): (&Arc<Opened>, usize),
+        ranked: Vec<(Rank, u32)>,
+    ) -> Result<()> {
+        let may_match = file.may_match(group, &[rows_of(&ranked)]);
+        // In the order of rows.
+        let mut left = of_rows(&ranked, &may_match);
+        let mut at_once = SEARCHED_ROWS;
+        while !left.is_empty() {
+            let mut first = left.clone();
+            if at_once < first.len() {
+                first.select_nth_unstable(at_once);
+                first.truncate(at_once);
+            }
+            if let Some(last) = firsts.last() {
+                first.retain(|(rank, _)| *rank <= last);
+            }
+            if first.is_empty() {
+                break;
+            }
+            first.sort_unstable_by_key(|(_, row)| *row);
+            let pages = search::pages(&self.searches, file, group, &rows_of(&first))?;
+            let mut pages = pages.into_iter().peekable();
+            let in_pages = |(_, row): &(Rank, u32)| {
+                while pages.next_if(|page| page.end <= *row as usize).is_some() {}
+                pages
+                    .peek()
+                    .is_some_and(|page| page.contains(&(*row as usize)))
+            };
+            let (some, others): (Vec<_>, Vec<_>) = left.into_iter().partition(in_pages);
+            let rows = rows_of(&some);
+            let found = search::found(&self.searches, reading, file, group, rows, false).await?;
+            firsts.add(file, group, of_rows(&some, &found).into_iter())?;
+            left = others;
+            at_once = READ_ROWS.min(2 * at_once);
+        }
+        Ok(())
     }
 
     /// The rows in parts, of which each has not much that is decoded for it.
@@ -315,6 +372,18 @@ impl SelectByCodesExec {
 async fn in_turn<T>(items: Vec<Result<T>>) -> Result<impl Stream<Item = Result<T>>> {
     tokio::task::yield_now().await;
     Ok(futures::stream::iter(items))
+}
+
+fn rows_of(ranked: &[(Rank, u32)]) -> Selection {
+    Selection::Rows(ranked.iter().map(|(_, row)| *row).collect())
+}
+
+/// Those of the rows that are `wanted`, both in the order of rows.
+fn of_rows(ranked: &[(Rank, u32)], wanted: &Selection) -> Vec<(Rank, u32)> {
+    let mut ranked = ranked.iter().copied();
+    let mut both = Vec::with_capacity(wanted.count());
+    wanted.each(|wanted| both.extend(ranked.find(|(_, row)| *row == wanted)));
+    both
 }
 
 /// How a partition runs.
