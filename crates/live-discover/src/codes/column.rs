@@ -183,11 +183,11 @@ impl Selection {
 
     /// So many of them at a time.
     pub(super) fn by(self, count: usize) -> impl Iterator<Item = Self> {
-        let mut rest = Some(self);
+        let mut left = Some(self);
         std::iter::from_fn(move || {
-            let (some, others) = rest.take()?.split(count);
-            rest = (others.count() > 0).then_some(others);
-            Some(some)
+            let (some, others) = left.take()?.split(count);
+            left = Some(others);
+            (some.count() > 0).then_some(some)
         })
     }
 

@@ -45,15 +45,10 @@ impl Picked {
     /// The same rows, so many at a time at most.
     pub(super) fn some_at_a_time(self, count: usize) -> impl Iterator<Item = Self> {
         let Self { file, group, rows } = self;
-        let mut left = Some(rows);
-        std::iter::from_fn(move || {
-            let (rows, others) = left.take()?.split(count);
-            left = Some(others);
-            (rows.count() > 0).then(|| Self {
-                file: Arc::clone(&file),
-                group,
-                rows,
-            })
+        rows.by(count).map(move |rows| Self {
+            file: Arc::clone(&file),
+            group,
+            rows,
         })
     }
 }

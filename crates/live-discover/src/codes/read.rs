@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::BooleanBufferBuilder;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
@@ -26,13 +25,11 @@ use super::input::Input;
 use super::paged::{KeptPages, Paged};
 use super::pages;
 use super::rows::{Rows, Source};
-use super::search::{self, Search};
 use crate::index::narrow::Access;
 use crate::memory::{Key, Part as Kept};
 
-/// Files that are fetched ahead, and parts of a large column.
+/// Files that are fetched ahead.
 pub(super) const FILES_AHEAD: usize = 4;
-const PARTS_AHEAD: usize = 2;
 
 /// A row group of an open file.
 pub(super) struct Group {
@@ -80,7 +77,7 @@ pub(super) fn row_groups(
 pub(super) struct Reading {
     columns: Vec<Reads>,
     readers: Arc<dyn ParquetFileReaderFactory>,
-    hot: Option<Arc<HotColumns>>,
+    pub(super) hot: Option<Arc<HotColumns>>,
     partition: usize,
     metrics: ExecutionPlanMetricsSet,
     bytes_scanned: Count,
@@ -290,7 +287,12 @@ impl Reading {
         Ok(rows.collect())
     }
 
-    async fn bytes(&self, file: &Opened, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+    /// Parts of a file, in one request.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub(super) async fn bytes(&self, file: &Opened, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
@@ -299,54 +301,6 @@ impl Reading {
         let fetched = reader.get_byte_ranges(ranges).await?;
         self.bytes_scanned.add(fetched.iter().map(Bytes::len).sum());
         Ok(fetched)
-    }
-
-    /// Those of some rows of a row group that a search finds. `all`: whether it finds none of the others.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store, and bytes that are not what the file's footer says.
-    pub(super) async fn found(
-        &self,
-        file: &Opened,
-        group: usize,
-        search: &Search,
-        rows: Selection,
-        all: bool,
-    ) -> Result<Selection> {
-        let key = Key {
-            path: file.file.object_meta.location.clone(),
-            part: Kept::Found {
-                group,
-                name: search.column.name().as_str().into(),
-                text: Arc::clone(&search.words),
-            },
-        };
-        if let Some(found) = self.hot.as_ref().and_then(|hot| hot.found(&key)) {
-            return Ok(rows.filter(|row| found.value(*row as usize)));
-        }
-        let place = file.place(group, search.column.name());
-        let mut found = Vec::new();
-        if !place.leaves.is_empty() {
-            let pages = search::Pages::of(&place, &rows)?;
-            let fetched = futures::stream::iter(pages).map(|pages| async {
-                let fetched = self.bytes(file, pages.ranges().collect()).await?;
-                Ok::<_, DataFusionError>((pages, fetched))
-            });
-            let mut fetched = std::pin::pin!(fetched.buffered(PARTS_AHEAD));
-            while let Some((pages, bytes)) = fetched.try_next().await? {
-                found.extend(search.matching(&place, &pages, &bytes)?);
-                // A query that was cancelled, or whose time is over, is stopped where it waits.
-                tokio::task::yield_now().await;
-            }
-        }
-        if let Some(hot) = self.hot.as_ref().filter(|_| all) {
-            let mut bits = BooleanBufferBuilder::new(place.rows());
-            bits.append_n(place.rows(), false);
-            (found.iter()).for_each(|row| bits.set_bit(*row as usize, true));
-            hot.put_found(key, bits.finish());
-        }
-        Ok(Selection::Rows(found))
     }
 
     fn find(&self, wanted: &Reads, file: &Opened, group: usize) -> Found {

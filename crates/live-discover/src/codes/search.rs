@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
+use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page as Unpacked, PageReader};
@@ -21,17 +22,20 @@ use super::matching::Pattern;
 use super::paged::{Page, pages_of};
 use super::pages::{self, Part, Wanted};
 use super::read::{Opened, Reading};
+use crate::memory::{Key, Part as Kept};
 
 /// About so many bytes are unpacked between two times that the thread is handed on.
 const PART_BYTES: u64 = 16 << 20;
+/// Such parts that are fetched ahead.
+const PARTS_AHEAD: usize = 2;
 
 /// A filter that asks of the texts of a large column whether a pattern matches.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
-    pub(super) column: FieldRef,
+    column: FieldRef,
     pattern: Arc<Pattern>,
     /// What it looks for, as no other search says it.
-    pub(super) words: Arc<str>,
+    words: Arc<str>,
 }
 
 /// Those of some rows of a row group that all searches find. `all`: whether other rows are left out for nothing else than
@@ -50,7 +54,7 @@ pub(super) async fn found(
 ) -> Result<Selection> {
     let all = all && searches.len() == 1;
     for search in searches {
-        rows = reading.found(file, group, search, rows, all).await?;
+        rows = search.found(reading, file, group, rows, all).await?;
     }
     Ok(rows)
 }
@@ -88,17 +92,51 @@ impl Search {
         })
     }
 
-    /// Those of the rows that match.
-    ///
-    /// # Errors
-    ///
-    /// Bytes that are not what the file's footer says.
-    pub(super) fn matching(
+    /// Those of some rows of a row group that match. `all`: whether none of the others does.
+    async fn found(
         &self,
-        place: &Place<'_>,
-        pages: &Pages,
-        bytes: &[Bytes],
-    ) -> Result<Vec<u32>> {
+        reading: &Reading,
+        file: &Opened,
+        group: usize,
+        rows: Selection,
+        all: bool,
+    ) -> Result<Selection> {
+        let key = Key {
+            path: file.object().location.clone(),
+            part: Kept::Found {
+                group,
+                name: self.column.name().as_str().into(),
+                text: Arc::clone(&self.words),
+            },
+        };
+        if let Some(found) = reading.hot.as_ref().and_then(|hot| hot.found(&key)) {
+            return Ok(rows.filter(|row| found.value(*row as usize)));
+        }
+        let place = file.place(group, self.column.name());
+        let mut found = Vec::new();
+        if !place.leaves.is_empty() {
+            let fetched = futures::stream::iter(Pages::of(&place, &rows)?).map(|pages| async {
+                let fetched = reading.bytes(file, pages.wanted.ranges().collect()).await?;
+                Ok::<_, DataFusionError>((pages, fetched))
+            });
+            let mut fetched = std::pin::pin!(fetched.buffered(PARTS_AHEAD));
+            while let Some((pages, bytes)) = fetched.try_next().await? {
+                found.extend(self.matching(&place, &pages, &bytes)?);
+                // A query that was cancelled, or whose time is over, is stopped where it waits.
+                tokio::task::yield_now().await;
+            }
+        }
+        if let Some(hot) = reading.hot.as_ref().filter(|_| all) {
+            let mut bits = BooleanBufferBuilder::new(place.rows());
+            bits.append_n(place.rows(), false);
+            (found.iter()).for_each(|row| bits.set_bit(*row as usize, true));
+            hot.put_found(key, bits.finish());
+        }
+        Ok(Selection::Rows(found))
+    }
+
+    /// Those of the rows of some pages that match.
+    fn matching(&self, place: &Place<'_>, pages: &Pages, bytes: &[Bytes]) -> Result<Vec<u32>> {
         let mut parts = pages.wanted.parts(&mut bytes.iter().cloned());
         let Some(part) = parts.pop() else {
             return Err(corrupt("a column without bytes"));
@@ -243,18 +281,14 @@ fn rows_of(place: &Place<'_>, pages: &[Page]) -> RowSelection {
 }
 
 /// Pages that are fetched at once, and the rows of them that are looked at.
-pub(super) struct Pages {
+struct Pages {
     pages: Vec<Page>,
     wanted: Wanted,
 }
 
 impl Pages {
     /// The pages of rows, so many at a time that not much is unpacked for them.
-    ///
-    /// # Errors
-    ///
-    /// An index of pages that contradicts itself.
-    pub(super) fn of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Self>> {
+    fn of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Self>> {
         let pages = pages_of(place, rows)?;
         let page_bytes = place.decoded_bytes() / place.pages().map_or(1, <[_]>::len).max(1) as u64;
         let at_once = usize::try_from(PART_BYTES / page_bytes.max(1)).unwrap_or(usize::MAX);
@@ -267,19 +301,13 @@ impl Pages {
         }
         Ok(parts)
     }
-
-    /// Where their bytes are.
-    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
-        self.wanted.ranges()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray};
     use datafusion::arrow::datatypes::Schema;
-    use datafusion::physical_expr::expressions::LikeExpr;
-    use datafusion::physical_expr::expressions::lit;
+    use datafusion::physical_expr::expressions::{LikeExpr, lit};
     use parquet::arrow::ArrowWriter;
     use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
     use parquet::file::properties::{WriterProperties, WriterVersion};
@@ -324,7 +352,7 @@ mod tests {
         };
         let (mut found, mut is_plain) = (Vec::new(), true);
         for pages in Pages::of(&place, rows).unwrap() {
-            let ranges = pages.ranges();
+            let ranges = pages.wanted.ranges();
             let bytes = ranges.map(|range| file.slice(range.start as usize..range.end as usize));
             let bytes: Vec<Bytes> = bytes.collect();
             found.extend(search.matching(&place, &pages, &bytes).unwrap());

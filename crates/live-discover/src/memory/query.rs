@@ -71,10 +71,10 @@ impl Needs {
 /// The pool of one query.
 ///
 /// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
-/// beyond, once they have something to put there. What merges has two thirds of it ([`merges`]); the rest is for what
-/// comes after, such as the merge of what the threads have sorted. What cannot go to disk (a table that a join looks
-/// things up in) takes what it needs up to the query's limit, as long as the engine has it. So whatever else runs, a
-/// query that can do with its part finishes.
+/// beyond, once they have something to put there. What merges has two thirds of it, or of what its sort had
+/// ([`merges`]); the rest is for what comes after, such as the merge of what the threads have sorted. What cannot go to
+/// disk (a table that a join looks things up in) takes what it needs up to the query's limit, as long as the engine has
+/// it. So whatever else runs, a query that can do with its part finishes.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
     limit_bytes: usize,
