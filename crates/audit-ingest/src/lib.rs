@@ -5,6 +5,7 @@
 //! them into columns; [`canonical`] says when two texts are the same record. The feature `pipeline` adds
 //! the module `pipeline`, from files and objects to the lake.
 
+mod bytes;
 pub mod decode;
 pub mod envelope;
 mod identity;

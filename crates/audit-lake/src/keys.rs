@@ -67,7 +67,16 @@ impl<'a> Texts<'a> {
         }
     }
 
+    /// Whether any row has one.
+    pub(crate) fn has_any(self) -> bool {
+        match self {
+            Self::Views(array) => array.null_count() < array.len(),
+            Self::Strings(array) => array.null_count() < array.len(),
+        }
+    }
+
     /// The text of a row, empty where it is null.
+    #[inline]
     pub(crate) fn value(self, row: usize) -> &'a str {
         match self {
             Self::Views(array) if array.is_valid(row) => array.value(row),

@@ -12,7 +12,6 @@ pub(crate) mod time;
 mod value;
 mod wrapped;
 
-pub(crate) use plain::plain_len;
 pub(crate) use wrapped::is_annotation;
 
 use std::net::IpAddr;
@@ -187,6 +186,8 @@ struct Decoder<'t> {
     fixed_tenant: Option<&'t str>,
     slab: &'t [u8],
     parts: Vec<Rows>,
+    /// Of the record at hand.
+    specials: plain::Specials,
     /// The part of the record before: most often that of the next one too.
     current: usize,
 }
@@ -233,6 +234,7 @@ impl<'t> Decoder<'t> {
             fixed_tenant,
             slab,
             parts: vec![Rows::new(tenant, None)],
+            specials: plain::Specials::default(),
             current: 0,
         }
     }
@@ -294,9 +296,17 @@ impl<'t> Decoder<'t> {
     }
 
     fn plain(&mut self, text: &str) -> Result<(), Stop> {
+        let mut specials = std::mem::take(&mut self.specials);
+        specials.read(text.as_bytes());
+        let result = self.plain_members(text, &specials);
+        self.specials = specials;
+        result
+    }
+
+    fn plain_members(&mut self, text: &str, specials: &plain::Specials) -> Result<(), Stop> {
         let mut seen = Seen::default();
         let mut previous = START;
-        for member in plain::Members::of(text).map_err(|_| Stop::Odd)? {
+        for member in plain::Members::of(text, specials).map_err(|_| Stop::Odd)? {
             let (key, raw) = member.map_err(|_| Stop::Odd)?;
             self.member(key, raw, &mut previous, &mut seen)?;
         }

@@ -3,6 +3,8 @@
 //! Nearly every record is written so, and looking for nothing else takes half the time of a walk that takes all JSON.
 //! What is written otherwise, or is no JSON, is [`Odd`]: the walk that takes all JSON decides about it.
 
+use crate::bytes::{self, BLOCK};
+
 /// A member's name, and the JSON text of its value.
 type Member<'a> = (&'a str, &'a str);
 
@@ -13,34 +15,68 @@ pub(super) struct Odd;
 /// Nesting up to which values are looked through; what is deeper is odd.
 const DEPTH_MAX: usize = 32;
 
+/// Where in a text the bytes are that do not stand for themselves in a string, a bit for each.
+#[derive(Debug, Default)]
+pub(super) struct Specials(Vec<u64>);
+
+impl Specials {
+    pub(super) fn read(&mut self, text: &[u8]) {
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        let mut last = [b' '; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        self.0.clear();
+        self.0
+            .extend(blocks.iter().chain([&last]).map(bytes::special));
+    }
+
+    /// The first of them that is not before `at`.
+    fn next(&self, at: usize) -> Option<usize> {
+        let (mut word, from) = (at / BLOCK, at % BLOCK);
+        let mut bits = self.0.get(word)? >> from << from;
+        while bits == 0 {
+            word += 1;
+            bits = *self.0.get(word)?;
+        }
+        Some(word * BLOCK + bits.trailing_zeros() as usize)
+    }
+}
+
 /// Goes through the members of an object.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
     text: &'a str,
+    values: Values<'a>,
     /// Behind the brace or the comma before the next member; behind the object's end, there is none.
     at: usize,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of(object: &'a str) -> Result<Self, Odd> {
-        let at = match object.as_bytes() {
+    /// Those of an object whose special bytes are `specials`.
+    pub(super) fn of(object: &'a str, specials: &'a Specials) -> Result<Self, Odd> {
+        let bytes = object.as_bytes();
+        let at = match bytes {
             [b'{', b'}'] => object.len(),
             [b'{', b'"', ..] => 1,
             _ => return Err(Odd),
         };
-        Ok(Self { text: object, at })
+        let values = Values { bytes, specials };
+        Ok(Self {
+            text: object,
+            values,
+            at,
+        })
     }
 
     fn read(&mut self) -> Option<Member<'a>> {
-        let bytes = self.text.as_bytes();
+        let Values { bytes, specials } = self.values;
         let name = self.at + 1;
-        let name_end = string_end(bytes, self.at)?;
-        let name = self.text.get(name..name_end - 1)?;
-        if memchr::memchr(b'\\', name.as_bytes()).is_some() || bytes.get(name_end) != Some(&b':') {
+        // A name with escapes is odd, so it ends at its first special byte.
+        let name_end = specials.next(name)?;
+        if bytes.get(self.at) != Some(&b'"') || bytes.get(name_end..name_end + 2)? != b"\":" {
             return None;
         }
-        let begin = name_end + 1;
-        let end = value_end(bytes, begin, DEPTH_MAX)?;
+        let begin = name_end + 2;
+        let end = self.values.end(begin, DEPTH_MAX)?;
         self.at = end + 1;
         match bytes.get(end)? {
             b',' => {}
@@ -51,7 +87,7 @@ impl<'a> Members<'a> {
         if self.at == bytes.len() && bytes[end] == b',' {
             return None;
         }
-        Some((name, self.text.get(begin..end)?))
+        Some((self.text.get(name..name_end)?, self.text.get(begin..end)?))
     }
 }
 
@@ -63,123 +99,112 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// Where the value that begins at `at` ends.
-fn value_end(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
-    match bytes.get(at)? {
-        b'"' => string_end(bytes, at),
-        b'{' => object_end(bytes, at, depth.checked_sub(1)?),
-        b'[' => array_end(bytes, at, depth.checked_sub(1)?),
-        b't' => literal_end(bytes, at, b"true"),
-        b'f' => literal_end(bytes, at, b"false"),
-        b'n' => literal_end(bytes, at, b"null"),
-        _ => number_end(bytes, at),
-    }
+/// Where values end.
+#[derive(Debug, Clone, Copy)]
+struct Values<'a> {
+    bytes: &'a [u8],
+    specials: &'a Specials,
 }
 
-fn object_end(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
-    let mut at = at + 1;
-    if bytes.get(at) == Some(&b'}') {
-        return Some(at + 1);
+impl Values<'_> {
+    /// Where the value that begins at `at` ends.
+    fn end(self, at: usize, depth: usize) -> Option<usize> {
+        match self.bytes.get(at)? {
+            b'"' => self.string_end(at),
+            b'{' => self.object_end(at, depth.checked_sub(1)?),
+            b'[' => self.array_end(at, depth.checked_sub(1)?),
+            b't' => self.literal_end(at, b"true"),
+            b'f' => self.literal_end(at, b"false"),
+            b'n' => self.literal_end(at, b"null"),
+            _ => self.number_end(at),
+        }
     }
-    loop {
-        at = string_end(bytes, at)?;
-        if bytes.get(at) != Some(&b':') {
+
+    fn object_end(self, at: usize, depth: usize) -> Option<usize> {
+        let mut at = at + 1;
+        if self.bytes.get(at) == Some(&b'}') {
+            return Some(at + 1);
+        }
+        loop {
+            at = self.string_end(at)?;
+            if self.bytes.get(at) != Some(&b':') {
+                return None;
+            }
+            at = self.end(at + 1, depth)?;
+            match self.bytes.get(at)? {
+                b',' => at += 1,
+                b'}' => return Some(at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn array_end(self, at: usize, depth: usize) -> Option<usize> {
+        let mut at = at + 1;
+        if self.bytes.get(at) == Some(&b']') {
+            return Some(at + 1);
+        }
+        loop {
+            at = self.end(at, depth)?;
+            match self.bytes.get(at)? {
+                b',' => at += 1,
+                b']' => return Some(at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn literal_end(self, at: usize, literal: &[u8]) -> Option<usize> {
+        let end = at + literal.len();
+        (self.bytes.get(at..end)? == literal).then_some(end)
+    }
+
+    fn number_end(self, at: usize) -> Option<usize> {
+        let bytes = self.bytes;
+        let digits_end = |at: usize| {
+            let digits = bytes.get(at..)?.iter().take_while(|b| b.is_ascii_digit());
+            Some(at + digits.count()).filter(|end| *end > at)
+        };
+        let begin = at + usize::from(bytes.get(at) == Some(&b'-'));
+        let mut end = digits_end(begin)?;
+        if bytes[begin] == b'0' && end > begin + 1 {
             return None;
         }
-        at = value_end(bytes, at + 1, depth)?;
-        match bytes.get(at)? {
-            b',' => at += 1,
-            b'}' => return Some(at + 1),
-            _ => return None,
+        if bytes.get(end) == Some(&b'.') {
+            end = digits_end(end + 1)?;
         }
-    }
-}
-
-fn array_end(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
-    let mut at = at + 1;
-    if bytes.get(at) == Some(&b']') {
-        return Some(at + 1);
-    }
-    loop {
-        at = value_end(bytes, at, depth)?;
-        match bytes.get(at)? {
-            b',' => at += 1,
-            b']' => return Some(at + 1),
-            _ => return None,
+        if let Some(b'e' | b'E') = bytes.get(end) {
+            let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+            end = digits_end(end + 1 + sign)?;
         }
+        Some(end)
     }
-}
 
-fn literal_end(bytes: &[u8], at: usize, literal: &[u8]) -> Option<usize> {
-    let end = at + literal.len();
-    (bytes.get(at..end)? == literal).then_some(end)
-}
-
-fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let digits_end = |at: usize| {
-        let digits = bytes.get(at..)?.iter().take_while(|b| b.is_ascii_digit());
-        Some(at + digits.count()).filter(|end| *end > at)
-    };
-    let begin = at + usize::from(bytes.get(at) == Some(&b'-'));
-    let mut end = digits_end(begin)?;
-    if bytes[begin] == b'0' && end > begin + 1 {
-        return None;
-    }
-    if bytes.get(end) == Some(&b'.') {
-        end = digits_end(end + 1)?;
-    }
-    if let Some(b'e' | b'E') = bytes.get(end) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-        end = digits_end(end + 1 + sign)?;
-    }
-    Some(end)
-}
-
-/// Where the string whose first quote is at `at` ends.
-fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
-    if bytes.get(at) != Some(&b'"') {
-        return None;
-    }
-    let mut at = at + 1;
-    loop {
-        at += plain_len(bytes.get(at..)?);
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => match bytes.get(at + 1)? {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                b'u' => {
-                    let digits = bytes.get(at + 2..at + 6)?;
-                    if !digits.iter().all(u8::is_ascii_hexdigit) {
-                        return None;
+    /// Where the string whose first quote is at `at` ends.
+    fn string_end(self, at: usize) -> Option<usize> {
+        if self.bytes.get(at) != Some(&b'"') {
+            return None;
+        }
+        let mut at = at + 1;
+        loop {
+            at = self.specials.next(at)?;
+            match self.bytes.get(at)? {
+                b'"' => return Some(at + 1),
+                b'\\' => match self.bytes.get(at + 1)? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                    b'u' => {
+                        let digits = self.bytes.get(at + 2..at + 6)?;
+                        if !digits.iter().all(u8::is_ascii_hexdigit) {
+                            return None;
+                        }
+                        at += 6;
                     }
-                    at += 6;
-                }
+                    _ => return None,
+                },
                 _ => return None,
-            },
-            _ => return None,
+            }
         }
     }
-}
-
-/// How many bytes a text begins with that stand for themselves in a JSON string: no quotes, backslashes and control
-/// characters.
-pub(crate) fn plain_len(bytes: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The highest bit of each such byte. Behind the first there may be others, where a byte lends to the next.
-        let special = below(word, b' ')
-            | below(word ^ (EACH * u64::from(b'"')), 1)
-            | below(word ^ (EACH * u64::from(b'\\')), 1);
-        let special = special & (EACH << 7);
-        if special != 0 {
-            return at * 8 + special.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_plain = |byte: &&u8| **byte >= b' ' && !matches!(**byte, b'"' | b'\\');
-    words.len() * 8 + rest.iter().take_while(is_plain).count()
 }
 
 #[cfg(test)]
@@ -191,7 +216,11 @@ mod tests {
 
     fn members(text: &str) -> Result<Vec<(String, String)>, Odd> {
         let owned = |(name, value): Member<'_>| (name.to_owned(), value.to_owned());
-        Members::of(text)?.map(|member| member.map(owned)).collect()
+        let mut specials = Specials::default();
+        specials.read(text.as_bytes());
+        Members::of(text, &specials)?
+            .map(|member| member.map(owned))
+            .collect()
     }
 
     #[test]
@@ -234,13 +263,16 @@ mod tests {
     }
 
     #[test]
-    fn a_string_ends_where_it_does() {
-        for at in 0..20 {
-            for byte in 0..=u8::MAX {
-                let mut text = [b'!'; 20];
-                text[at] = byte;
-                let is_special = byte < b' ' || byte == b'"' || byte == b'\\';
-                assert_eq!(plain_len(&text), if is_special { at } else { 20 });
+    fn special_bytes_are_found_wherever_they_are() {
+        let mut specials = Specials::default();
+        for len in 0..200 {
+            for at in 0..len {
+                let mut text = vec![b'a'; len];
+                text[at] = b'"';
+                specials.read(&text);
+                assert_eq!(specials.next(0), Some(at));
+                assert_eq!(specials.next(at), Some(at));
+                assert_eq!(specials.next(at + 1), None);
             }
         }
     }

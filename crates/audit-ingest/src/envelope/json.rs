@@ -5,7 +5,7 @@
 //! decoder says. The state survives any cut of the input.
 
 use super::{Content, MAX_DEPTH, MAX_RECORD_BYTES, Slab};
-use crate::decode::plain_len;
+use crate::bytes::{self, BLOCK};
 use crate::reject::Reason;
 
 /// How far a page's first members are looked at for its `value`.
@@ -378,21 +378,26 @@ impl Value {
     /// `lines`: records stand on lines of their own, so that one which was cut off doesn't swallow
     /// those after it.
     fn scan(&mut self, window: &[u8], mut at: usize, lines: bool) -> Scan {
+        // Up to here bytes are looked at one by one.
+        let mut each_until = at;
         loop {
-            if self.in_string {
-                if self.escaped {
-                    if at >= window.len() {
-                        return Scan::More;
+            if at >= each_until {
+                match self.scan_block(window, at, lines) {
+                    Some(Some(end)) => return Scan::Closed(end),
+                    Some(None) => {
+                        at += BLOCK;
+                        continue;
                     }
-                    self.escaped = false;
-                    at += 1;
+                    None => each_until = at + BLOCK,
                 }
-                at += plain_len(&window[at..]);
+            }
+            if self.in_string {
                 let Some(&byte) = window.get(at) else {
                     return Scan::More;
                 };
                 at += 1;
                 match byte {
+                    _ if self.escaped => self.escaped = false,
                     b'"' => self.in_string = false,
                     b'\\' => self.escaped = true,
                     // A line end in a string is no JSON: the line was cut off.
@@ -435,6 +440,49 @@ impl Value {
                 }
             }
         }
+    }
+
+    /// Goes on over a block of bytes, all of it or up to the bracket that closes the value, whose end it gives; `None`
+    /// where the window ends first, and for what is rare: line ends where lines count, and backslashes beside strings.
+    fn scan_block(&mut self, window: &[u8], at: usize, lines: bool) -> Option<Option<usize>> {
+        let block = window.get(at..)?.first_chunk::<BLOCK>()?;
+        if lines && (self.line_ended || bytes::equal(block, b'\n') != 0) {
+            return None;
+        }
+        let mut escapes = u64::from(self.escaped);
+        let backslashes = bytes::equal(block, b'\\');
+        let escaped = bytes::escaped(backslashes, &mut escapes);
+        let quotes = bytes::equal(block, b'"') & !escaped;
+        let within = bytes::within_quotes(quotes, self.in_string);
+        if backslashes & !within != 0 {
+            return None;
+        }
+        let (opening, closing) = bytes::brackets(block);
+        let mut brackets = (opening | closing) & !within;
+        while brackets != 0 {
+            let bit = brackets.trailing_zeros() as usize;
+            brackets &= brackets - 1;
+            if opening >> bit & 1 != 0 {
+                self.opened(block[bit] == b'{');
+                continue;
+            }
+            self.closed();
+            if self.open.is_empty() {
+                (self.in_string, self.escaped) = (false, false);
+                return Some(Some(at + bit + 1));
+            }
+        }
+        self.in_string = within >> (BLOCK - 1) != 0;
+        self.escaped = escapes != 0;
+        if lines {
+            let white = [b' ', b'\t', b'\r'].map(|byte| bytes::equal(block, byte));
+            let beside = !(within | quotes | white[0] | white[1] | white[2]);
+            let said = beside | (quotes & within);
+            if said != 0 {
+                self.last = block[BLOCK - 1 - said.leading_zeros() as usize];
+            }
+        }
+        Some(None)
     }
 
     /// Whether a `{` on a new line can't belong to the open value.

@@ -54,6 +54,12 @@ impl GroupMarks {
             .map(|arrays| arrays.iter().map(Texts::of_array).collect())
             .collect::<Option<_>>()?;
         let (records, others) = columns.split_first()?;
+        // Of each batch those that have a text.
+        let of_batch = |batch: usize| {
+            let numbered = others.iter().map(|column| column[batch]).enumerate();
+            numbered.filter(|(_, texts)| texts.has_any()).collect()
+        };
+        let beside: Vec<Vec<(usize, Texts<'_>)>> = (0..records.len()).map(of_batch).collect();
         let width = rows.len().div_ceil(8 * BLOCK_ROWS).clamp(1, BLOCKS_MAX / 8);
         let block_rows = rows.len().div_ceil(8 * width).max(1);
         let mut reader = Reader::new(others.len());
@@ -61,8 +67,8 @@ impl GroupMarks {
             for &(batch, row) in rows {
                 let record = records[batch].value(row);
                 reader.record(record);
-                for (number, column) in others.iter().enumerate() {
-                    reader.beside_record(record, number, column[batch].value(row));
+                for (number, texts) in &beside[batch] {
+                    reader.beside_record(record, *number, texts.value(row));
                 }
             }
             reader.take()

@@ -4,6 +4,7 @@
 //! format: another choice is another version of the index.
 
 use twox_hash::XxHash64;
+use wide::u8x16;
 
 /// What stands for a piece or a gram in the index.
 pub(super) type Mark = u32;
@@ -19,9 +20,6 @@ const DOTTED_GRAM: usize = 6;
 /// [`WINDOW`] that follow each other is marked. A text of `NUMBER_GRAM + WINDOW - 1` bytes has one at least.
 const NUMBER_GRAM: usize = 5;
 const WINDOW: usize = 4;
-const WINDOW_BITS: u32 = (1 << WINDOW) - 1;
-/// Marks of grams that end at one byte at most.
-const MARKS_PER_BYTE: usize = 3;
 
 /// Bytes that a mark of grams depends on at most: those of a window.
 pub(super) const GRAM_BYTES_MAX: usize = NUMBER_GRAM + WINDOW - 1;
@@ -119,48 +117,95 @@ pub(super) fn whole(folded: &[u8]) -> Option<[Mark; 2]> {
 
 /// Adds the marks of the grams of a piece, in lower case. Those of a text in it are among them.
 pub(super) fn grams(folded: &[u8], found: &mut Vec<Mark>) {
-    let mut count = found.len();
-    // The bytes so far, the last one highest, and which are digits and dots, the last one lowest.
-    let (mut bytes, mut digits, mut dots) = (0, 0_u32, 0_u32);
-    let within = |bits: u32, len: usize| bits & ((1 << len) - 1) != 0;
-    // Which of the last grams are number grams, the last one lowest, and the least marks of the last two and of those
-    // before.
-    let mut numbers = 0_u32;
-    let mut before = Mark::MAX;
-    let mut pairs = [Mark::MAX; 3];
     let mut last = None;
-    // What a text has hardly can be foretold: marks are written in any case, and count or not.
-    found.resize(count + folded.len() * MARKS_PER_BYTE, 0);
-    for (end, byte) in (1..).zip(folded) {
-        bytes = bytes >> 8 | u64::from(*byte) << 56;
-        digits = digits << 1 | u32::from(byte.is_ascii_digit());
-        dots = dots << 1 | u32::from(*byte == b'.');
-
-        found[count] = gram(bytes, WORD_GRAM, WORD_SEED);
-        count += usize::from(end >= WORD_GRAM && !within(digits, WORD_GRAM));
-
-        let is_number = !within(dots, NUMBER_GRAM) && within(digits, NUMBER_GRAM);
-        numbers = numbers << 1 | u32::from(end >= NUMBER_GRAM && is_number);
-        let mark = gram(bytes, NUMBER_GRAM, NUMBER_SEED);
-        pairs = [pairs[1], pairs[2], mark.min(before)];
-        before = mark;
-        let least = pairs[0].min(pairs[2]);
-        let is_new = numbers & WINDOW_BITS == WINDOW_BITS && last != Some(least);
-        found[count] = least;
-        count += usize::from(is_new);
-        last = if is_new { Some(least) } else { last };
-
-        if within(dots, DOTTED_GRAM) && within(digits, DOTTED_GRAM) && end >= DOTTED_GRAM {
-            found[count] = gram(bytes, DOTTED_GRAM, DOTTED_SEED);
-            count += 1;
+    for end in (0..folded.len()).step_by(ENDS) {
+        let begin = end.saturating_sub(GRAM_BYTES_MAX);
+        let bytes = &folded[begin..folded.len().min(end + ENDS)];
+        let mut block = [0; BLOCK + 8];
+        block[..bytes.len()].copy_from_slice(bytes);
+        let grams = Grams::of(&block, bytes.len());
+        // What ends before was in the block before.
+        let new = u64::MAX << (end - begin);
+        each_bit(grams.words & new, |at| {
+            found.push(gram(&block, at, WORD_GRAM, WORD_SEED));
+        });
+        each_bit(grams.dotted & new, |at| {
+            found.push(gram(&block, at, DOTTED_GRAM, DOTTED_SEED));
+        });
+        let windows = together(grams.numbers, WINDOW) & new;
+        if windows == 0 {
+            last = None;
+            continue;
         }
+        let mut marks = [0; BLOCK];
+        each_bit(grams.numbers, |at| {
+            marks[at] = gram(&block, at, NUMBER_GRAM, NUMBER_SEED);
+        });
+        each_bit(windows, |at| {
+            let [a, b, c, d] = [at - 3, at - 2, at - 1, at].map(|at| marks[at]);
+            let least = a.min(b).min(c.min(d));
+            if last != Some(least) {
+                found.push(least);
+            }
+            last = Some(least);
+        });
     }
-    found.truncate(count);
 }
 
-/// The mark of the last `len` of these bytes, the last of which is the highest.
-fn gram(bytes: u64, len: usize, seed: u64) -> Mark {
-    ((bytes >> (64 - 8 * len)).wrapping_mul(seed) >> 32) as Mark
+/// Bytes of a block: each has a bit in a word.
+const BLOCK: usize = 64;
+/// Grams of a block end at so many bytes; before them are those that a mark may depend on.
+const ENDS: usize = BLOCK - GRAM_BYTES_MAX;
+
+/// Where in a block grams end, by what they are of.
+struct Grams {
+    words: u64,
+    numbers: u64,
+    dotted: u64,
+}
+
+impl Grams {
+    /// Those of the first `len` bytes.
+    fn of(block: &[u8; BLOCK + 8], len: usize) -> Self {
+        let [zero, nine, dot] = [b'0', b'9', b'.'].map(u8x16::splat);
+        let (parts, _) = block.as_chunks::<16>();
+        let (mut digits, mut dots) = (0, 0);
+        for part in parts.iter().rev() {
+            let bytes = u8x16::new(*part);
+            let is_digit = bytes.max(zero).min(nine).simd_eq(bytes);
+            digits = digits << 16 | u64::from(is_digit.to_bitmask());
+            dots = dots << 16 | u64::from(bytes.simd_eq(dot).to_bitmask());
+        }
+        let all = u64::MAX >> (BLOCK - len);
+        // Grams of so many bytes that end in the block, and whether one of their bytes is among `bits`.
+        let ends = |bytes: usize| all & u64::MAX << (bytes - 1);
+        let any = |bits: u64, bytes: usize| (1..bytes).fold(bits, |any, by| any | bits << by);
+        Self {
+            words: ends(WORD_GRAM) & !any(digits, WORD_GRAM),
+            numbers: ends(NUMBER_GRAM) & any(digits, NUMBER_GRAM) & !any(dots, NUMBER_GRAM),
+            dotted: ends(DOTTED_GRAM) & any(digits, DOTTED_GRAM) & any(dots, DOTTED_GRAM),
+        }
+    }
+}
+
+/// The bits before which there are others, `count` in a row with them.
+fn together(bits: u64, count: usize) -> u64 {
+    (1..count).fold(bits, |together, by| together & bits << by)
+}
+
+fn each_bit(mut bits: u64, mut seen: impl FnMut(usize)) {
+    while bits != 0 {
+        seen(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
+}
+
+/// The mark of the `len` bytes that end at a place of the block.
+fn gram(block: &[u8; BLOCK + 8], end: usize, len: usize, seed: u64) -> Mark {
+    let begin = end + 1 - len;
+    let bytes = block[begin..begin + 8].first_chunk::<8>();
+    let bytes = bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    ((bytes << (64 - 8 * len) >> (64 - 8 * len)).wrapping_mul(seed) >> 32) as Mark
 }
 
 #[cfg(test)]
@@ -217,7 +262,40 @@ mod tests {
         assert_eq!(with_ascii_cases("Grüße"), None);
     }
 
+    /// The marks of grams as the format says them, gram by gram.
+    fn said(piece: &[u8]) -> HashSet<Mark> {
+        let hash = |gram: &[u8], seed: u64| {
+            let mut bytes = [0; 8];
+            bytes[..gram.len()].copy_from_slice(gram);
+            (u64::from_le_bytes(bytes).wrapping_mul(seed) >> 32) as Mark
+        };
+        let has_digit = |gram: &[u8]| gram.iter().any(u8::is_ascii_digit);
+        let is_number = |gram: &[u8]| has_digit(gram) && !gram.contains(&b'.');
+        let is_dotted = |gram: &[u8]| has_digit(gram) && gram.contains(&b'.');
+        let words = piece.windows(WORD_GRAM).filter(|gram| !has_digit(gram));
+        let mut marks: HashSet<Mark> = words.map(|gram| hash(gram, WORD_SEED)).collect();
+        let dotted = piece.windows(DOTTED_GRAM).filter(|gram| is_dotted(gram));
+        marks.extend(dotted.map(|gram| hash(gram, DOTTED_SEED)));
+        for window in piece.windows(NUMBER_GRAM + WINDOW - 1) {
+            let grams = window.windows(NUMBER_GRAM);
+            if grams.clone().all(is_number) {
+                let least = grams.clone().map(|gram| hash(gram, NUMBER_SEED)).min();
+                marks.extend(least);
+            }
+        }
+        marks
+    }
+
     proptest! {
+        /// A file that was written before is asked for the marks that are made now.
+        #[test]
+        fn marks_are_those_of_the_format(piece in "[ab0-9.é-]{0,200}") {
+            let mut marks = Vec::new();
+            grams(piece.as_bytes(), &mut marks);
+            let marks: HashSet<Mark> = marks.into_iter().collect();
+            prop_assert_eq!(marks, said(piece.as_bytes()));
+        }
+
         /// What the index rests on: a text in a text has no mark that the other lacks.
         #[test]
         fn a_part_has_the_marks_of_the_whole(

@@ -206,7 +206,7 @@ user_month         16  317   2    0
 file               16  494   2    0
 session            12  358   2    0
 correlation        12  304   2    0
-needle_once        12  302   2    0
+needle_once        12  291   2    0
 needle_absent      10  202   2    0
 needle_percent     19 1169   5  483
 needle_count       16  702   2    0
