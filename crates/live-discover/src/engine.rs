@@ -46,12 +46,12 @@ use crate::stop;
 /// What all queries of an engine share.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Memory of all that the engine holds. Five eighths are counted: what queries take, as [`Limits::memory_bytes`] says,
+    /// Memory of all that the engine holds. Half is counted: what queries take, as [`Limits::memory_bytes`] says,
     /// and caches of what they read, which have what queries leave and give it up when one needs it. The rest is for
     /// what is not counted: batches and pages on their way, and what the host's allocator keeps of what was freed.
     ///
     /// A query that sorts, groups or joins has half of what is counted and no other has to itself, at most its limit,
-    /// before it goes to disk; one alone has a quarter of all. It waits where that would be less than 64 MiB for each of
+    /// before it goes to disk; one alone has a fifth of all. It waits where that would be less than 64 MiB for each of
     /// its threads. Others wait for 32 MiB, and an eighth of what is counted is kept for them. So more queries run at
     /// once where this is large, or their limits are small.
     pub memory_bytes: usize,

@@ -11,7 +11,7 @@ use crate::memory::{Budget, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EngineMetrics {
-    /// The bound of what is counted: five eighths of
+    /// The bound of what is counted: half of
     /// [`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes).
     pub memory_bytes: u64,
     /// The most that queries and caches had at one time.
@@ -30,7 +30,7 @@ pub struct EngineMetrics {
     pub footers: CacheMetrics,
     /// Indexes of texts.
     pub text_indexes: CacheMetrics,
-    /// Columns and pages of columns, decoded.
+    /// Columns and pages of columns, decoded, and which columns a file has.
     pub columns: CacheMetrics,
 }
 

@@ -45,8 +45,8 @@ pub(super) async fn session(lake: Lake, asked: &Asked) -> Result<Session, Failur
     };
     let default = EngineOptions::default();
     let options = EngineOptions {
-        // Of an engine's memory one query that sorts has a little more than a quarter to itself.
-        memory_bytes: (default.memory_bytes).max(asked.memory.saturating_mul(11) / 3),
+        // Of an engine's memory one query that sorts has a little more than a fifth to itself.
+        memory_bytes: (default.memory_bytes).max(asked.memory.saturating_mul(32) / 7),
         ..default
     };
     let engine = Engine::builder().with_options(options).build(lake)?;

@@ -434,6 +434,9 @@ impl State {
             let mut wanted = self.plan.passing(&rows, self.batch_rows)?;
             let searches = &self.plan.searches;
             if !searches.is_empty() {
+                let Some(file) = file else {
+                    return internal_err!("a search in a file that is not open");
+                };
                 let passing = file.may_match(number, &wanted);
                 let all = self.plan.filters.is_empty();
                 let found = search::found(searches, &self.reading, &file, number, passing, all);

@@ -5,10 +5,13 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::buffer::BooleanBuffer;
+use object_store::path::Path;
+use parquet::file::metadata::ParquetMetaData;
 
 use super::column::Chunk;
 use super::paged::KeptPages;
-use crate::memory::{Budget, Key};
+use super::shape::Shape;
+use crate::memory::{Budget, Key, Part};
 
 /// Columns of which it is known how much of them was read by pages; with more it is forgotten.
 const READ_MAX: usize = 100_000;
@@ -29,12 +32,31 @@ impl HotColumns {
         }
     }
 
+    /// Whether a column is kept; that it was asked does not count.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.budget.contains(key)
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Chunk> {
         self.budget.get(key).map(Arc::unwrap_or_clone)
     }
 
     pub(super) fn put(&self, key: &Key, chunk: &Chunk) {
         (self.budget).put(key.clone(), Arc::new(chunk.clone()), chunk.size());
+    }
+
+    pub(super) fn shape(&self, path: &Path) -> Option<Arc<Shape>> {
+        self.budget.get(&shape_key(path))
+    }
+
+    /// A file's shape, which is kept from now on.
+    pub(super) fn shape_or(&self, path: &Path, metadata: &ParquetMetaData) -> Arc<Shape> {
+        self.shape(path).unwrap_or_else(|| {
+            let shape = Arc::new(Shape::of(metadata));
+            let bytes = shape.size();
+            (self.budget).put(shape_key(path), Arc::clone(&shape), bytes);
+            shape
+        })
     }
 
     /// The pages that are kept of a column.
@@ -72,5 +94,12 @@ impl HotColumns {
         }
         read.insert(key, before + percent);
         false
+    }
+}
+
+fn shape_key(path: &Path) -> Key {
+    Key {
+        path: path.clone(),
+        part: Part::Shape,
     }
 }

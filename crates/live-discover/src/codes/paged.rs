@@ -1,15 +1,16 @@
 //! Columns of which few rows are wanted: the pages that these are in are decoded whole, and kept for the next rows. Who
 //! looks at a record looks at it again, and at those around it.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
-use datafusion::arrow::compute::{cast, interleave};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, StringViewArray, UInt32Array, new_empty_array,
+};
+use datafusion::arrow::compute::{cast, interleave, take};
 use datafusion::arrow::datatypes::Field;
-use datafusion::common::Result;
+use datafusion::common::{HashMap, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::page_index::offset_index::PageLocation;
 
@@ -20,25 +21,79 @@ use super::pages::{self, Part, Wanted};
 /// column would take the place of what is asked for again.
 const KEPT_FROM: usize = 4;
 
+/// Rows that have the same text, in the mean, from which on it is held once.
+const ROWS_A_TEXT_MIN: usize = 4;
+
 /// Decoded pages of a column of a row group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeptPages {
     /// By the page's number: where its rows begin, in what was read at once.
-    pages: HashMap<usize, (ArrayRef, usize)>,
+    pages: HashMap<usize, (Values, usize)>,
     /// What they hold.
     pub(super) bytes: usize,
 }
 
+/// Values of pages that were read at once.
+#[derive(Debug, Clone)]
+struct Values {
+    values: ArrayRef,
+    /// Where texts repeat, `values` has each once, and this says which of them each row has.
+    codes: Option<Arc<[u16]>>,
+}
+
+impl Values {
+    /// Values as they are.
+    fn plain(values: ArrayRef) -> Self {
+        Self {
+            values,
+            codes: None,
+        }
+    }
+
+    /// The same in less memory.
+    fn small(values: ArrayRef) -> Self {
+        let Some(texts) = values.as_string_view_opt() else {
+            return Self::plain(values);
+        };
+        match coded(texts) {
+            Some((texts, codes)) => Self {
+                values: Arc::new(texts),
+                codes: Some(codes.into()),
+            },
+            None => Self::plain(match is_sparse(texts) {
+                true => Arc::new(texts.gc()),
+                false => values,
+            }),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        let codes = self.codes.as_ref();
+        codes.map_or(self.values.len(), |codes| codes.len())
+    }
+
+    /// Which of the values a row has.
+    fn of_row(&self, row: usize) -> usize {
+        let codes = self.codes.as_ref();
+        codes.map_or(row, |codes| usize::from(codes[row]))
+    }
+
+    fn size(&self) -> usize {
+        let codes = self.codes.as_ref();
+        self.values.get_array_memory_size() + codes.map_or(0, |codes| size_of_val(codes.as_ref()))
+    }
+}
+
 impl KeptPages {
-    fn add(&mut self, read: &ArrayRef, pages: impl Iterator<Item = (usize, usize)>) {
+    fn add(&mut self, read: &Values, pages: impl Iterator<Item = (usize, usize)>) {
         /// Of an entry of the map.
         const ENTRY_BYTES: usize = 64;
         /// A page has some more than a power of two, of which an allocator may make a fourth more.
         const ROUNDED: usize = 4;
         let before = self.pages.len();
-        let pages = pages.map(|(number, start)| (number, (Arc::clone(read), start)));
+        let pages = pages.map(|(number, start)| (number, (read.clone(), start)));
         self.pages.extend(pages);
-        let bytes = read.get_array_memory_size();
+        let bytes = read.size();
         self.bytes += bytes + bytes / ROUNDED + (self.pages.len() - before) * ENTRY_BYTES;
     }
 }
@@ -123,6 +178,10 @@ impl Paged {
         };
         let parts = wanted.parts(&mut fetched.iter().cloned());
         let read = read(place, parts, rows, field)?;
+        let read = match self.is_kept {
+            true => Values::small(read),
+            false => Values::plain(read),
+        };
         let mut known = KeptPages::clone(&self.kept);
         let mut start = 0;
         known.add(
@@ -142,12 +201,13 @@ impl Paged {
         let mut rows = Vec::new();
         for page in &self.pages {
             let found = known.pages.get(&page.number);
-            let (array, start) = found.ok_or_else(|| corrupt("a page that was not read"))?;
-            if start + page.range.len() > array.len() {
+            let (read, start) = found.ok_or_else(|| corrupt("a page that was not read"))?;
+            if start + page.range.len() > read.rows() {
                 return Err(corrupt("a page with fewer rows than its index says"));
             }
-            rows.extend(page.rows.iter().map(|row| (arrays.len(), start + row)));
-            arrays.push(array);
+            let place = |row: &usize| (arrays.len(), read.of_row(start + row));
+            rows.extend(page.rows.iter().map(place));
+            arrays.push(&read.values);
         }
         Ok(match arrays.is_empty() {
             true => new_empty_array(field.data_type()),
@@ -219,21 +279,74 @@ fn read(
     let hint = field.clone().with_nullable(true);
     let mut batches = pages::read(place, parts, hint, Some(rows.clone()), count)?;
     match batches.next().transpose()? {
-        Some(batch) if batch.num_rows() == count => {
-            Ok(compact(cast(batch.column(0), field.data_type())?))
-        }
+        Some(batch) if batch.num_rows() == count => Ok(cast(batch.column(0), field.data_type())?),
         _ => Err(corrupt("a column with fewer rows than its row group")),
     }
 }
 
-/// Without the texts of a dictionary that no row has, if these are most of it.
-fn compact(values: ArrayRef) -> ArrayRef {
-    let Some(texts) = values.as_string_view_opt() else {
-        return values;
-    };
+/// Whether most of what the texts hold is the text of no row, as of a dictionary.
+fn is_sparse(texts: &StringViewArray) -> bool {
     let held: usize = texts.data_buffers().iter().map(|buffer| buffer.len()).sum();
-    match texts.total_buffer_bytes_used() * 2 < held {
-        true => Arc::new(texts.gc()),
-        false => values,
+    texts.total_buffer_bytes_used() * 2 < held
+}
+
+/// Each of the texts once, and for each row which of them it has; `None` where not so many rows have the same.
+fn coded(texts: &StringViewArray) -> Option<(StringViewArray, Vec<u16>)> {
+    let different_max = (texts.len() / ROWS_A_TEXT_MIN).min(usize::from(u16::MAX));
+    let mut known: HashMap<Option<u128>, u16> = HashMap::default();
+    let mut firsts: Vec<u32> = Vec::new();
+    let mut codes: Vec<u16> = Vec::with_capacity(texts.len());
+    let mut last = None;
+    // Of one dictionary, texts are the same whose views are; of others some may be taken to be different.
+    for (row, view) in (0..).zip(texts.views()) {
+        let view = texts.is_valid(row).then_some(*view);
+        let code = match last {
+            Some((same, code)) if same == view => code,
+            _ => match known.get(&view) {
+                Some(code) => *code,
+                None if firsts.len() == different_max => return None,
+                None => {
+                    let code = u16::try_from(firsts.len()).ok()?;
+                    firsts.push(u32::try_from(row).ok()?);
+                    known.insert(view, code);
+                    code
+                }
+            },
+        };
+        last = Some((view, code));
+        codes.push(code);
+    }
+    let texts = take(texts, &UInt32Array::from(firsts), None).ok()?;
+    Some((texts.as_string_view_opt()?.gc(), codes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_repeat_are_held_once() {
+        let long = "a text that has no room in a view";
+        let different = StringViewArray::from(vec![Some("a"), None, Some(long), Some("")]);
+        // As those of a dictionary are.
+        let rows: UInt32Array = (0..600).map(|row| row % 4).collect::<Vec<_>>().into();
+        let plain = take(&different, &rows, None).unwrap();
+        let small = Values::small(Arc::clone(&plain));
+        assert_eq!((small.rows(), small.values.len()), (600, 4));
+        assert!(small.size() * 4 < plain.get_array_memory_size());
+        let values = small.values.as_string_view();
+        for (row, text) in plain.as_string_view().iter().enumerate() {
+            let at = small.of_row(row);
+            let found = values.is_valid(at).then(|| values.value(at));
+            assert_eq!(found, text, "{row}");
+        }
+
+        // Of texts of which each is another nothing is said twice.
+        let numbers = (0..600).map(|number| Some(number.to_string()));
+        let texts: ArrayRef = Arc::new(numbers.collect::<StringViewArray>());
+        let small = Values::small(Arc::clone(&texts));
+        assert!(small.codes.is_none());
+        assert_eq!(&small.values, &texts);
+        assert_eq!(Values::small(new_empty_array(texts.data_type())).rows(), 0);
     }
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::datasource::listing::{FileRange, PartitionedFile};
-use datafusion::datasource::physical_plan::parquet::{
-    ParquetAccessPlan, ParquetFileReaderFactory, RowGroupAccess,
-};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::{ParquetFileReaderFactory, RowGroupAccess};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
+use object_store::path::Path;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::ColumnDescPtr;
@@ -25,20 +24,22 @@ use super::input::Input;
 use super::paged::{KeptPages, Paged};
 use super::pages;
 use super::rows::{Rows, Source};
+use super::shape::Shape;
 use crate::index::narrow::Access;
 use crate::memory::{Key, Part as Kept};
 
 /// Files that are fetched ahead.
 pub(super) const FILES_AHEAD: usize = 4;
 
-/// A row group of an open file.
+/// A row group.
 pub(super) struct Group {
-    pub(super) file: Arc<Opened>,
+    /// `None` where all that is asked for is kept: nobody needs the footer then.
+    pub(super) file: Option<Arc<Opened>>,
     pub(super) number: usize,
     pub(super) rows: Rows,
 }
 
-/// The row groups of a partition, whole. `pages`: whether it is asked where their pages are.
+/// The row groups of a partition, whole. `pages`: whether it is asked where their pages are; their file is open then.
 pub(super) fn row_groups(
     reading: &Arc<Reading>,
     input: &Input,
@@ -53,23 +54,27 @@ pub(super) fn row_groups(
         .map(move |file| {
             let reading = Arc::clone(&reading);
             async move {
+                if pages == PageIndexPolicy::Skip
+                    && let Some(groups) = reading.kept(&file)
+                {
+                    return Ok(groups);
+                }
                 let file = Arc::new(reading.open(file, pages).await?);
                 let all = 0..reading.columns.len();
                 let groups = file.groups.iter();
                 let groups = groups.map(|(group, _)| reading.whole(&file, *group, all.clone()));
                 let rows = reading.fetch(&file, groups.collect()).await?;
-                Ok::<_, DataFusionError>((file, rows))
+                let groups = file.groups.iter().zip(rows);
+                let groups = groups.map(|((number, _), rows)| Group {
+                    file: Some(Arc::clone(&file)),
+                    number: *number,
+                    rows,
+                });
+                Ok::<_, DataFusionError>(groups.collect())
             }
         })
         .buffered(FILES_AHEAD)
-        .map_ok(|(file, rows)| {
-            let numbers: Vec<usize> = file.groups.iter().map(|(number, _)| *number).collect();
-            let groups = numbers.into_iter().zip(rows).map(move |(number, rows)| {
-                let file = Arc::clone(&file);
-                Ok(Group { file, number, rows })
-            });
-            futures::stream::iter(groups)
-        })
+        .map_ok(|groups| futures::stream::iter(groups.into_iter().map(Ok)))
         .try_flatten()
 }
 
@@ -87,12 +92,14 @@ pub(super) struct Reading {
 enum Reads {
     /// Which of the file's constants.
     Constant(usize),
-    Field {
-        field: FieldRef,
-        /// What it has in the bags of the field.
-        bag_key: Option<Arc<str>>,
-        is_small: bool,
-    },
+    Field(FieldReads),
+}
+
+struct FieldReads {
+    field: FieldRef,
+    /// What it has in the bags of the field.
+    bag_key: Option<Arc<str>>,
+    is_small: bool,
 }
 
 /// A file of which it is known what is where.
@@ -177,11 +184,11 @@ impl Reading {
             let expression::Wanted { column, key } = wanted.clone();
             match column.checked_sub(input.constant_from) {
                 Some(constant) => Reads::Constant(constant),
-                None => Reads::Field {
+                None => Reads::Field(FieldReads {
                     field: Arc::clone(&input.table.fields()[column]),
                     bag_key: key,
                     is_small: input.is_small(column),
-                },
+                }),
             }
         });
         Arc::new(Self {
@@ -201,32 +208,59 @@ impl Reading {
         file: PartitionedFile,
         pages: PageIndexPolicy,
     ) -> Result<Opened> {
-        let access = file.extension::<ParquetAccessPlan>().cloned();
         let mut reader =
             (self.readers).create_reader(self.partition, file.clone(), None, &self.metrics)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(pages);
         let metadata = reader.get_metadata(Some(&options)).await?;
-        // One that is not of this file says nothing.
-        let access = access.filter(|access| access.len() == metadata.num_row_groups());
-        let groups = (0..metadata.num_row_groups()).filter_map(|group| {
-            let part = file.range.as_ref();
-            let is_of_part = part.is_none_or(|part| begins_in(part, &metadata, group));
-            if metadata.row_group(group).num_rows() <= 0 || !is_of_part {
-                return None;
-            }
-            match access.as_ref().and_then(|access| access.inner().get(group)) {
-                Some(RowGroupAccess::Skip) => None,
-                Some(RowGroupAccess::Selection(rows)) => Some((group, Some(rows.clone()))),
-                Some(RowGroupAccess::Scan) | None => Some((group, None)),
-            }
-        });
-        let groups = groups.collect();
+        let shape = match &self.hot {
+            Some(hot) => hot.shape_or(&file.object_meta.location, &metadata),
+            None => Arc::new(Shape::of(&metadata)),
+        };
+        let groups = shape.groups_of(&file);
         self.files_processed.add(1);
         Ok(Opened {
             file,
             metadata,
             groups,
         })
+    }
+
+    /// The row groups of a file, whole, if all of their columns are kept.
+    fn kept(&self, file: &PartitionedFile) -> Option<Vec<Group>> {
+        let hot = self.hot.as_ref()?;
+        let path = &file.object_meta.location;
+        let shape = hot.shape(path)?;
+        let numbers = shape.groups_of(file).into_iter().map(|(number, _)| number);
+        let numbers: Vec<usize> = numbers.collect();
+        let fields = self.columns.iter().filter_map(|column| match column {
+            Reads::Field(field) if shape.has_column(field.field.name()) => Some(field),
+            _ => None,
+        });
+        let mut keys = (numbers.iter())
+            .flat_map(|number| fields.clone().map(|field| field.key(path, *number)));
+        // Nothing is asked for before all is known to be there: it would be asked for twice.
+        if !keys.all(|key| hot.has(&key)) {
+            return None;
+        }
+        let groups = numbers.into_iter().map(|number| {
+            let count = shape.rows(number);
+            let columns = self.columns.iter().map(|column| match column {
+                Reads::Constant(at) => Some(Source::Constant(constant(file, *at))),
+                Reads::Field(field) if !shape.has_column(field.field.name()) => {
+                    Some(Source::Decoded(field.nulls(count)))
+                }
+                Reads::Field(field) => hot.get(&field.key(path, number)).map(Source::Decoded),
+            });
+            let rows = Rows::new(count, columns.collect::<Option<_>>()?);
+            Some(Group {
+                file: None,
+                number,
+                rows,
+            })
+        });
+        let groups = groups.collect::<Option<_>>()?;
+        self.files_processed.add(1);
+        Some(groups)
     }
 
     /// Some of the columns of a row group, whole.
@@ -304,49 +338,59 @@ impl Reading {
     }
 
     fn find(&self, wanted: &Reads, file: &Opened, group: usize) -> Found {
-        let (field, bag_key, is_small) = match wanted {
-            Reads::Constant(at) => {
-                let value = file.file.partition_values.get(*at);
-                let value = value.cloned().unwrap_or(ScalarValue::Null);
-                return Found::Here(Source::Constant(value));
-            }
-            Reads::Field {
-                field,
-                bag_key,
-                is_small,
-            } => (field, bag_key, *is_small),
+        let field = match wanted {
+            Reads::Constant(at) => return Found::Here(Source::Constant(constant(&file.file, *at))),
+            Reads::Field(field) => field,
         };
-        let leaves = leaves(&file.metadata, field.name());
+        let leaves = leaves(&file.metadata, field.field.name());
         if leaves.is_empty() {
-            let data_type = match bag_key {
-                Some(_) => &DataType::Utf8View,
-                None => field.data_type(),
-            };
-            let nulls = Chunk::nulls(data_type, file.rows(group));
-            return Found::Here(Source::Decoded(nulls));
+            return Found::Here(Source::Decoded(field.nulls(file.rows(group))));
         }
-        let name = match bag_key {
-            Some(key) => format!("{}[{key:?}]", field.name()).into(),
-            None => field.name().as_str().into(),
-        };
-        let key = Key {
-            path: file.file.object_meta.location.clone(),
-            part: Kept::Column { group, name },
-        };
+        let key = field.key(&file.object().location, group);
         match self.hot.as_ref().and_then(|hot| hot.get(&key)) {
             Some(chunk) => Found::Here(Source::Decoded(chunk)),
             None => Found::InFile(Encoded {
                 metadata: Arc::clone(&file.metadata),
                 group,
                 leaves,
-                field: Arc::clone(field),
-                bag_key: bag_key.clone(),
-                is_small,
+                field: Arc::clone(&field.field),
+                bag_key: field.bag_key.clone(),
+                is_small: field.is_small,
                 hot: self.hot.clone(),
                 key,
             }),
         }
     }
+}
+
+impl FieldReads {
+    /// What its values in a row group are known by.
+    fn key(&self, path: &Path, group: usize) -> Key {
+        let name = self.field.name().as_str();
+        let name = match &self.bag_key {
+            Some(key) => format!("{name}[{key:?}]").into(),
+            None => name.into(),
+        };
+        Key {
+            path: path.clone(),
+            part: Kept::Column { group, name },
+        }
+    }
+
+    /// Its values in a file that lacks it.
+    fn nulls(&self, rows: usize) -> Chunk {
+        let data_type = match self.bag_key {
+            Some(_) => &DataType::Utf8View,
+            None => self.field.data_type(),
+        };
+        Chunk::nulls(data_type, rows)
+    }
+}
+
+/// A value that the rows of a file have in common.
+fn constant(file: &PartitionedFile, at: usize) -> ScalarValue {
+    let value = file.partition_values.get(at);
+    value.cloned().unwrap_or(ScalarValue::Null)
 }
 
 /// Rows of a row group, of which not all may be fetched.
@@ -407,13 +451,6 @@ impl UnreadColumn {
         };
         Source::Encoded(decode)
     }
-}
-
-/// Whether a row group is of a part of its file: the others are read with other parts.
-fn begins_in(part: &FileRange, metadata: &ParquetMetaData, group: usize) -> bool {
-    let columns = metadata.row_group(group).columns();
-    let start = columns.first().map_or(0, |column| column.byte_range().0);
-    i64::try_from(start).is_ok_and(|start| (part.start..part.end).contains(&start))
 }
 
 /// Where the column is in a file: one after the other, none if the file lacks it.

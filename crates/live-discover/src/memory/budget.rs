@@ -1,67 +1,16 @@
 //! The account of an engine's memory, and the caches that fill what queries leave.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::common::HashMap;
-use object_store::path::Path;
 use tokio::sync::Notify;
 
 use super::Needs;
+use super::cache::{Cache, Key, Kind, Value};
 use crate::metrics::CacheMetrics;
 
 /// What an entry takes beside its value and the name of its file: its key, and its places in the maps.
 const ENTRY_BYTES: usize = 256;
-
-/// A kind of what is kept, for those who look at the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Footers,
-    TextIndexes,
-    Columns,
-}
-
-impl Kind {
-    pub(crate) const COUNT: usize = 3;
-}
-
-/// What of a file is kept. A further kind of entry is a variant here and one of [`Kind`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Part {
-    /// Its metadata, with the page index.
-    Footer,
-    /// What was read of its index of texts.
-    TextIndex,
-    /// A column of a row group, decoded.
-    Column { group: usize, name: Arc<str> },
-    /// Pages of a column of a row group, decoded.
-    Pages { group: usize, name: Arc<str> },
-    /// Which rows of a row group have a text in a column.
-    Found {
-        group: usize,
-        name: Arc<str>,
-        text: Arc<str>,
-    },
-}
-
-impl Part {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Footer => Kind::Footers,
-            Self::TextIndex => Kind::TextIndexes,
-            Self::Column { .. } | Self::Pages { .. } | Self::Found { .. } => Kind::Columns,
-        }
-    }
-}
-
-/// What an entry is known by. The path of a data file names its tenant, and what is in the file never changes: so
-/// nothing that is kept goes stale, or to somebody else.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) path: Path,
-    pub(crate) part: Part,
-}
 
 /// What is known of the queries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,8 +24,7 @@ pub(crate) struct QueryCounts {
 
 /// The bound of an engine's memory, and who has what of it.
 ///
-/// Entries of all kinds stand in one order, by when they were last asked for, or nearly; the first in it goes first,
-/// whatever its kind. So each kind has what it is used for.
+/// Entries of all kinds stand in one order ([`super::cache`]): so each kind has what it is used for.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit_bytes: usize,
@@ -94,33 +42,19 @@ pub(super) struct Line {
     pub(super) freed: Notify,
 }
 
-type Value = Arc<dyn Any + Send + Sync>;
-
 #[derive(Debug, Default)]
 struct State {
     queries: QueryCounts,
     /// Of each query that runs, what was set aside for it, or what it has where that is more.
     reserved_bytes: usize,
-    cached_bytes: usize,
     bytes_max: usize,
-    entries: HashMap<Arc<Key>, Entry>,
-    /// By when it was last asked for.
-    order: BTreeMap<u64, Arc<Key>>,
-    asked: u64,
-    counts: [CacheMetrics; Kind::COUNT],
-}
-
-#[derive(Debug)]
-struct Entry {
-    value: Value,
-    bytes: usize,
-    asked: u64,
+    cache: Cache,
 }
 
 impl Budget {
     /// The part that is counted of what a process may take: what is on its way and what an allocator keeps are not.
     pub(crate) fn of(memory_bytes: usize) -> Self {
-        Self::new(memory_bytes / 8 * 5)
+        Self::new(memory_bytes / 2)
     }
 
     pub(crate) fn new(limit_bytes: usize) -> Self {
@@ -145,37 +79,27 @@ impl Budget {
     }
 
     pub(crate) fn cache(&self, kind: Kind) -> CacheMetrics {
-        self.state().counts[kind as usize]
+        self.state().cache.counts(kind)
     }
 
     /// What is kept under the key. `None` also where it is no `V`: a part has one type of value.
     pub(crate) fn get<V: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<V>> {
-        let mut state = self.state();
-        let value = state.get(key).and_then(|value| value.downcast::<V>().ok());
-        let counts = &mut state.counts[key.part.kind() as usize];
-        match value {
-            Some(_) => counts.hits += 1,
-            None => counts.misses += 1,
-        }
-        value
+        self.state().cache.get(key)
     }
 
     /// Whether something is kept under the key; that it was asked does not count.
     pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.state().entries.contains_key(key)
+        self.state().cache.contains(key)
     }
 
-    /// Keeps a value of so many bytes, in place of what was not asked for the longest, if queries leave room.
+    /// Keeps a value of so many bytes, in place of what is of less use, if queries leave room.
     pub(crate) fn put<V: Any + Send + Sync>(&self, key: Key, value: Arc<V>, bytes: usize) {
         let bytes = bytes.saturating_add(ENTRY_BYTES + key.path.as_ref().len());
+        let mut gone = Vec::new();
         let mut state = self.state();
-        let mut gone = Vec::from_iter(state.remove(&key));
         let room = self.limit_bytes.saturating_sub(state.queries.bytes);
-        if bytes <= room {
-            state.evict(room - bytes, &mut gone);
-            state.insert(key, value, bytes);
-            state.note_most();
-        }
+        state.cache.put(key, value, bytes, room, &mut gone);
+        state.note_most();
         drop(state);
         // What goes is let go of without the lock: it may be large.
         drop(gone);
@@ -183,22 +107,23 @@ impl Budget {
 
     /// Lets go of what is kept under the key.
     pub(crate) fn remove<V: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<V>> {
-        let removed = self.state().remove(key);
+        let removed = self.state().cache.remove_value(key);
         removed.and_then(|value| value.downcast::<V>().ok())
     }
 
     /// Lets go of all entries of a kind.
     pub(crate) fn clear(&self, kind: Kind) {
         let mut state = self.state();
-        let keys = state.keys(kind);
-        let gone: Vec<Value> = keys.iter().filter_map(|key| state.remove(key)).collect();
+        let keys = state.cache.keys(kind);
+        let gone = keys.iter().map(|key| state.cache.remove_value(key));
+        let gone: Vec<Option<Value>> = gone.collect();
         drop(state);
         drop(gone);
     }
 
     /// The keys of a kind.
     pub(crate) fn keys(&self, kind: Kind) -> Vec<Arc<Key>> {
-        self.state().keys(kind)
+        self.state().cache.keys(kind)
     }
 
     /// What queries that need much leave to the others: an eighth, or where that is little a quarter.
@@ -277,7 +202,7 @@ impl Budget {
         state.queries.bytes_max = state.queries.bytes_max.max(state.queries.bytes);
         let mut gone = Vec::new();
         let room = self.limit_bytes.saturating_sub(state.queries.bytes);
-        state.evict(room, &mut gone);
+        state.cache.shrink(room, &mut gone);
         state.note_most();
         drop(state);
         drop(gone);
@@ -301,76 +226,17 @@ impl Budget {
 }
 
 impl State {
-    fn get(&mut self, key: &Key) -> Option<Value> {
-        let count = self.entries.len() as u64;
-        let entry = self.entries.get_mut(key)?;
-        // One of the younger half stays where it is: it is far from being let go of, and most that is asked for is.
-        if self.asked - entry.asked >= count / 2 {
-            self.asked += 1;
-            if let Some(key) = self.order.remove(&entry.asked) {
-                self.order.insert(self.asked, key);
-            }
-            entry.asked = self.asked;
-        }
-        Some(Arc::clone(&entry.value))
-    }
-
-    fn insert(&mut self, key: Key, value: Value, bytes: usize) {
-        let key = Arc::new(key);
-        self.asked += 1;
-        self.cached_bytes += bytes;
-        let counts = &mut self.counts[key.part.kind() as usize];
-        counts.entries += 1;
-        counts.bytes += bytes as u64;
-        self.order.insert(self.asked, Arc::clone(&key));
-        let asked = self.asked;
-        self.entries.insert(
-            key,
-            Entry {
-                value,
-                bytes,
-                asked,
-            },
-        );
-    }
-
-    fn remove(&mut self, key: &Key) -> Option<Value> {
-        let entry = self.entries.remove(key)?;
-        self.order.remove(&entry.asked);
-        self.cached_bytes -= entry.bytes;
-        let counts = &mut self.counts[key.part.kind() as usize];
-        counts.entries -= 1;
-        counts.bytes -= entry.bytes as u64;
-        Some(entry.value)
-    }
-
-    /// Lets entries go, the one not asked for the longest first, until they have no more than `bytes_max`.
-    fn evict(&mut self, bytes_max: usize, gone: &mut Vec<Value>) {
-        while self.cached_bytes > bytes_max
-            && let Some((_, key)) = self.order.pop_first()
-        {
-            gone.extend(self.remove(&key));
-            self.counts[key.part.kind() as usize].evictions += 1;
-        }
-    }
-
-    fn keys(&self, kind: Kind) -> Vec<Arc<Key>> {
-        let of_kind = |key: &&Arc<Key>| key.part.kind() == kind;
-        self.entries
-            .keys()
-            .filter(of_kind)
-            .map(Arc::clone)
-            .collect()
-    }
-
     fn note_most(&mut self) {
-        let bytes = self.queries.bytes + self.cached_bytes;
+        let bytes = self.queries.bytes + self.cache.bytes();
         self.bytes_max = self.bytes_max.max(bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use object_store::path::Path;
+
+    use super::super::Part;
     use super::*;
 
     fn key(name: &str, part: Part) -> Key {

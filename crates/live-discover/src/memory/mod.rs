@@ -3,15 +3,17 @@
 //! ```text
 //!  EngineOptions::memory_bytes
 //!  ├─ queries    each has a part set aside while it runs, and takes more where nobody has it    [query]
-//!  └─ caches     footers, indexes of texts, decoded columns: what queries don't use, given up when they need it  [budget], [footers]
+//!  └─ caches     footers, indexes of texts, decoded columns: what queries don't use, given up when they need it  [budget], [cache], [footers]
 //! ```
 //!
 //! Why it is so, and what is not counted: `docs/decisions/0016-one-memory-budget.md`.
 
 mod budget;
+mod cache;
 mod footers;
 mod query;
 
-pub(crate) use budget::{Budget, Key, Kind, Part};
+pub(crate) use budget::Budget;
+pub(crate) use cache::{Key, Kind, Part};
 pub(crate) use footers::Footers;
 pub(crate) use query::{ENGINE_POOL, Needs, QueryMemory, Turn};

@@ -162,3 +162,30 @@ fn answers_do_not_depend_on_what_is_kept() {
     let (answered, evicted) = (answered.get(), evicted.get());
     assert!(answered > 40 && evicted > 0, "{answered}, {evicted}");
 }
+
+/// Footers are large beside what they are asked for: a lake of ten thousand small files has more than there is room for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_of_columns_that_are_kept_ask_for_no_footer() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = generated(folder.path(), 6, 2_000).await;
+    let engine = engine(&lake, 1 << 30);
+    let session = engine.session(TenantScope::All, Limits::default());
+    let footers = || {
+        let footers = engine.metrics().footers;
+        (footers.hits, footers.misses)
+    };
+    for sql in [
+        "SELECT operation, count(*) FROM m365_audit GROUP BY operation ORDER BY operation",
+        "SELECT event_date, workload, count(*) FROM m365_audit GROUP BY event_date, workload ORDER BY 1, 2",
+        // Not each file has these.
+        "SELECT session_id, count(*) FROM m365_audit GROUP BY session_id ORDER BY session_id",
+        "SELECT user_id, count(*) FROM m365_audit WHERE source_ip LIKE '%.1%' GROUP BY user_id ORDER BY user_id",
+    ] {
+        let before = footers();
+        let first = ask(&session, sql).await;
+        assert_ne!(footers(), before, "{sql}");
+        let before = footers();
+        assert_eq!(ask(&session, sql).await, first, "{sql}");
+        assert_eq!(footers(), before, "{sql}");
+    }
+}
