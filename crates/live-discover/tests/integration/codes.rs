@@ -339,7 +339,7 @@ fn ways() -> [(&'static str, EngineOptions); 3] {
         (
             "nothing is kept",
             EngineOptions {
-                memory_bytes: 38 << 20,
+                memory_bytes: 48 << 20,
                 ..EngineOptions::default()
             },
         ),

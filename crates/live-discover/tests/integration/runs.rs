@@ -535,7 +535,7 @@ async fn a_run_has_its_share_of_the_memory() {
     let run = host.run(&host.of_all(), sql).await;
     let error = run.error.unwrap().to_string();
     assert!(
-        error.starts_with("the memory limit of the query was reached: 122880 bytes"),
+        error.starts_with("the memory limit of the query was reached: 98304 bytes"),
         "{error}"
     );
 }
