@@ -236,12 +236,14 @@ impl Reading {
             Reads::Field(field) if shape.has_column(field.field.name()) => Some(field),
             _ => None,
         });
-        let mut keys = (numbers.iter())
-            .flat_map(|number| fields.clone().map(|field| field.key(path, *number)));
+        let keys = numbers.iter();
+        let keys = keys.flat_map(|number| fields.clone().map(|field| field.key(path, *number)));
+        let keys: Vec<Key> = keys.collect();
         // Nothing is asked for before all is known to be there: it would be asked for twice.
-        if !keys.all(|key| hot.has(&key)) {
+        if !keys.iter().all(|key| hot.has(key)) {
             return None;
         }
+        let mut keys = keys.iter();
         let groups = numbers.into_iter().map(|number| {
             let count = shape.rows(number);
             let columns = self.columns.iter().map(|column| match column {
@@ -249,7 +251,7 @@ impl Reading {
                 Reads::Field(field) if !shape.has_column(field.field.name()) => {
                     Some(Source::Decoded(field.nulls(count)))
                 }
-                Reads::Field(field) => hot.get(&field.key(path, number)).map(Source::Decoded),
+                Reads::Field(_) => hot.get(keys.next()?).map(Source::Decoded),
             });
             let rows = Rows::new(count, columns.collect::<Option<_>>()?);
             Some(Group {

@@ -1,4 +1,4 @@
-//! What of a file's footer a query needs that has all columns decoded already: a hundredth of it.
+//! What of a file's footer a query needs that has all columns decoded already: a small part of it.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -19,7 +19,7 @@ pub(super) struct Shape {
 struct Group {
     rows: usize,
     /// Where in the file its first column begins.
-    start: Option<i64>,
+    start: i64,
 }
 
 impl Shape {
@@ -75,20 +75,14 @@ impl Group {
         let start = start.map_or(0, |column| column.byte_range().0);
         Self {
             rows: usize::try_from(group.num_rows()).unwrap_or(0),
-            start: i64::try_from(start).ok(),
+            start: i64::try_from(start).unwrap_or(i64::MAX),
         }
     }
 
     /// Whether it is of the part of its file that is to be read: the others are read with other parts.
     fn is_of_part(self, file: &PartitionedFile) -> bool {
-        let begins_in = |start| {
-            let part = file.range.as_ref();
-            part.is_none_or(|part| (part.start..part.end).contains(&start))
-        };
-        match self.start {
-            Some(start) => begins_in(start),
-            None => file.range.is_none(),
-        }
+        let part = file.range.as_ref();
+        part.is_none_or(|part| (part.start..part.end).contains(&self.start))
     }
 }
 

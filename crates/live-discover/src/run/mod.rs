@@ -42,7 +42,7 @@ use store::RunStore;
 pub struct RunsOptions {
     /// Runs under way at once. Each has this part of the engine's memory that is counted
     /// ([`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes)), of which an eighth at least is for others,
-    /// and no more, so none can starve the others: with 1 GiB and four of them, 140 MiB each, or what the session's
+    /// and no more, so none can starve the others: with 1 GiB and four of them, 112 MiB each, or what the session's
     /// limits allow if that is less.
     pub running: usize,
     /// Runs of one scope under way at once.
