@@ -16,7 +16,6 @@ use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use bytes::Bytes;
-use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
@@ -30,6 +29,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use crate::keys::Texts;
+use crate::sample::Sample;
 use crate::text_index::{GroupMarks, TextIndex};
 
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
@@ -84,10 +84,11 @@ pub(crate) const ONE_CASE_IDS: &str = "live_discover.one_case_ids";
 /// So many rows without a column are written at once, as a run of nulls.
 const NULL_RUN_MIN: usize = 256;
 
-/// Texts looked at to tell whether they repeat, and how many of a hundred are different at most for a
-/// dictionary of them to be worth its work.
-const SAMPLE_TEXTS: usize = 512;
-const DIFFERENT_PERCENT_MAX: usize = 95;
+/// A chunk of so many bytes is not compressed: it would hardly be smaller, most of one value would be larger, and to
+/// begin to compress takes as long as encoding the values of a thousand rows.
+const SMALL_BYTES: usize = 512;
+/// Rows of a row group with such chunks at most: where values are absent takes a bit a row.
+const SMALL_ROWS_MAX: usize = 16 << 10;
 
 /// Which row of which batch.
 pub(crate) type RowIndex = (usize, usize);
@@ -208,8 +209,6 @@ impl<'b> Encoder<'b> {
             .iter()
             .filter(|column| column.has_value(order, &used))
             .collect();
-        let fields = columns.iter().map(|column| &column.field);
-        let (_, factory) = writer(fields, properties(&columns, order, self.bloom), 0)?;
         let mut bloom = columns.iter().filter(|c| c.field.name() == self.bloom);
         self.has_one_case_ids |= bloom.any(|column| column.is_one_case(order));
         let has_records = columns.iter().any(|column| column.field.name() == RECORDS);
@@ -218,30 +217,16 @@ impl<'b> Encoder<'b> {
             field: Arc::clone(&column.field),
             groups: Vec::new(),
         }));
-        for (number, rows) in order.chunks(ROW_GROUP_ROWS).enumerate() {
-            let mut writers = factory.create_column_writers(number)?.into_iter();
-            let tasks = columns
-                .iter()
-                .map(|column| {
-                    let writers = writers
-                        .by_ref()
-                        .take(leaves(column.field.data_type()))
-                        .collect();
-                    Mutex::new(Task {
-                        column,
-                        writers,
-                        done: None,
-                    })
-                })
-                .collect::<Vec<_>>();
+        for rows in order.chunks(ROW_GROUP_ROWS) {
+            let tasks: Vec<_> = columns.iter().map(|_| Mutex::new(None)).collect();
             let marks = Mutex::new(None);
             // The last columns are the longest (`raw` stands at the end of the table), and the index longer still:
             // they go first.
             let jobs = tasks.len() + usize::from(has_records);
             run(jobs, rows, self.threads, |at| match tasks.get(at) {
                 Some(task) => {
-                    if let Ok(mut task) = task.lock() {
-                        task.done = Some(task.run(rows));
+                    if let Ok(mut done) = task.lock() {
+                        *done = Some(columns[at].encode(rows, self.bloom));
                     }
                 }
                 None => {
@@ -251,12 +236,11 @@ impl<'b> Encoder<'b> {
                 }
             });
             for (task, encoded) in tasks.into_iter().zip(&mut self.columns[first..]) {
-                let task = task
+                let done = task
                     .into_inner()
                     .unwrap_or_else(|poisoned| poisoned.into_inner());
-                let chunks = task
-                    .done
-                    .ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
+                let chunks =
+                    done.ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
                 encoded.groups.push(chunks);
             }
             if has_records {
@@ -365,6 +349,31 @@ impl Column {
                 .any(|&(batch, row)| self.present[batch] && self.arrays[batch].is_valid(row))
     }
 
+    /// The chunk of each leaf for the rows of a row group.
+    fn encode(
+        &self,
+        rows: &[RowIndex],
+        bloom: &str,
+    ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+        let runs = self.runs(rows).into_iter();
+        let arrays = runs
+            .map(|(present, run)| match present {
+                true => self.values(&rows[run]),
+                false => Ok(new_null_array(self.field.data_type(), run.len())),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let properties = properties(&self.field, &arrays, rows.len(), bloom);
+        let (_, factory) = writer(std::iter::once(&self.field), properties, 0)?;
+        let mut writers = factory.create_column_writers(0)?;
+        for array in arrays {
+            let leaves = compute_leaves(&self.field, &array)?;
+            for (leaf, writer) in leaves.iter().zip(&mut writers) {
+                writer.write(leaf)?;
+            }
+        }
+        writers.into_iter().map(ArrowColumnWriter::close).collect()
+    }
+
     /// The values of rows, one after the other.
     fn values(&self, rows: &[RowIndex]) -> Result<ArrayRef, ParquetError> {
         // Those batches only that the rows are of: arrays that are given are looked at.
@@ -403,21 +412,6 @@ impl Column {
         runs
     }
 
-    /// Whether texts come again, by a sample of them.
-    fn repeats(&self, order: &[RowIndex]) -> bool {
-        let step = order.len().div_ceil(SAMPLE_TEXTS);
-        let texts = order.iter().step_by(step).filter_map(|&(batch, row)| {
-            let texts = Texts::of_array(&self.arrays[batch])?;
-            texts.get(row)
-        });
-        let (mut all, mut different) = (0, HashSet::new());
-        for text in texts {
-            all += 1;
-            different.insert(text);
-        }
-        different.len() * 100 <= all * DIFFERENT_PERCENT_MAX
-    }
-
     /// Whether each text has letters of one case only.
     fn is_one_case(&self, order: &[RowIndex]) -> bool {
         let arrays: Vec<Option<Texts<'_>>> = self.arrays.iter().map(Texts::of_array).collect();
@@ -431,44 +425,6 @@ impl Column {
             });
             letters != (true, true)
         })
-    }
-}
-
-/// Parquet columns of a type.
-fn leaves(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Map(entry, _) => leaves(entry.data_type()),
-        DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
-        _ => 1,
-    }
-}
-
-struct Task<'a> {
-    column: &'a Column,
-    writers: Vec<ArrowColumnWriter>,
-    done: Option<Result<Vec<ArrowColumnChunk>, ParquetError>>,
-}
-
-impl Task<'_> {
-    fn run(&mut self, rows: &[RowIndex]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let column = self.column;
-        for (present, run) in column.runs(rows) {
-            let array = if present {
-                column.values(&rows[run])?
-            } else {
-                new_null_array(column.field.data_type(), run.len())
-            };
-            for (leaf, writer) in compute_leaves(&column.field, &array)?
-                .iter()
-                .zip(&mut self.writers)
-            {
-                writer.write(leaf)?;
-            }
-        }
-        self.writers
-            .drain(..)
-            .map(ArrowColumnWriter::close)
-            .collect()
     }
 }
 
@@ -509,30 +465,36 @@ fn plain_properties() -> WriterPropertiesBuilder {
         .set_created_by(concat!("live-discover ", env!("CARGO_PKG_VERSION")).to_owned())
 }
 
-fn properties(columns: &[&Column], order: &[RowIndex], bloom: &str) -> WriterProperties {
+/// Those of a chunk of `rows` rows, whose values stand in `arrays`.
+fn properties(
+    field: &FieldRef,
+    arrays: &[ArrayRef],
+    rows: usize,
+    bloom: &str,
+) -> WriterProperties {
+    let name = field.name().as_str();
     let mut properties = plain_properties();
-    for column in columns {
-        let (name, data_type) = (column.field.name(), column.field.data_type());
-        let path = ColumnPath::from(name.as_str());
-        if is_text(data_type) {
-            if !TEXTS_WITH_STATISTICS.contains(&name.as_str()) {
-                properties =
-                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
-            }
-            properties =
-                properties.set_column_dictionary_enabled(path.clone(), column.repeats(order));
+    if let Some(sample) = Sample::of(arrays) {
+        if rows <= SMALL_ROWS_MAX && sample.encoded_bytes() <= SMALL_BYTES {
+            properties = properties.set_compression(Compression::UNCOMPRESSED);
         }
-        if matches!(data_type, DataType::Timestamp(_, _)) {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+        if is_text(field.data_type()) {
+            properties = properties.set_dictionary_enabled(sample.repeats());
         }
-        if name == bloom {
-            properties = properties
-                .set_column_bloom_filter_enabled(path.clone(), true)
-                .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
-                .set_column_bloom_filter_max_ndv(path, order.len().clamp(1, ROW_GROUP_ROWS) as u64);
-        }
+    }
+    if is_text(field.data_type()) && !TEXTS_WITH_STATISTICS.contains(&name) {
+        properties = properties.set_statistics_enabled(EnabledStatistics::None);
+    }
+    if matches!(field.data_type(), DataType::Timestamp(_, _)) {
+        properties = properties
+            .set_dictionary_enabled(false)
+            .set_encoding(Encoding::DELTA_BINARY_PACKED);
+    }
+    if name == bloom {
+        properties = properties
+            .set_bloom_filter_enabled(true)
+            .set_bloom_filter_fpp(BLOOM_FALSE_POSITIVES)
+            .set_bloom_filter_max_ndv(rows.max(1) as u64);
     }
     properties.build()
 }

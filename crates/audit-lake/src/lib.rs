@@ -24,6 +24,7 @@ mod ledger;
 mod maintain;
 mod paths;
 mod retry;
+mod sample;
 mod snapshot;
 mod stats;
 mod table;

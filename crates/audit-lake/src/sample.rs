@@ -1,0 +1,144 @@
+//! What the values of a column chunk are like, by some of them: whether they come again, and how many bytes they take.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int64Type};
+use hashbrown::HashSet;
+
+use crate::keys::Texts;
+
+/// Values looked at.
+const SAMPLED: usize = 512;
+/// Of a hundred values looked at so many are different at most if they are said to come again.
+const DIFFERENT_PERCENT_MAX: usize = 95;
+
+/// Some of the values of a chunk.
+pub(crate) struct Sample {
+    /// Values of the chunk.
+    values: usize,
+    /// How many were looked at, how many of these are different, and the bytes of those that are.
+    sampled: usize,
+    different: usize,
+    different_bytes: usize,
+}
+
+impl Sample {
+    /// Some of the values that stand in arrays of one type, one after the other; `None` for bags.
+    pub(crate) fn of(arrays: &[ArrayRef]) -> Option<Self> {
+        let values = arrays.iter().map(|array| array.len() - array.null_count());
+        let values = values.sum();
+        let is_among = |sampled, different, different_bytes| Self {
+            values,
+            sampled,
+            different,
+            different_bytes,
+        };
+        match arrays.first()?.data_type() {
+            DataType::Utf8 | DataType::Utf8View => {
+                let texts: Vec<Texts<'_>> = arrays.iter().filter_map(Texts::of_array).collect();
+                let mut seen = HashSet::new();
+                let mut sampled = 0;
+                for (array, row) in some_of(arrays, values) {
+                    seen.insert(texts[array].value(row));
+                    sampled += 1;
+                }
+                let bytes = seen.iter().map(|text| size_of::<u32>() + text.len()).sum();
+                Some(is_among(sampled, seen.len(), bytes))
+            }
+            DataType::Int64 => {
+                let numbers: Vec<_> = (arrays.iter())
+                    .map(|array| array.as_primitive::<Int64Type>())
+                    .collect();
+                let mut seen = HashSet::new();
+                let mut sampled = 0;
+                for (array, row) in some_of(arrays, values) {
+                    seen.insert(numbers[array].value(row));
+                    sampled += 1;
+                }
+                Some(is_among(sampled, seen.len(), seen.len() * size_of::<i64>()))
+            }
+            DataType::Timestamp(_, _) => Some(is_among(values, values, values * size_of::<i64>())),
+            // A bit a value, as if there were two codes.
+            DataType::Boolean => Some(is_among(values, values.min(2), 0)),
+            _ => None,
+        }
+    }
+
+    /// Whether values come again, so that a dictionary of them is worth its work.
+    pub(crate) fn repeats(&self) -> bool {
+        self.different * 100 <= self.sampled * DIFFERENT_PERCENT_MAX
+    }
+
+    /// About how many bytes the values take: those that are different, and a code for each.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        let code_bits = match self.different {
+            0 | 1 => 0,
+            different => (different - 1).ilog2() as usize + 1,
+        };
+        let unseen = match self.repeats() {
+            true => 1,
+            false => self.values.div_ceil(self.sampled.max(1)),
+        };
+        self.different_bytes * unseen + (self.values * code_bits).div_ceil(8)
+    }
+}
+
+/// Where some of `values` values stand: the array, and the row in it.
+fn some_of(arrays: &[ArrayRef], values: usize) -> impl Iterator<Item = (usize, usize)> {
+    // An odd step: values that take turns are all met.
+    let step = values.div_ceil(SAMPLED) | 1;
+    let all = arrays.iter().enumerate().flat_map(|(at, array)| {
+        let rows: Box<dyn Iterator<Item = usize>> = match array.nulls() {
+            Some(nulls) => Box::new(nulls.valid_indices()),
+            None => Box::new(0..array.len()),
+        };
+        rows.map(move |row| (at, row))
+    });
+    all.step_by(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BooleanArray, Int64Array, StringViewArray};
+
+    use super::*;
+
+    fn texts(texts: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
+        Arc::new(texts.into_iter().collect::<StringViewArray>())
+    }
+
+    #[test]
+    fn few_values_take_few_bytes_however_often_they_come() {
+        let one = texts((0..10_000).map(|_| Some("Add user.".to_owned())));
+        let none = texts((0..10_000).map(|_| None));
+        let two = (0..10_000).map(|row| Some(format!("User {}", row % 2)));
+        let rare = texts((0..10_000).map(|row| (row == 9_999).then(|| "rare".to_owned())));
+        for (name, array, bytes) in [
+            ("one text", one, 13),
+            ("none", none, 0),
+            ("two texts", texts(two), 2 * 10 + 1_250),
+            ("one value", rare, 8),
+            ("numbers", Arc::new(Int64Array::from(vec![7; 10_000])), 8),
+            ("true or false", Arc::new(BooleanArray::from(vec![true; 800])), 100),
+        ] {
+            let sample = Sample::of(&[array]).map(|sample| sample.encoded_bytes());
+            assert_eq!(sample, Some(bytes), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_all_different_take_as_many_as_they_are() {
+        let ids = texts((0..10_000).map(|row| Some(format!("{row:06}"))));
+        let sample = Sample::of(&[ids]).map(|sample| (sample.repeats(), sample.encoded_bytes()));
+        assert!(sample.is_some_and(|(repeats, bytes)| !repeats && bytes >= 100_000));
+    }
+
+    #[test]
+    fn arrays_are_looked_at_as_one() {
+        let part = |begin: i64| -> ArrayRef { Arc::new(Int64Array::from_iter(begin..begin + 256)) };
+        let same = Sample::of(&[part(0), part(0)]).map(|sample| sample.repeats());
+        let other = Sample::of(&[part(0), part(256)]).map(|sample| sample.repeats());
+        assert_eq!((same, other), (Some(true), Some(false)));
+    }
+}
