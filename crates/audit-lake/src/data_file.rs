@@ -355,13 +355,13 @@ impl Column {
         rows: &[RowIndex],
         bloom: &str,
     ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let runs = self.runs(rows).into_iter();
-        let arrays = runs
-            .map(|(present, run)| match present {
-                true => self.values(&rows[run]),
-                false => Ok(new_null_array(self.field.data_type(), run.len())),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut arrays = Vec::new();
+        for (present, run) in self.runs(rows) {
+            match present {
+                true => arrays.push(self.values(&rows[run])?),
+                false => arrays.extend(self.nulls(&rows[run])),
+            }
+        }
         let properties = properties(&self.field, &arrays, rows.len(), bloom);
         let (_, factory) = writer(std::iter::once(&self.field), properties, 0)?;
         let mut writers = factory.create_column_writers(0)?;
@@ -391,9 +391,21 @@ impl Column {
         Ok(interleave(&arrays, &rows)?)
     }
 
+    /// Nulls for rows of batches that lack the column, in parts: no larger array of them is made.
+    fn nulls(&self, rows: &[RowIndex]) -> impl Iterator<Item = ArrayRef> {
+        let of_batch = rows.first().map(|&(batch, _)| &self.arrays[batch]);
+        of_batch.into_iter().flat_map(move |nulls| {
+            let parts = rows.chunks(nulls.len().max(1));
+            parts.map(|rows| nulls.slice(0, rows.len()))
+        })
+    }
+
     /// Where rows have the column or lack it by their batch, in turn: rows of one record type come
     /// from batches with the same columns, so most columns are absent for long runs.
     fn runs(&self, rows: &[RowIndex]) -> Vec<(bool, Range<usize>)> {
+        if self.present.iter().all(|present| *present) {
+            return vec![(true, 0..rows.len())];
+        }
         let mut runs: Vec<(bool, Range<usize>)> = Vec::new();
         let mut at = 0;
         while at < rows.len() {
@@ -466,12 +478,7 @@ fn plain_properties() -> WriterPropertiesBuilder {
 }
 
 /// Those of a chunk of `rows` rows, whose values stand in `arrays`.
-fn properties(
-    field: &FieldRef,
-    arrays: &[ArrayRef],
-    rows: usize,
-    bloom: &str,
-) -> WriterProperties {
+fn properties(field: &FieldRef, arrays: &[ArrayRef], rows: usize, bloom: &str) -> WriterProperties {
     let name = field.name().as_str();
     let mut properties = plain_properties();
     if let Some(sample) = Sample::of(arrays) {

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 use crate::keys::Texts;
 
 /// Values looked at.
-const SAMPLED: usize = 512;
+const SAMPLED: usize = 256;
 /// Of a hundred values looked at so many are different at most if they are said to come again.
 const DIFFERENT_PERCENT_MAX: usize = 95;
 
@@ -120,7 +120,11 @@ mod tests {
             ("two texts", texts(two), 2 * 10 + 1_250),
             ("one value", rare, 8),
             ("numbers", Arc::new(Int64Array::from(vec![7; 10_000])), 8),
-            ("true or false", Arc::new(BooleanArray::from(vec![true; 800])), 100),
+            (
+                "true or false",
+                Arc::new(BooleanArray::from(vec![true; 800])),
+                100,
+            ),
         ] {
             let sample = Sample::of(&[array]).map(|sample| sample.encoded_bytes());
             assert_eq!(sample, Some(bytes), "{name}");
@@ -136,9 +140,9 @@ mod tests {
 
     #[test]
     fn arrays_are_looked_at_as_one() {
-        let part = |begin: i64| -> ArrayRef { Arc::new(Int64Array::from_iter(begin..begin + 256)) };
+        let part = |begin: i64| -> ArrayRef { Arc::new(Int64Array::from_iter(begin..begin + 100)) };
         let same = Sample::of(&[part(0), part(0)]).map(|sample| sample.repeats());
-        let other = Sample::of(&[part(0), part(256)]).map(|sample| sample.repeats());
+        let other = Sample::of(&[part(0), part(100)]).map(|sample| sample.repeats());
         assert_eq!((same, other), (Some(true), Some(false)));
     }
 }
