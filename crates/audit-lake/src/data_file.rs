@@ -9,8 +9,6 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::interleave;
@@ -31,6 +29,7 @@ use parquet::schema::types::ColumnPath;
 use crate::keys::Texts;
 use crate::sample::Sample;
 use crate::text_index::{GroupMarks, TextIndex};
+use crate::threads;
 
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -89,6 +88,9 @@ const NULL_RUN_MIN: usize = 256;
 const SMALL_BYTES: usize = 512;
 /// Rows of a row group with such chunks at most: where values are absent takes a bit a row.
 const SMALL_ROWS_MAX: usize = 16 << 10;
+
+/// Rows of a row group from which on more than one thread is worth its start.
+const THREADS_ROWS_MIN: usize = 1024;
 
 /// Which row of which batch.
 pub(crate) type RowIndex = (usize, usize);
@@ -174,6 +176,18 @@ pub(crate) struct Encoder<'b> {
     has_one_case_ids: bool,
 }
 
+/// What is done of a row group at a time, each by one thread.
+enum Job<'c> {
+    Index,
+    Column(&'c Column),
+}
+
+/// What became of it.
+enum Done {
+    Marks(Option<GroupMarks>),
+    Chunks(Vec<ArrowColumnChunk>),
+}
+
 struct Encoded {
     field: FieldRef,
     /// For each row group a chunk for each leaf.
@@ -217,36 +231,29 @@ impl<'b> Encoder<'b> {
             field: Arc::clone(&column.field),
             groups: Vec::new(),
         }));
+        // The index takes longest, and of the columns the last do, as `raw` stands at the end of the table: they go first.
+        let index = has_records.then_some(Job::Index);
+        let encodings = columns.iter().rev().map(|column| Job::Column(column));
+        let jobs: Vec<Job<'_>> = index.into_iter().chain(encodings).collect();
         for rows in order.chunks(ROW_GROUP_ROWS) {
-            let tasks: Vec<_> = columns.iter().map(|_| Mutex::new(None)).collect();
-            let marks = Mutex::new(None);
-            // The last columns are the longest (`raw` stands at the end of the table), and the index longer still:
-            // they go first.
-            let jobs = tasks.len() + usize::from(has_records);
-            run(jobs, rows, self.threads, |at| match tasks.get(at) {
-                Some(task) => {
-                    if let Ok(mut done) = task.lock() {
-                        *done = Some(columns[at].encode(rows, self.bloom));
-                    }
-                }
-                None => {
-                    if let Ok(mut marks) = marks.lock() {
-                        *marks = marks_of(&columns, rows);
-                    }
-                }
+            let threads = match rows.len() {
+                ..THREADS_ROWS_MIN => NonZeroUsize::MIN,
+                _ => self.threads,
+            };
+            let done = threads::each(&jobs, threads, |job| match job {
+                Job::Index => Ok(Done::Marks(marks_of(&columns, rows))),
+                Job::Column(column) => column.encode(rows, self.bloom).map(Done::Chunks),
             });
-            for (task, encoded) in tasks.into_iter().zip(&mut self.columns[first..]) {
-                let done = task
-                    .into_inner()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                let chunks =
-                    done.ok_or_else(|| ParquetError::General("a column was not encoded".into()))??;
-                encoded.groups.push(chunks);
-            }
-            if has_records {
-                let marks = marks.into_inner();
-                self.marks
-                    .push(marks.unwrap_or_else(|poisoned| poisoned.into_inner()));
+            let mut encoded = self.columns[first..].iter_mut().rev();
+            for done in done {
+                match done? {
+                    Done::Marks(marks) => self.marks.push(marks),
+                    Done::Chunks(chunks) => {
+                        if let Some(column) = encoded.next() {
+                            column.groups.push(chunks);
+                        }
+                    }
+                }
             }
         }
         Ok(())
@@ -438,29 +445,6 @@ impl Column {
             letters != (true, true)
         })
     }
-}
-
-/// Does the jobs, from the last to the first, `threads` at a time.
-fn run(jobs: usize, rows: &[RowIndex], threads: NonZeroUsize, job: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(jobs);
-    let work = || {
-        loop {
-            let at = next.fetch_sub(1, Ordering::Relaxed);
-            if at == 0 || at > jobs {
-                return;
-            }
-            job(at - 1);
-        }
-    };
-    if threads.get() == 1 || rows.len() < 1024 {
-        return work();
-    }
-    std::thread::scope(|scope| {
-        for _ in 1..threads.get() {
-            scope.spawn(work);
-        }
-        work();
-    });
 }
 
 fn is_text(data_type: &DataType) -> bool {

@@ -30,6 +30,7 @@ mod stats;
 mod table;
 mod tenant;
 mod text_index;
+mod threads;
 mod verify;
 mod versions;
 

@@ -453,17 +453,36 @@ fn of_parquet(error: &ParquetError) -> Error {
             },
             other => other,
         },
-        error => Error::Corrupt {
-            message: format!("a data file: {}", scrub(&error.to_string())),
-        },
+        error => {
+            let message = scrub(&error.to_string());
+            match missing_file(&message) {
+                Some(file) => gone(file),
+                None => Error::Corrupt {
+                    message: format!("a data file: {message}"),
+                },
+            }
+        }
+    }
+}
+
+/// The file whose footer could not be read as it does not exist: DataFusion says so in words alone.
+fn missing_file(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("Failed to fetch metadata for file ")?;
+    let (file, reason) = rest.split_once(": ")?;
+    reason.contains(" not found").then_some(file)
+}
+
+fn gone(file: &str) -> Error {
+    Error::Corrupt {
+        message: format!(
+            "the data file `{file}` is gone: ask again, as maintenance may have deleted it while the query ran"
+        ),
     }
 }
 
 fn of_store(error: &object_store::Error) -> Error {
     match error {
-        object_store::Error::NotFound { path, .. } => Error::Corrupt {
-            message: format!("the data file `{}` is gone", scrub(path)),
-        },
+        object_store::Error::NotFound { path, .. } => gone(&scrub(path)),
         error => Error::Unavailable {
             message: format!("could not read the lake: {}", scrub(&error.to_string())),
         },

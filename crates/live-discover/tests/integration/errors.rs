@@ -1,6 +1,8 @@
 //! What an analyst reads when a query is wrong: what, where in the text as written, and what helps.
 
-use live_discover::{Dialect, Engine, Limits, Request, Session, TenantScope};
+use audit_lake::TableName;
+use live_discover::{Dialect, Engine, Error, Limits, Request, Session, TenantScope};
+use object_store::ObjectStoreExt;
 
 use crate::fixture::{FABRIKAM, lake, session, tenant};
 
@@ -437,4 +439,30 @@ async fn every_error_has_a_place() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// As after maintenance that keeps nothing for those who read.
+#[tokio::test]
+async fn files_that_are_gone() {
+    let lake = lake().await;
+    let (id, audit) = (tenant(FABRIKAM), TableName::Audit);
+    let snapshot = lake.snapshot(&id, audit).await.unwrap().unwrap();
+    for file in snapshot.files() {
+        lake.store().delete(&file.path).await.unwrap();
+    }
+    let engine = Engine::new(lake).unwrap();
+    let one = TenantScope::Only([tenant(FABRIKAM)].into());
+    let session = engine.session(one, Limits::default());
+    for sql in [
+        "SELECT id FROM m365_audit",
+        "SELECT * FROM m365_audit ORDER BY creation_time DESC LIMIT 1",
+        "SELECT operation, count(*) FROM m365_audit GROUP BY operation",
+        "SELECT id FROM m365_audit WHERE raw LIKE '%needle%'",
+        "SELECT id FROM m365_audit WHERE user_id = 'ada@contoso.com' ORDER BY creation_time LIMIT 1",
+    ] {
+        let error = session.collect(Request::new(sql)).await.unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, Error::Corrupt { .. }), "{sql}: {message}");
+        assert!(message.contains("is gone: ask again"), "{sql}: {message}");
+    }
 }
