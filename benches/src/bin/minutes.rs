@@ -85,7 +85,7 @@ async fn main() -> Result<(), SetupError> {
     // Nobody reads it yet.
     let at_once = MaintenancePolicy {
         vacuum_after: Some(std::time::Duration::ZERO),
-        nobody_else: true,
+        nobody_reads: true,
         ..MaintenancePolicy::default()
     };
     maintain(&fresh, &at_once).await?;

@@ -117,7 +117,7 @@ pub(crate) struct Maintain {
     /// Delete nothing
     #[arg(long, conflicts_with = "vacuum_after")]
     pub(crate) no_vacuum: bool,
-    /// Allow less than an hour in --vacuum-after: only while nobody else reads or writes the lake
+    /// Allow less than an hour in --vacuum-after: only while nobody reads the lake
     #[arg(long)]
     pub(crate) force: bool,
     /// Show what would be done

@@ -36,10 +36,11 @@ pub struct MaintenancePolicy {
     /// How files are made of small ones; `None`: they stay as they are.
     pub compaction: Option<Compaction>,
     /// How long files are kept after they left a table, and files that no log names; `None`: for ever. Queries that
-    /// run longer than this fail, as do readers who ask for an older version.
+    /// run longer than this fail, as do readers who ask for an older version. What no log names is kept for an hour at
+    /// least, as a writer may be about to commit it.
     pub vacuum_after: Option<Duration>,
-    /// Lets `vacuum_after` be less than an hour: only while nobody else reads or writes.
-    pub nobody_else: bool,
+    /// Lets `vacuum_after` be less than an hour: only while nobody reads.
+    pub nobody_reads: bool,
     /// Tells what would be done, and does nothing.
     pub dry_run: bool,
     /// Threads that decode and encode.
@@ -77,7 +78,7 @@ impl Default for MaintenancePolicy {
             keep_days: None,
             compaction: Some(Compaction::default()),
             vacuum_after: Some(Duration::from_secs(7 * 24 * 3_600)),
-            nobody_else: false,
+            nobody_reads: false,
             dry_run: false,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }

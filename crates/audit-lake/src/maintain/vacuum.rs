@@ -2,9 +2,10 @@
 //!
 //! A data file stays while the newest version has it, and for the policy's time after the commit that took it out:
 //! queries hold older versions. A file that no log names was left by a writer that was killed, or is one that a
-//! running writer is about to commit; it stays for the same time, by its own age.
+//! running writer is about to commit; it stays for the same time, by its own age, and for an hour whatever the policy
+//! says: a commit of a file that is not there would lose records.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -18,8 +19,8 @@ use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
 use crate::{Lake, TableName, TenantId, paths, table};
 
-/// Below this a writer's files may be deleted before it commits them.
-const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
+/// A writer commits its files within this time, and a query ends.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Paths that are gathered before they are deleted.
 const BATCH: usize = 10_000;
@@ -41,8 +42,8 @@ pub struct Vacuumed {
 /// Whether the policy's times can be.
 pub(super) fn check(policy: &MaintenancePolicy) -> Result<()> {
     match policy.vacuum_after {
-        Some(after) if after < VACUUM_AFTER_MIN && !policy.nobody_else => Err(Error::invalid(
-            "files have to be kept for an hour at least before they are deleted: writers may be about to commit them, and queries to read them",
+        Some(after) if after < HOUR && !policy.nobody_reads => Err(Error::invalid(
+            "files have to be kept for an hour at least after they left a table: queries may be about to read them",
         )),
         _ => Ok(()),
     }
@@ -54,7 +55,7 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] for less than an hour, unless the policy says that there is nobody else.
+    /// [`Error::InvalidInput`] for less than an hour, unless the policy says that nobody reads.
     pub async fn vacuum(
         &self,
         tenant: TenantId,
@@ -69,13 +70,22 @@ impl Lake {
         let now = self.clock().now_micros();
         let before =
             |age: Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-        let cutoff = before(after);
+        let left_before = before(after);
+        let written_before = before(after.max(HOUR));
         let Some(snapshot) = self.snapshot(&tenant, table).await? else {
             return Ok(vacuumed);
         };
-        let needed = self.needed(&snapshot, cutoff).await?;
+        let left = self.left_since(&snapshot, written_before).await?;
+        let current: HashSet<&Path> = snapshot.files().iter().map(|file| &file.path).collect();
+        let is_needed = |object: &ObjectMeta| {
+            current.contains(&object.location)
+                || match left.get(&object.location) {
+                    Some(left) => *left >= left_before,
+                    None => object.last_modified.timestamp_micros() >= written_before,
+                }
+        };
         loop {
-            let unneeded = self.unneeded(&snapshot, &needed, cutoff).await?;
+            let unneeded = self.unneeded(&snapshot, is_needed).await?;
             vacuumed.files += unneeded.len() as u64;
             vacuumed.size_bytes += unneeded.iter().map(|object| object.size).sum::<u64>();
             let is_all = unneeded.len() < BATCH;
@@ -94,50 +104,50 @@ impl Lake {
         Ok(vacuumed)
     }
 
-    /// The data files that a version since `cutoff_micros` has.
-    ///
-    /// What such a version has and the newest lacks, a commit since then took out.
-    async fn needed(&self, snapshot: &Snapshot, cutoff_micros: i64) -> Result<HashSet<Path>> {
+    /// The data files that commits since `since_micros` took out, and when: what a version since then has and the newest
+    /// lacks.
+    async fn left_since(
+        &self,
+        snapshot: &Snapshot,
+        since_micros: i64,
+    ) -> Result<HashMap<Path, i64>> {
         let store: &dyn ObjectStore = &self.store();
         let root = paths::table_root(snapshot.tenant(), snapshot.table());
         let log = paths::delta_log(&root);
-        let young: Vec<Path> = retry(|| async {
+        let young: Vec<ObjectMeta> = retry(|| async {
             let objects = store
                 .list(Some(&log))
                 .map_err(|e| Error::store("list", &log, e));
-            let young = objects.try_filter_map(|object| async move {
-                let is_young = object.last_modified.timestamp_micros() >= cutoff_micros
+            let young = objects.try_filter(|object| {
+                let is_young = object.last_modified.timestamp_micros() >= since_micros
                     && paths::version_of_file(&object.location).is_some();
-                Ok(is_young.then_some(object.location))
+                std::future::ready(is_young)
             });
             young.try_collect().await
         })
         .await?;
-        let mut needed: HashSet<Path> = snapshot
-            .files()
-            .iter()
-            .map(|file| file.path.clone())
-            .collect();
+        let mut left = HashMap::new();
         let mut commits = futures::stream::iter(young)
-            .map(|path| async move {
+            .map(|object| async move {
+                let path = object.location;
                 let lines = retry::read(store, &path).await?.unwrap_or_default();
-                actions::from_lines(&path, &lines)
+                let actions = actions::from_lines(&path, &lines)?;
+                Ok::<_, Error>((object.last_modified.timestamp_micros(), actions))
             })
             .buffered(READS_MAX);
-        while let Some(actions) = commits.try_next().await? {
+        while let Some((micros, actions)) = commits.try_next().await? {
             for remove in actions.iter().filter_map(|action| action.remove.as_ref()) {
-                needed.insert(paths::data_file(&root, &remove.path)?);
+                left.insert(paths::data_file(&root, &remove.path)?, micros);
             }
         }
-        Ok(needed)
+        Ok(left)
     }
 
-    /// Data files of before `cutoff_micros` that nobody needs, so many at most as are deleted at a time.
+    /// Data files that nobody needs, so many at most as are deleted at a time.
     async fn unneeded(
         &self,
         snapshot: &Snapshot,
-        needed: &HashSet<Path>,
-        cutoff_micros: i64,
+        is_needed: impl Fn(&ObjectMeta) -> bool,
     ) -> Result<Vec<ObjectMeta>> {
         let store = self.store();
         let root = paths::table_root(snapshot.tenant(), snapshot.table());
@@ -146,9 +156,7 @@ impl Lake {
                 .list(Some(&root))
                 .map_err(|e| Error::store("list", &root, e));
             let unneeded = objects.try_filter(|object| {
-                let is_unneeded = object.last_modified.timestamp_micros() < cutoff_micros
-                    && is_data_file(&root, &object.location)
-                    && !needed.contains(&object.location);
+                let is_unneeded = is_data_file(&root, &object.location) && !is_needed(object);
                 std::future::ready(is_unneeded)
             });
             unneeded.take(BATCH).try_collect().await

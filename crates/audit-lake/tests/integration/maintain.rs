@@ -542,7 +542,7 @@ async fn vacuum_deletes_what_no_reader_needs() {
 }
 
 #[tokio::test]
-async fn vacuum_keeps_an_hour_unless_nobody_else_is_there() {
+async fn vacuum_keeps_an_hour_what_may_be_read_and_what_may_be_committed() {
     let (_folder, lake, clock) = lake_with_clock().await;
     for at in 0..2 {
         append(
@@ -565,12 +565,22 @@ async fn vacuum_keeps_an_hour_unless_nobody_else_is_there() {
     );
     assert_eq!(paths(&lake, TableName::Audit).await.len(), 2);
 
-    clock.0.advance(SECOND);
-    let alone = MaintenancePolicy {
-        nobody_else: true,
+    // As a writer puts it before its commit.
+    let put = Path::from(format!(
+        "tenants/{}/m365_audit/event_date=2024-01-31/put.parquet",
+        tenant()
+    ));
+    let bytes = Bytes::from_static(b"x");
+    lake.store().put(&put, bytes.into()).await.unwrap();
+    let unread = MaintenancePolicy {
+        nobody_reads: true,
         ..policy
     };
-    assert_eq!(maintain(&lake, &alone).await[0].vacuumed.files, 2);
+    for (seconds, deleted) in [(60, 2), (3_000, 0), (1_000, 1)] {
+        clock.0.advance(seconds * SECOND);
+        let maintained = maintain(&lake, &unread).await;
+        assert_eq!(maintained[0].vacuumed.files, deleted);
+    }
     assert_eq!(rows(&lake, tenant()).await.len(), 2);
 }
 

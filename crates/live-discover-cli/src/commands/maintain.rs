@@ -76,7 +76,7 @@ fn policy(arguments: &Maintain) -> MaintenancePolicy {
         keep_days: arguments.retain,
         compaction: (!arguments.no_compact).then(Compaction::default),
         vacuum_after: (!arguments.no_vacuum).then_some(arguments.vacuum_after),
-        nobody_else: arguments.force,
+        nobody_reads: arguments.force,
         dry_run: arguments.dry_run,
         ..MaintenancePolicy::default()
     }
@@ -84,8 +84,9 @@ fn policy(arguments: &Maintain) -> MaintenancePolicy {
 
 fn failure(error: LakeError) -> Failure {
     match error {
-        LakeError::InvalidInput { message } => Failure::usage(message)
-            .with_hint("allow it with --force while nobody else reads or writes the lake"),
+        LakeError::InvalidInput { message } => {
+            Failure::usage(message).with_hint("allow it with --force while nobody reads the lake")
+        }
         error @ LakeError::Conflict { .. } => {
             Failure::new(error.to_string()).with_hint("what was done stays; try again")
         }
