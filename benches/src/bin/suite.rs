@@ -1,8 +1,8 @@
-//! Asks a lake questions and takes the time, for `benches/peers/queries`: `suite SYSTEM LAKE [LATENCY_MS]`.
+//! Asks a lake questions and takes the time, for `benches/peers/queries`: `suite SYSTEM LAKE [LATENCY_MS [MEMORY_MIB]]`.
 //!
 //! SYSTEM is `ours`; `datafusion`, stock DataFusion on the lake's data files with filters evaluated in the Parquet
 //! reader; or `datafusion-default`, the same as it comes. `ours` can have the lake in memory and wait before each request,
-//! as if it were far away. Questions come as JSON lines on standard input, and for each
+//! as if it were far away, unless LATENCY_MS is 0, and can have another bound of its memory. Questions come as JSON lines on standard input, and for each
 //! an answer goes to standard output. The first line of output says what opening took.
 
 use std::fs::File;
@@ -71,18 +71,17 @@ enum System {
 fn main() -> Result<(), SetupError> {
     let mut arguments = std::env::args().skip(1);
     let (Some(system), Some(lake)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: suite ours|datafusion|datafusion-default LAKE [LATENCY_MS]".into());
+        return Err("usage: suite ours|datafusion|datafusion-default LAKE [LATENCY_MS [MEMORY_MIB]]".into());
     };
-    let latency = arguments
-        .next()
-        .map(|ms| ms.parse().map(Duration::from_millis));
-    let latency = latency.transpose()?;
+    let mut number = || arguments.next().map(|number| number.parse()).transpose();
+    let latency = number()?.filter(|ms| *ms > 0).map(Duration::from_millis);
+    let memory_mib: Option<u64> = number()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()?;
     let start = Instant::now();
-    let system = runtime.block_on(open(&system, &lake, latency))?;
+    let system = runtime.block_on(open(&system, &lake, latency, memory_mib))?;
     say(&Opened {
         open_ms: milliseconds(start),
         version: match system {
@@ -105,20 +104,32 @@ fn main() -> Result<(), SetupError> {
     Ok(())
 }
 
-async fn open(system: &str, lake: &str, latency: Option<Duration>) -> Result<System, SetupError> {
+async fn open(
+    system: &str,
+    lake: &str,
+    latency: Option<Duration>,
+    memory_mib: Option<u64>,
+) -> Result<System, SetupError> {
     Ok(match system {
-        "ours" => System::Ours(Box::new(ours(lake, latency).await?)),
+        "ours" => System::Ours(Box::new(ours(lake, latency, memory_mib).await?)),
         "datafusion" => System::DataFusion(stock(lake, true).await?),
         "datafusion-default" => System::DataFusion(stock(lake, false).await?),
         other => return Err(format!("no system `{other}`").into()),
     })
 }
 
-async fn ours(lake: &str, latency: Option<Duration>) -> Result<Session, SetupError> {
-    let options = EngineOptions {
+async fn ours(
+    lake: &str,
+    latency: Option<Duration>,
+    memory_mib: Option<u64>,
+) -> Result<Session, SetupError> {
+    let mut options = EngineOptions {
         parallelism: Some(THREADS),
         ..EngineOptions::default()
     };
+    if let Some(mib) = memory_mib {
+        options.memory_bytes = usize::try_from(mib << 20)?;
+    }
     let limits = Limits {
         memory_bytes: options.memory_bytes,
         duration: Duration::from_secs(3_600),
