@@ -71,7 +71,9 @@ enum System {
 fn main() -> Result<(), SetupError> {
     let mut arguments = std::env::args().skip(1);
     let (Some(system), Some(lake)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: suite ours|datafusion|datafusion-default LAKE [LATENCY_MS [MEMORY_MIB]]".into());
+        return Err(
+            "usage: suite ours|datafusion|datafusion-default LAKE [LATENCY_MS [MEMORY_MIB]]".into(),
+        );
     };
     let mut number = || arguments.next().map(|number| number.parse()).transpose();
     let latency = number()?.filter(|ms| *ms > 0).map(Duration::from_millis);
