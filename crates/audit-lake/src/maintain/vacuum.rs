@@ -147,7 +147,7 @@ impl Lake {
     async fn unneeded(
         &self,
         snapshot: &Snapshot,
-        is_needed: impl Fn(&ObjectMeta) -> bool,
+        is_needed: impl Fn(&ObjectMeta) -> bool + Send + Sync,
     ) -> Result<Vec<ObjectMeta>> {
         let store = self.store();
         let root = paths::table_root(snapshot.tenant(), snapshot.table());
