@@ -2,8 +2,8 @@
 //!
 //! SYSTEM is `ours`; `datafusion`, stock DataFusion on the lake's data files with filters evaluated in the Parquet
 //! reader; or `datafusion-default`, the same as it comes. `ours` can have the lake in memory and wait before each request,
-//! as if it were far away, unless LATENCY_MS is 0, and can have another bound of its memory. Questions come as JSON lines on standard input, and for each
-//! an answer goes to standard output. The first line of output says what opening took.
+//! as if it were far away, unless LATENCY_MS is 0, and can have another bound of its memory. Questions come as JSON lines on
+//! standard input, and for each an answer goes to standard output. The first line of output says what opening took.
 
 use std::fs::File;
 use std::io::{BufRead, Write, stdin, stdout};

@@ -1,5 +1,7 @@
 //! What the values of a column chunk are like, by some of them: whether they come again, and how many bytes they take.
 
+use std::hash::Hash;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
 use hashbrown::HashSet;
@@ -34,26 +36,18 @@ impl Sample {
         };
         match arrays.first()?.data_type() {
             DataType::Utf8 | DataType::Utf8View => {
-                let texts: Vec<Texts<'_>> = arrays.iter().filter_map(Texts::of_array).collect();
-                let mut seen = HashSet::new();
-                let mut sampled = 0;
-                for (array, row) in some_of(arrays, values) {
-                    seen.insert(texts[array].value(row));
-                    sampled += 1;
-                }
+                let texts = arrays.iter().map(Texts::of_array);
+                let texts = texts.collect::<Option<Vec<_>>>()?;
+                let (sampled, seen) = some_of(arrays, values, |at, row| texts[at].value(row));
                 let bytes = seen.iter().map(|text| size_of::<u32>() + text.len()).sum();
                 Some(is_among(sampled, seen.len(), bytes))
             }
             DataType::Int64 => {
-                let numbers: Vec<_> = (arrays.iter())
-                    .map(|array| array.as_primitive::<Int64Type>())
-                    .collect();
-                let mut seen = HashSet::new();
-                let mut sampled = 0;
-                for (array, row) in some_of(arrays, values) {
-                    seen.insert(numbers[array].value(row));
-                    sampled += 1;
-                }
+                let numbers = arrays
+                    .iter()
+                    .map(|array| array.as_primitive_opt::<Int64Type>());
+                let numbers = numbers.collect::<Option<Vec<_>>>()?;
+                let (sampled, seen) = some_of(arrays, values, |at, row| numbers[at].value(row));
                 Some(is_among(sampled, seen.len(), seen.len() * size_of::<i64>()))
             }
             DataType::Timestamp(_, _) => Some(is_among(values, values, values * size_of::<i64>())),
@@ -82,18 +76,28 @@ impl Sample {
     }
 }
 
-/// Where some of `values` values stand: the array, and the row in it.
-fn some_of(arrays: &[ArrayRef], values: usize) -> impl Iterator<Item = (usize, usize)> {
+/// How many of `values` values were looked at, and those that are different; `value` reads one of an array and row.
+fn some_of<V: Eq + Hash>(
+    arrays: &[ArrayRef],
+    values: usize,
+    value: impl Fn(usize, usize) -> V,
+) -> (usize, HashSet<V>) {
     // An odd step: values that take turns are all met.
     let step = values.div_ceil(SAMPLED) | 1;
-    let all = arrays.iter().enumerate().flat_map(|(at, array)| {
+    let places = arrays.iter().enumerate().flat_map(|(at, array)| {
         let rows: Box<dyn Iterator<Item = usize>> = match array.nulls() {
             Some(nulls) => Box::new(nulls.valid_indices()),
             None => Box::new(0..array.len()),
         };
         rows.map(move |row| (at, row))
     });
-    all.step_by(step)
+    let mut sampled = 0;
+    let mut seen = HashSet::new();
+    for (at, row) in places.step_by(step) {
+        seen.insert(value(at, row));
+        sampled += 1;
+    }
+    (sampled, seen)
 }
 
 #[cfg(test)]
