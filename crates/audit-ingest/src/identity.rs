@@ -5,11 +5,12 @@ use std::fmt::Write;
 use sonic_rs::{JsonValueTrait, LazyValue, to_object_iter};
 
 use crate::decode::text::{push_json_string, unescape};
-use crate::decode::time;
+use crate::decode::{named_number, time};
 
 /// The record's content in one fixed spelling: equal for two texts exactly if they hold the same
 /// record, whatever the order of members at any depth, the white space, the spelling of strings
-/// and what an interface adds to it (annotations, a `Z` behind the time, the letter case of `Id`).
+/// and what an interface makes of it (annotations, a `Z` behind the time, the letter case of `Id`,
+/// the names of types in place of their numbers).
 ///
 /// `None` if the text is no JSON object.
 pub fn canonical(record: &str) -> Option<String> {
@@ -37,10 +38,12 @@ fn collect(object: &str, top: bool, members: &mut Vec<Member>) -> Option<()> {
             "Id" if top => value.as_str().map(str::to_ascii_lowercase),
             _ => None,
         };
+        let number = named_number(&key, value.as_raw_str()).filter(|_| top);
         let mut spelled = String::new();
-        match text {
-            Some(text) => push_json_string(&mut spelled, &text),
-            None => spell(value, &mut spelled)?,
+        match (text, number) {
+            (Some(text), _) => push_json_string(&mut spelled, &text),
+            (None, Some(number)) => spelled = number.to_string(),
+            (None, None) => spell(value, &mut spelled)?,
         }
         members.push((key.into_owned(), spelled));
     }
@@ -130,6 +133,10 @@ mod tests {
                 r#"{"a":[]}"#,
             ),
             (r#"{"dynamicProperties":{"b":2},"a":1}"#, r#"{"a":1,"b":2}"#),
+            (
+                r#"{"RecordType":"ExchangeAdmin","UserType":"DcAdmin"}"#,
+                r#"{"RecordType":1,"UserType":3}"#,
+            ),
         ] {
             assert!(same(a, b), "{a} {b}");
         }
@@ -145,6 +152,9 @@ mod tests {
             (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
             (r#"{"a":"x"}"#, r#"{"a":"X"}"#),
             (r#"{"a":{"Id":"X"}}"#, r#"{"a":{"Id":"x"}}"#),
+            (r#"{"RecordType":"2"}"#, r#"{"RecordType":2}"#),
+            (r#"{"a":{"UserType":"Admin"}}"#, r#"{"a":{"UserType":2}}"#),
+            (r#"{"UserType":"Nobody"}"#, r#"{"UserType":2}"#),
         ] {
             assert!(!same(a, b), "{a} {b}");
         }

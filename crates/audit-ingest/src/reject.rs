@@ -50,6 +50,24 @@ impl Reason {
             Self::ApiForm => "api_form",
         }
     }
+
+    /// What is said of a reject of which no more is known.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Truncated => "the input ends within a record, or within the array of records",
+            Self::Empty => "no content",
+            Self::NotAnObject => "a JSON value, but no object",
+            Self::Html => "a page for people, such as a login or an error page",
+            Self::InvalidJson => "not JSON",
+            Self::InvalidUtf8 => "bytes that are not UTF-8",
+            Self::NoTime => "an object without a CreationTime that can be read",
+            Self::TooDeep => "nested too deeply for a record",
+            Self::TooLarge => "too long for a record, so kept in pieces",
+            Self::Damaged => "the compressed stream ends too early, or can't be read from here on",
+            Self::ApiError => "an error of the API where records were expected",
+            Self::ApiForm => "another answer of the API, no record",
+        }
+    }
 }
 
 impl fmt::Display for Reason {

@@ -75,6 +75,20 @@ pub fn user_type_number(name: &str) -> Option<i64> {
     code_number("UserType", name)
 }
 
+/// Number that a name stands for in a record's field. Records number these; exports made with the switch `-Formatted` of
+/// [`Search-UnifiedAuditLog`](https://learn.microsoft.com/powershell/module/exchangepowershell/search-unifiedauditlog)
+/// and other interfaces name them.
+pub fn field_number(wire_name: &str, name: &str) -> Option<i64> {
+    let enumeration = match wire_name {
+        "RecordType" => "AuditLogRecordType",
+        "Scope" => "AuditLogScope",
+        "InternalLogonType" => "LogonType",
+        "UserType" | "LogonType" | "AzureActiveDirectoryEventType" => wire_name,
+        _ => return None,
+    };
+    code_number(enumeration, name)
+}
+
 /// Every member of every enumeration other than record types.
 pub fn codes() -> &'static [Code] {
     static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
@@ -109,11 +123,18 @@ pub fn code_number(enumeration: &str, name: &str) -> Option<i64> {
     if enumeration.eq_ignore_ascii_case("AuditLogRecordType") {
         return record_type_number(name);
     }
-    let name = key(name);
-    codes()
-        .iter()
-        .find(|code| code.enumeration.eq_ignore_ascii_case(enumeration) && key(code.name) == name)
-        .map(|code| code.number)
+    /// By enumeration in lower case and the name's key.
+    static NUMBERS: LazyLock<HashMap<(String, String), i64>> = LazyLock::new(|| {
+        let named = codes().iter().rev();
+        named
+            .map(|code| {
+                let enumeration = code.enumeration.to_ascii_lowercase();
+                ((enumeration, key(code.name)), code.number)
+            })
+            .collect()
+    });
+    let name = (enumeration.to_ascii_lowercase(), key(name));
+    NUMBERS.get(&name).copied()
 }
 
 struct RecordTypes {

@@ -30,11 +30,13 @@ pub(super) enum Role {
 }
 
 /// Fields that hold the client's address, best first.
-const ADDRESSES: [&str; 6] = [
+const ADDRESSES: [&str; 8] = [
     "ClientIP",
     "ClientIPAddress",
     "ActorIpAddress",
+    "ActorIP",
     "ClientIp",
+    "UserIp",
     "SenderIp",
     "IPAddress",
 ];
@@ -98,9 +100,15 @@ fn role(wire_name: &str) -> Role {
         "CreationTime" => Role::CreationTime,
         "RecordType" => Role::RecordType,
         "UserType" => Role::UserType,
-        _ => match ADDRESSES.iter().position(|name| *name == wire_name) {
-            Some(rank) => Role::Address { rank: rank as u8 },
+        _ => match address_rank(wire_name) {
+            Some(rank) => Role::Address { rank },
             None => Role::None,
         },
     }
+}
+
+/// Of a field that holds the client's address, whether it has a column or not: the lower, the better.
+pub(super) fn address_rank(wire_name: &str) -> Option<u8> {
+    let rank = ADDRESSES.iter().position(|name| *name == wire_name)?;
+    Some(rank as u8)
 }

@@ -12,6 +12,7 @@ pub(crate) mod time;
 mod value;
 mod wrapped;
 
+pub(crate) use value::named_number;
 pub(crate) use wrapped::is_annotation;
 
 use std::net::IpAddr;
@@ -220,6 +221,18 @@ struct Seen {
     spelled: Option<usize>,
 }
 
+impl Seen {
+    /// A text, of this column if it has one, that may hold a better client address than those before.
+    fn address(&mut self, rank: u8, text: &str, column: Option<usize>) {
+        if self.address.is_none_or(|(best, ..)| rank < best)
+            && let Some((ip, port)) = parse_address(text)
+        {
+            self.address = Some((rank, ip, port));
+            self.spelled = column.filter(|_| is_plain(text));
+        }
+    }
+}
+
 /// Record types of a slab whose rows are kept apart; what comes beyond is kept together.
 const PARTS_MAX: usize = 64;
 
@@ -240,7 +253,10 @@ impl<'t> Decoder<'t> {
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Bad> {
-        let (text, checked) = match entry.text.map_err(|reason| Bad::new(reason, ""))? {
+        let (text, checked) = match entry
+            .text
+            .map_err(|reason| Bad::new(reason, reason.words()))?
+        {
             Text::Object(text) => (text, true),
             Text::Cell(text) => (text, false),
         };
@@ -341,7 +357,7 @@ impl<'t> Decoder<'t> {
         } else if wrapped::is_marker(key) {
             return Err(Stop::Careful);
         } else {
-            rows.extra(key, raw);
+            rows.without_column(key, raw, seen);
             return Ok(());
         };
         *previous = at;
@@ -373,7 +389,8 @@ impl<'t> Decoder<'t> {
                     rows.field(field, key, raw, &mut seen, self.slab);
                     rows.check_place(field, raw, &seen, self.fixed_tenant)?;
                 }
-                _ => rows.extra(key, raw),
+                Some(_) => rows.extra(key, raw),
+                None => rows.without_column(key, raw, &mut seen),
             }
         }
         self.close(wrapped.text(), seen)
@@ -470,13 +487,20 @@ impl Rows {
 
     fn field(&mut self, field: &field::Field, key: &str, raw: &str, seen: &mut Seen, slab: &[u8]) {
         let column = &mut self.columns[field.column];
-        let fit = value::append(
+        let mut fit = value::append(
             column,
             field.column_type == ColumnType::Json,
             self.rows,
             raw,
             slab,
         );
+        if fit == Fit::No
+            && let Column::Integer(numbers) = column
+            && let Some(number) = value::named_number(field.wire_name, raw)
+        {
+            numbers.append(self.rows, number);
+            fit = Fit::Part;
+        }
         match (field.role, &*column) {
             _ if !matches!(fit, Fit::Whole | Fit::Part) => {}
             (Role::CreationTime, _) => seen.time = true,
@@ -486,19 +510,22 @@ impl Rows {
             (Role::RecordType, Column::Integer(numbers)) => seen.record_type = numbers.last(),
             (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
             (Role::Address { rank }, Column::Text(texts)) => {
-                let text = texts.last(slab);
-                if seen.address.is_none_or(|(best, ..)| rank < best)
-                    && let Some((ip, port)) = parse_address(text)
-                {
-                    seen.address = Some((rank, ip, port));
-                    seen.spelled = is_plain(text).then_some(field.column);
-                }
+                seen.address(rank, texts.last(slab), Some(field.column));
             }
             _ => {}
         }
         if matches!(fit, Fit::Part | Fit::No) {
             self.extra(key, raw);
         }
+    }
+
+    fn without_column(&mut self, key: &str, raw: &str, seen: &mut Seen) {
+        if let Some(rank) = field::address_rank(key)
+            && raw.starts_with('"')
+        {
+            seen.address(rank, &text::unescape(value::string(raw)), None);
+        }
+        self.extra(key, raw);
     }
 
     fn extra(&mut self, key: &str, raw: &str) {

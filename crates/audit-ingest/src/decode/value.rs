@@ -1,5 +1,6 @@
 //! One JSON value into its column, if it fits.
 
+use audit_schema::codes;
 use sonic_rs::{JsonValueTrait, LazyValue, to_array_iter, to_object_iter};
 
 use super::column::{Bags, Column};
@@ -95,6 +96,13 @@ pub(super) fn append(column: &mut Column, json: bool, row: usize, raw: &str, sla
 /// What stands between the quotes of a JSON string.
 pub(super) fn string(raw: &str) -> &str {
     raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// The number that a string stands for in this field, if it names a type that records number.
+pub(crate) fn named_number(wire_name: &str, raw: &str) -> Option<i64> {
+    (raw.starts_with('"'))
+        .then(|| codes::field_number(wire_name, &unescape(string(raw))))
+        .flatten()
 }
 
 /// The text of a string that holds a JSON object or array.

@@ -7,11 +7,10 @@
 
 use std::borrow::Cow;
 
-use audit_schema::codes;
 use sonic_rs::to_object_iter;
 
 use super::text::{push_json_string, unescape};
-use super::value::string;
+use super::value::{named_number, string};
 use super::{Bad, invalid_json};
 use crate::envelope::single_object;
 use crate::reject::Reason;
@@ -158,14 +157,9 @@ fn read(text: &str) -> Result<Vec<Member<'_>>, Bad> {
 
 /// Wrappers name record and user types; records number them.
 fn by_number<'a>(field: &str, raw: Cow<'a, str>) -> Cow<'a, str> {
-    let number = match field {
-        "RecordType" => codes::record_type_number(string(&raw)),
-        "UserType" => codes::user_type_number(string(&raw)),
-        _ => None,
-    };
-    match number {
-        Some(number) if raw.starts_with('"') => Cow::Owned(number.to_string()),
-        _ => raw,
+    match named_number(field, &raw) {
+        Some(number) => Cow::Owned(number.to_string()),
+        None => raw,
     }
 }
 

@@ -230,6 +230,26 @@ fn odd_records_are_rows() {
             format!("{{{TIME},\"ClientIP\":\"[::ffff:10.1.2.3]:443\"}}"),
             json!({"client_ip": "[::ffff:10.1.2.3]:443", "source_ip": "10.1.2.3", "source_port": 443}),
         ),
+        (
+            format!("{{{TIME},\"UserIp\":\"1.2.3.4\",\"SenderIp\":\"5.6.7.8\"}}"),
+            json!({"user_ip": "1.2.3.4", "sender_ip": "5.6.7.8", "source_ip": "1.2.3.4"}),
+        ),
+        // Without a column of its own.
+        (
+            format!("{{{TIME},\"SenderIp\":\"5.6.7.8\",\"ActorIP\":\"[2001:db8::1]:25\"}}"),
+            json!({"sender_ip": "5.6.7.8", "source_ip": "2001:db8::1", "source_port": 25, "extra": "{\"ActorIP\":\"[2001:db8::1]:25\"}"}),
+        ),
+        // Names of what records number.
+        (
+            format!("{{{TIME},\"RecordType\":\"ExchangeAdmin\",\"UserType\":\"DcAdmin\"}}"),
+            json!({"record_type": 1, "record_type_name": "ExchangeAdmin", "user_type": 3, "user_type_name": "DCAdmin", "extra": "{\"RecordType\":\"ExchangeAdmin\",\"UserType\":\"DcAdmin\"}"}),
+        ),
+        (
+            format!(
+                "{{{TIME},\"LogonType\":\"Delegated\",\"Scope\":\"Nowhere\",\"Version\":\"Admin\"}}"
+            ),
+            json!({"logon_type": 2, "extra": "{\"LogonType\":\"Delegated\",\"Scope\":\"Nowhere\",\"Version\":\"Admin\"}"}),
+        ),
     ];
     for (text, want) in cases {
         let read = read(text.as_bytes());
