@@ -49,7 +49,7 @@ pub struct Arrival {
 pub struct Origin {
     /// The content type of the API.
     pub content_type: Option<String>,
-    /// The content blob's id.
+    /// The content blob's id, or what else names where the records come from.
     pub content_id: Option<String>,
     /// When the blob became available, in microseconds.
     pub content_created: Option<i64>,

@@ -21,10 +21,12 @@ WITH alerts_with_state AS (
         name,
         category,
         source,
-        alert_id,
+        coalesce(alert_id, object_id) AS alert_id,
         alert_entity_id,
         creation_time,
-        first_value(status) OVER (PARTITION BY alert_id ORDER BY creation_time DESC, id DESC) AS latest_status
+        first_value(status) OVER (
+            PARTITION BY coalesce(alert_id, object_id) ORDER BY creation_time DESC, id DESC
+        ) AS latest_status
     FROM m365_alerts
 )
 SELECT

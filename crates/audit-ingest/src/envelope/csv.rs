@@ -252,7 +252,10 @@ impl CsvReader {
 
     fn end_row(&mut self) {
         self.cut_large_row();
-        let source = self.start..self.at;
+        // The parser ends a row with the CR of a line's CRLF, and begins the next with its LF.
+        let row = &self.slab.window[self.start..self.at];
+        let line_ends = row.iter().take_while(|byte| b"\r\n".contains(byte));
+        let source = self.start + line_ends.count()..self.at;
         self.start = self.at;
         self.seen = true;
         let Some(table) = &mut self.table else { return };

@@ -76,7 +76,9 @@ pub(super) struct Flusher {
 struct Context {
     lake: Lake,
     inputs: Arc<Vec<Input>>,
-    origins: Vec<Arc<Origin>>,
+    origins: Vec<Origin>,
+    /// What their rows say: of a file, which is no content blob, its name.
+    row_origins: Vec<Arc<Origin>>,
     /// The tenant of what names none: the one that was given for everything, or none.
     default_tenant: String,
     threads: NonZeroUsize,
@@ -102,13 +104,21 @@ impl Flusher {
         progress: Arc<Progress>,
     ) -> Self {
         let origin = |input: &Input| input.origin.clone().unwrap_or_else(|| origin(&input.name));
-        let origins = (inputs.iter())
-            .map(|input| Arc::new(origin(input)))
+        let origins: Vec<Origin> = inputs.iter().map(origin).collect();
+        let row_origins = (inputs.iter().zip(&origins))
+            .map(|(input, origin)| {
+                let content_id = origin.content_id.as_ref().unwrap_or(&input.name);
+                Arc::new(Origin {
+                    content_id: Some(content_id.clone()),
+                    ..origin.clone()
+                })
+            })
             .collect();
         let context = Arc::new(Context {
             lake,
             inputs,
             origins,
+            row_origins,
             default_tenant,
             threads,
             ledger,
@@ -126,7 +136,7 @@ impl Flusher {
         self.gathering.bytes += text_bytes;
         for batch in decoded.batches {
             self.context.progress.found(batch.batch.num_rows() as u64);
-            let origin = Arc::clone(&self.context.origins[input]);
+            let origin = Arc::clone(&self.context.row_origins[input]);
             let part = self.gathering.tenants.entry(batch.tenant).or_default();
             part.arrivals.push(Arrival {
                 batch: batch.batch,

@@ -44,7 +44,7 @@ pub(super) const TRAILING: &[Column] = &[
     Column::added(
         "content_id",
         Text,
-        "Content blob of the feed, or name of the file, that the row came from",
+        "Content blob of the feed that the row came from, or name of the file, which `m365_content` has as `source`",
     ),
     Column::added(
         "content_created",

@@ -184,9 +184,13 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new(
         "name",
         Text,
-        &["Name"],
+        &["Name", "AlertDisplayName"],
         "Name of the thing concerned: alert, Teams setting",
-        &["Security and Compliance Alerts", "Microsoft Teams"],
+        &[
+            "Security and Compliance Alerts",
+            "MCASAlerts",
+            "Microsoft Teams",
+        ],
         SCHEMA_PAGE,
     ),
     Column::new(
@@ -346,10 +350,11 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new(
         "category",
         Text,
-        &["Category"],
+        &["Category", "AlertCategory"],
         "Category of the alert or of the visited site",
         &[
             "Security and Compliance Alerts",
+            "MCASAlerts",
             "Microsoft Edge WebContentFiltering",
         ],
         SCHEMA_PAGE,
@@ -357,9 +362,9 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new(
         "severity",
         Text,
-        &["Severity"],
+        &["Severity", "AlertSeverity"],
         "Severity: Low, Medium, High or Informational",
-        &["Security and Compliance Alerts"],
+        &["Security and Compliance Alerts", "MCASAlerts"],
         SCHEMA_PAGE,
     ),
     Column::new(
