@@ -112,7 +112,7 @@ fn cells_that_hold_no_record_are_rejects() {
             "invalid_json"
         ]
     );
-    assert_eq!(read.rejects[0].bytes, b"\n2,\r");
+    assert_eq!(read.rejects[0].bytes, b"2,\r");
 }
 
 #[test]
