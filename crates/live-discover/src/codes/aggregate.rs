@@ -12,7 +12,6 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::functions_aggregate::count::Count;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -29,7 +28,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::column::Selection;
 use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
-use super::input::Input;
+use super::input::{Input, in_common};
 use super::read::{self, Group, Reading};
 use super::rows::{self, Filters, Numbers, Rows};
 use super::search::{self, Search};
@@ -128,7 +127,7 @@ impl AggregateByCodesExec {
             return Ok(None);
         }
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
+            in_common(partial),
             Partitioning::UnknownPartitioning(input.groups.len()),
             EmissionType::Final,
             Boundedness::Bounded,

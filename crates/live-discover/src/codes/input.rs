@@ -11,15 +11,25 @@ use datafusion::datasource::physical_plan::parquet::{
 use datafusion::datasource::physical_plan::{FileGroup, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::expressions::{Column, Literal};
-use datafusion::physical_expr::split_conjunction;
+use datafusion::physical_expr::{EquivalenceProperties, split_conjunction};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::{ExecutionPlan, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr,
+};
 
 use crate::index::running::is_of_run;
 use crate::scan;
+
+/// What rows in place of a plan's have in common with them, but for their order. Steps above may rest on it: of what a
+/// filter holds constant no order is asked.
+pub(super) fn in_common(plan: &dyn ExecutionPlan) -> EquivalenceProperties {
+    let mut in_common = plan.equivalence_properties().clone();
+    in_common.clear_orderings();
+    in_common
+}
 
 /// Files, and expressions over their table's columns.
 #[derive(Debug, Clone)]

@@ -14,16 +14,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use audit_lake::TableName;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -36,7 +36,7 @@ use tokio::sync::OnceCell;
 
 use super::expression::{Expression, Used, Wanted};
 use super::first::Firsts;
-use super::input::Input;
+use super::input::{Input, in_common};
 use super::read::FILES_AHEAD;
 use super::search::Search;
 use crate::first_pass::ROWS_MAX;
@@ -105,7 +105,7 @@ impl SelectByCodesExec {
             plan: Arc::clone(plan),
             is_taken: Arc::default(),
         });
-        let select = Self::new(input, plan.schema(), None)?;
+        let select = Self::new(input, plan, None)?;
         Ok(select.map(|select| Self {
             otherwise,
             ..select
@@ -126,7 +126,7 @@ impl SelectByCodesExec {
         match key {
             Some(key) if (1..=ROWS_MAX).contains(&fetch) => {
                 let order = PhysicalSortExpr::new(key, order.options);
-                Self::new(input, sort.input().schema(), Some((order, fetch)))
+                Self::new(input, sort.input(), Some((order, fetch)))
             }
             _ => Ok(None),
         }
@@ -134,7 +134,7 @@ impl SelectByCodesExec {
 
     fn new(
         input: Input,
-        schema: SchemaRef,
+        plan: &Arc<dyn ExecutionPlan>,
         first: Option<(PhysicalSortExpr, usize)>,
     ) -> Result<Option<Self>> {
         let mut used = Used::default();
@@ -186,7 +186,7 @@ impl SelectByCodesExec {
         let outputs = outputs.map(|output| used.expression(output, &input.table));
         let outputs = outputs.collect::<Result<Vec<_>>>()?;
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
+            in_common(plan.as_ref()),
             Partitioning::UnknownPartitioning(input.groups.len()),
             EmissionType::Incremental,
             Boundedness::Bounded,
