@@ -2,9 +2,12 @@
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::operators;
 
 /// Generic SQL in which `extra->>'Name' = 'x'` compares the member, not the path.
 ///
@@ -37,6 +40,15 @@ impl Dialect for LakeDialect {
 
     fn is_identifier_part(&self, character: char) -> bool {
         GenericDialect.is_identifier_part(character)
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        operators::parse(parser, left, precedence)
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
@@ -86,7 +98,7 @@ impl Dialect for LakeDialect {
 mod tests {
     use std::ops::ControlFlow;
 
-    use datafusion::sql::sqlparser::ast::{Expr, visit_expressions_mut};
+    use datafusion::sql::sqlparser::ast::visit_expressions_mut;
 
     use super::*;
 
@@ -114,6 +126,18 @@ mod tests {
             ("NOT a->>'b' = 'c'", "(NOT ((a ->> 'b') = 'c'))"),
             ("a->>'b' || 'c'", "((a ->> 'b') || 'c')"),
             ("a ~ 'b' OR c", "((a ~ 'b') OR c)"),
+            (
+                "a IS DISTINCT FROM b AND c",
+                "((a IS DISTINCT FROM b) AND c)",
+            ),
+            (
+                "a OR b IS NOT DISTINCT FROM c || d AND e",
+                "(a OR ((b IS NOT DISTINCT FROM (c || d)) AND e))",
+            ),
+            (
+                "a SIMILAR TO 'b%' OR NOT c NOT SIMILAR TO 'd'",
+                "((a ~ '(?s)^(?:b.*)$') OR (NOT (c !~ '(?s)^(?:d)$')))",
+            ),
         ] {
             assert_eq!(grouped(text), expected, "{text}");
         }

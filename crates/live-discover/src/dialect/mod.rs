@@ -1,6 +1,7 @@
 //! The SQL that is understood.
 
 mod lake;
+mod operators;
 pub(crate) mod trino;
 
 use datafusion::sql::sqlparser::ast::Statement;

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::rewrite::{call, number, text};
 use super::types;
+use crate::dialect::operators;
 
 /// The parser's part of the dialect; variables and names are read as in the default one.
 #[derive(Debug)]
@@ -63,6 +64,15 @@ impl Dialect for TrinoDialect {
             }
             _ => None,
         }
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        operators::parse(parser, left, precedence)
     }
 
     supports!(
