@@ -141,7 +141,7 @@ impl EngineBuilder {
         let state = base_state(&self.options, &budget)?;
         let trino = dialect::trino::state(&state)?;
         let runtime = match self.runtime {
-            Some(handle) => QueryRuntime::Host(handle),
+            Some(handle) => QueryRuntime::of_host(handle)?,
             None => QueryRuntime::own(state.config().target_partitions())?,
         };
         let freshness_micros =

@@ -25,7 +25,7 @@ const PLANNER_WAITS: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Planners {
     turns: Arc<Semaphore>,
-    threads: Arc<QueryRuntime>,
+    threads: Arc<OwnRuntime>,
 }
 
 impl Planners {
@@ -46,7 +46,7 @@ impl Planners {
             .map_err(no_threads)?;
         Ok(Self {
             turns: Arc::new(Semaphore::new(threads)),
-            threads: Arc::new(QueryRuntime::Own(Some(runtime))),
+            threads: Arc::new(OwnRuntime(Some(runtime))),
         })
     }
 
@@ -95,15 +95,54 @@ fn no_threads(why: impl Display) -> Error {
     }
 }
 
-/// A runtime that may be let go of anywhere, also in an asynchronous context.
+/// Where queries run, and what tells when their time is up.
 #[derive(Debug)]
-pub(crate) enum QueryRuntime {
-    Own(Option<Runtime>),
+pub(crate) struct QueryRuntime {
+    workers: Workers,
+    /// A thread of its own: all that work may be within a call of a function that takes long.
+    timers: OwnRuntime,
+}
+
+#[derive(Debug)]
+enum Workers {
+    Own(OwnRuntime),
     Host(Handle),
 }
 
 impl QueryRuntime {
     pub(crate) fn own(threads: usize) -> Result<Self> {
+        Self::new(Workers::Own(OwnRuntime::new(threads)?))
+    }
+
+    pub(crate) fn of_host(runtime: Handle) -> Result<Self> {
+        Self::new(Workers::Host(runtime))
+    }
+
+    fn new(workers: Workers) -> Result<Self> {
+        let timers = OwnRuntime::new(1)?;
+        Ok(Self { workers, timers })
+    }
+
+    /// Of those that work.
+    pub(crate) fn handle(&self) -> Result<Handle> {
+        match &self.workers {
+            Workers::Own(runtime) => runtime.handle(),
+            Workers::Host(handle) => Ok(handle.clone()),
+        }
+    }
+
+    /// What to enter where a timer is made.
+    pub(crate) fn timers(&self) -> Result<Handle> {
+        self.timers.handle()
+    }
+}
+
+/// A runtime that may be let go of anywhere, also in an asynchronous context.
+#[derive(Debug)]
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new(threads: usize) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_stack_size(STACK_BYTES)
@@ -111,23 +150,18 @@ impl QueryRuntime {
             .enable_all()
             .build()
             .map_err(no_threads)?;
-        Ok(Self::Own(Some(runtime)))
+        Ok(Self(Some(runtime)))
     }
 
-    pub(crate) fn handle(&self) -> Result<Handle> {
-        match self {
-            Self::Own(Some(runtime)) => Ok(runtime.handle().clone()),
-            Self::Own(None) => Err(Error::internal("the runtime of the queries was shut down")),
-            Self::Host(handle) => Ok(handle.clone()),
-        }
+    fn handle(&self) -> Result<Handle> {
+        let runtime = self.0.as_ref().map(Runtime::handle).cloned();
+        runtime.ok_or_else(|| Error::internal("the runtime of the queries was shut down"))
     }
 }
 
-impl Drop for QueryRuntime {
+impl Drop for OwnRuntime {
     fn drop(&mut self) {
-        if let Self::Own(runtime) = self
-            && let Some(runtime) = runtime.take()
-        {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
@@ -136,6 +170,25 @@ impl Drop for QueryRuntime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timer_fires_while_all_that_work_are_within_a_call() {
+        let runtime = QueryRuntime::own(1).unwrap();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        runtime.handle().unwrap().spawn(async move {
+            begun.send(()).unwrap();
+            ends.recv().ok();
+        });
+        has_begun.recv().unwrap();
+        let timer = {
+            let timers = runtime.timers().unwrap();
+            let _guard = timers.enter();
+            tokio::time::sleep(Duration::from_millis(1))
+        };
+        futures::executor::block_on(timer);
+        drop(end);
+    }
 
     #[tokio::test]
     async fn a_panic_of_the_planner_is_an_error_without_its_text() {

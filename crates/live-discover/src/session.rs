@@ -95,25 +95,25 @@ impl Session {
     /// [`Error::InvalidQuery`] with the place and, where there is one, a suggestion; [`Error::ResourcesExhausted`]
     /// for a text beyond the limits; [`Error::TimedOut`]; what the store says. The stream brings later errors.
     pub async fn query(&self, request: impl Into<Request>) -> Result<QueryStream> {
-        let runtime = self.shared.runtime.handle()?;
         let stop = StopOnDrop(Arc::new(Stop::after(self.limits.duration)));
         let planned = Arc::new(Planned::default());
         let plan = self.plan(request.into(), &stop.0, &planned).await?;
+        let timers = self.shared.runtime.timers()?;
         let turn = {
-            let _guard = runtime.enter();
+            let _guard = timers.enter();
             let needs = Needs::of(plan.physical.as_ref());
             tokio::time::timeout_at(stop.0.deadline(), plan.memory.begin(needs))
         };
         let turn = turn.await.map_err(|_| stop.0.timed_out())?;
-        Ok(QueryStream::start(
-            &runtime,
+        QueryStream::start(
+            &self.shared.runtime,
             plan.physical,
             &self.limits,
             stop,
             &planned,
             plan.places,
             turn,
-        ))
+        )
     }
 
     /// The columns that a query's result would have. Plans it and reads no data.
@@ -148,9 +148,10 @@ impl Session {
         let runtime = self.shared.runtime.handle()?;
         let plan = plan(self.clone(), request, Arc::clone(stop), Arc::clone(planned));
         // On a thread of its own: a panic in the planner is an error here, and time runs out even if it never waits.
-        let planning = self.shared.planners.run(runtime.clone(), plan);
+        let planning = self.shared.planners.run(runtime, plan);
         let timeout = {
-            let _guard = runtime.enter();
+            let timers = self.shared.runtime.timers()?;
+            let _guard = timers.enter();
             tokio::time::timeout_at(stop.deadline(), planning)
         };
         let outcome = timeout.await.map_err(|_| stop.timed_out())?;
@@ -374,7 +375,7 @@ pub(crate) async fn plans(
     guard::verify(&logical)?;
     guard::plan::check(&logical, &limits.shape)?;
     patterns::verify(&logical)?;
-    let logical = match logical {
+    let logical = match patterns::with_backslashes_grouped(logical)? {
         LogicalPlan::Limit(limit) if request.is_unlimited => Arc::unwrap_or_clone(limit.input),
         logical => logical,
     };

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::limits::{LimitKind, Limits};
 use crate::memory::Turn;
 use crate::place::Places;
+use crate::runtime::QueryRuntime;
 use crate::stop::{Stop, StopOnDrop};
 
 /// Batches that wait for the caller: one being taken, one being ready.
@@ -135,19 +136,19 @@ struct Delivered {
 
 impl QueryStream {
     pub(crate) fn start(
-        runtime: &Handle,
+        runtime: &QueryRuntime,
         plan: Arc<dyn ExecutionPlan>,
         limits: &Limits,
         stop: StopOnDrop,
         planned: &Planned,
         places: Places,
         turn: Turn,
-    ) -> Self {
+    ) -> Result<Self> {
+        let (workers, timers) = (runtime.handle()?, runtime.timers()?);
         let schema = plan.schema();
         let delivered = Arc::new(Delivered::default());
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
-        // The timer is the runtime's.
-        let _guard = runtime.enter();
+        let _guard = timers.enter();
         let work = run(
             Arc::clone(&plan),
             sender,
@@ -158,12 +159,12 @@ impl QueryStream {
         );
         // Others wait for its memory, also where nobody asks for its rows any more.
         let in_time = tokio::time::timeout_at(stop.0.deadline(), work);
-        let task = OwnedTask::spawn(runtime, async move {
+        let task = OwnedTask::spawn(&workers, async move {
             let ended = in_time.await;
             drop(turn);
             ended
         });
-        Self {
+        Ok(Self {
             schema,
             batches,
             task,
@@ -175,7 +176,7 @@ impl QueryStream {
                 delivered,
             },
             finished: false,
-        }
+        })
     }
 
     /// The columns of the result.
