@@ -63,6 +63,15 @@ impl Column {
         }
     }
 
+    /// Gives back the memory that was taken for rows which did not come.
+    pub(super) fn shrink(&mut self) {
+        if let Self::Text(texts) = self
+            && texts.views.len() < ROWS_EXPECTED
+        {
+            texts.views.shrink_to_fit();
+        }
+    }
+
     /// The array of `rows` rows; `None` when no row has a value.
     ///
     /// Texts are views into `slab` where they stand in it.

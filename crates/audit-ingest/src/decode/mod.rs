@@ -41,7 +41,8 @@ pub const UNKNOWN_TENANT: &str = "unknown";
 pub struct Decoded {
     /// The records, by tenant and record type, those of one in the order of the input.
     pub batches: Vec<TenantBatch>,
-    /// What is no record, in the order of the input.
+    /// What is no record, in the order of the input. Of very many tiny ones of one kind, one after the other, most are
+    /// joined to longer ranges.
     pub rejects: Vec<Reject>,
 }
 
@@ -77,27 +78,79 @@ pub struct Reject {
 /// Only if the columns don't make a batch, which no input causes.
 pub fn decode(slab: Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
     let mut decoder = Decoder::new(tenant, slab.window());
-    let mut rejects = Vec::new();
+    let mut rejects = Rejects::default();
     for entry in slab.entries() {
-        if let Err(stop) = decoder.entry(&entry) {
-            rejects.push(Reject {
-                tenant: tenant.map_or_else(|| named_tenant(entry.source), str::to_owned),
-                offset: entry.offset,
-                bytes: entry.source.to_vec(),
-                reason: stop.reason,
-                detail: stop.detail,
-            });
+        match decoder.entry(&entry) {
+            Ok(()) => rejects.run = 0,
+            Err(bad) => rejects.push(&entry, bad, tenant, &slab),
         }
     }
-    let parts = decoder.parts;
+    decoder.close_parts();
+    let closed = decoder.closed;
     let window = Buffer::from(slab.into_window());
-    let filled = parts.into_iter().filter(|rows| rows.rows > 0);
     Ok(Decoded {
-        batches: filled
-            .map(|rows| rows.finish(&window))
+        batches: closed
+            .into_iter()
+            .map(|part| part.finish(&window))
             .collect::<Result<_, _>>()?,
-        rejects,
+        rejects: rejects.all,
     })
+}
+
+/// Rejects of one kind, one after the other, that are kept each for itself. Nobody looks at each of more, and two bytes
+/// of an input would take hundreds in the lake: what comes beyond is joined, if it is as small as [`TINY_BYTES`].
+const RUN_APART: usize = 1_000;
+const TINY_BYTES: usize = 64;
+
+/// The longest range of bytes of rejects that are joined.
+const JOINED_BYTES_MAX: usize = 64 << 10;
+
+#[derive(Default)]
+struct Rejects {
+    all: Vec<Reject>,
+    /// How many of one kind came one after the other.
+    run: usize,
+    /// How many of them the last reject holds.
+    joined: usize,
+}
+
+impl Rejects {
+    fn push(&mut self, entry: &Entry<'_>, bad: Bad, tenant: Option<&str>, slab: &Slab) {
+        let Bad { reason, detail } = bad;
+        let tenant = tenant.map_or_else(|| named_tenant(entry.source), str::to_owned);
+        let last = self
+            .all
+            .last_mut()
+            .filter(|last| self.run > 0 && last.reason == reason && last.tenant == tenant);
+        self.run = if last.is_some() { self.run + 1 } else { 1 };
+        // Up to the end of this one, with what stands between: commas, white space.
+        let between_and_this = last.as_ref().and_then(|last| {
+            let from = last.offset + last.bytes.len() as u64;
+            slab.range(from..entry.offset + entry.source.len() as u64)
+        });
+        if let (Some(last), Some(bytes)) = (last, between_and_this)
+            && self.run > RUN_APART + 1
+            && entry.source.len() <= TINY_BYTES
+            && last.bytes.len() + bytes.len() <= JOINED_BYTES_MAX
+        {
+            last.bytes.extend_from_slice(bytes);
+            self.joined += 1;
+            last.detail = format!(
+                "{} parts, one after the other: {}",
+                self.joined,
+                reason.words()
+            );
+            return;
+        }
+        self.joined = 1;
+        self.all.push(Reject {
+            tenant,
+            offset: entry.offset,
+            bytes: entry.source.to_vec(),
+            reason,
+            detail,
+        });
+    }
 }
 
 /// Why a record can't be a row.
@@ -187,6 +240,8 @@ struct Decoder<'t> {
     fixed_tenant: Option<&'t str>,
     slab: &'t [u8],
     parts: Vec<Rows>,
+    /// What was taken out of `parts` to make room.
+    closed: Vec<Part>,
     /// Of the record at hand.
     specials: plain::Specials,
     /// The part of the record before: most often that of the next one too.
@@ -206,6 +261,13 @@ struct Rows {
     extra: String,
     /// For each field the one that came after it last time: records of one type have one order.
     next: Vec<usize>,
+}
+
+/// The columns of a tenant and record type that have values, by their place in `M365_AUDIT`; no row is added any more.
+struct Part {
+    tenant: String,
+    rows: usize,
+    columns: Vec<(usize, Column)>,
 }
 
 /// What the row's other columns need of the fields.
@@ -233,8 +295,12 @@ impl Seen {
     }
 }
 
-/// Record types of a slab whose rows are kept apart; what comes beyond is kept together.
+/// Tenants and record types of a slab whose rows are kept apart; of what comes beyond, a tenant's rows are kept together.
 const PARTS_MAX: usize = 64;
+
+/// With those kept together. A part has a builder of every column, so there must not be one for each of thousands of
+/// tenants: beyond, all are closed, and what comes begins anew.
+const PARTS_OPEN_MAX: usize = 2 * PARTS_MAX;
 
 /// Passes over one record at most: in the wrong tenant's columns, in the wrong record type's, and
 /// rightly, each plain, lazy and careful.
@@ -247,6 +313,7 @@ impl<'t> Decoder<'t> {
             fixed_tenant,
             slab,
             parts: vec![Rows::new(tenant, None)],
+            closed: Vec::new(),
             specials: plain::Specials::default(),
             current: 0,
         }
@@ -428,12 +495,21 @@ impl<'t> Decoder<'t> {
             true => None,
             false => find(None),
         });
+        if found.is_none() && self.parts.len() >= PARTS_OPEN_MAX {
+            self.close_parts();
+        }
         self.current = found.unwrap_or(self.parts.len());
         if found.is_none() {
             let own = record_type.filter(|_| self.parts.len() < PARTS_MAX);
             self.parts.push(Rows::new(tenant, own));
         }
         self.parts[self.current].expected = record_type;
+    }
+
+    /// Closes all parts. None has a row that is not whole.
+    fn close_parts(&mut self) {
+        let filled = self.parts.drain(..).filter(|rows| rows.rows > 0);
+        self.closed.extend(filled.map(Rows::close));
     }
 
     fn take_back(&mut self) {
@@ -578,10 +654,24 @@ impl Rows {
         }
     }
 
+    fn close(self) -> Part {
+        let used = self.columns.into_iter().enumerate();
+        let mut columns: Vec<_> = used.filter(|(_, column)| column.len() > 0).collect();
+        columns.iter_mut().for_each(|(_, column)| column.shrink());
+        Part {
+            tenant: self.tenant,
+            rows: self.rows,
+            columns,
+        }
+    }
+}
+
+impl Part {
     fn finish(self, slab: &Buffer) -> Result<TenantBatch, ArrowError> {
         let mut fields = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
-        for (column, field) in self.columns.into_iter().zip(COLUMNS.iter()) {
+        for (at, column) in self.columns {
+            let field = &COLUMNS[at];
             if let Some(array) = column.finish(self.rows, field.data_type(), slab)? {
                 fields.push(Arc::clone(field));
                 arrays.push(array);

@@ -1,9 +1,13 @@
 //! Times of audit records.
 
+/// The farthest that clocks are from UTC: Kiribati's, `+14:00`.
+const OFFSET_HOURS_MAX: i64 = 14;
+
 /// Microseconds since 1970-01-01T00:00:00Z of a date and time.
 ///
 /// Accepts what was seen: no zone (UTC by the API's contract), `Z`, an offset, 0 to 9 fraction
-/// digits, a blank in place of the `T`. Anything else is `None`; there is no other fallback.
+/// digits, a blank in place of the `T`. Anything else is `None`; there is no other fallback. In UTC too it is of the
+/// years 1 to 9999, which every reader of the lake can write.
 /// The flag says that the text has digits below the microsecond, which the value lacks.
 pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
     let b = text.as_bytes();
@@ -23,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
     let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    if year < 1 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return None;
     }
     if hour > 23 || minute > 59 || second > 59 {
@@ -50,7 +54,13 @@ pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
         [] | [b'Z' | b'z'] => 0,
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
             let digit = |d: u8| d.is_ascii_digit().then(|| i64::from(d - b'0'));
-            let minutes = (digit(*h1)? * 10 + digit(*h2)?) * 60 + digit(*m1)? * 10 + digit(*m2)?;
+            let hours = digit(*h1)? * 10 + digit(*h2)?;
+            let minutes = digit(*m1)? * 10 + digit(*m2)?;
+            if hours > OFFSET_HOURS_MAX || minutes > 59 || hours == OFFSET_HOURS_MAX && minutes > 0
+            {
+                return None;
+            }
+            let minutes = hours * 60 + minutes;
             if *sign == b'-' { -minutes } else { minutes }
         }
         _ => return None,
@@ -59,6 +69,11 @@ pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
         + hour * 3_600
         + (minute - offset_minutes) * 60
         + second;
+    if !(days_from_civil(1, 1, 1) * 86_400..days_from_civil(10_000, 1, 1) * 86_400)
+        .contains(&seconds)
+    {
+        return None;
+    }
     Some((seconds * 1_000_000 + micros, finer))
 }
 
@@ -107,6 +122,15 @@ mod tests {
             ("2021-07-14T10:02:03 UTC", None),
             ("2021-07-14T24:00:00", None),
             ("0000-01-01T00:00:00", None),
+            ("2021-07-14T10:02:03+14:00", Some(1_626_206_523_000_000)),
+            ("2021-07-14T10:02:03+14:01", None),
+            ("2021-07-14T10:02:03-23:00", None),
+            ("2021-07-14T10:02:03+00:60", None),
+            ("9999-12-31T23:59:59+01:00", Some(253_402_297_199_000_000)),
+            ("9999-12-31T23:59:59-01:00", None),
+            ("0001-01-01T00:00:00+01:00", None),
+            ("0001-01-01T00:00:00-01:00", Some(-62_135_593_200_000_000)),
+            ("0000-12-31T23:30:00-01:00", Some(-62_135_595_000_000_000)),
             ("２０21-07-14T10:02:03", None),
             ("", None),
         ] {

@@ -11,7 +11,7 @@ use sonic_rs::to_object_iter;
 
 use super::text::{push_json_string, unescape};
 use super::value::{named_number, string};
-use super::{Bad, invalid_json};
+use super::{Bad, check_escapes, invalid_json};
 use crate::envelope::single_object;
 use crate::reject::Reason;
 
@@ -91,6 +91,8 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
                 return Err(Bad::new(Reason::Empty, format!("{payload} is empty")));
             }
             check_object(&text)?;
+            // Those of the wrapper were looked at; these are escapes within its own.
+            check_escapes(&text)?;
             Cow::Owned(text)
         }
         Some(b'n') => return Err(Bad::new(Reason::Empty, format!("{payload} is null"))),

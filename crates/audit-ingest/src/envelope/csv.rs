@@ -1,15 +1,24 @@
 //! CSV exports: the records are the JSON texts of the column `AuditData`.
 //!
-//! `Search-UnifiedAuditLog | Export-Csv` and the Purview portal; a `#TYPE` line, other separators
-//! and Windows-1252 cells are read as they come.
+//! `Search-UnifiedAuditLog | Export-Csv` and the Purview portal; a `#TYPE` or `sep=` line, other separators,
+//! line ends of CR, LF or both and Windows-1252 cells are read as they come.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use super::{Content, Form, MAX_RECORD_BYTES, Slab};
+use super::{Content, Form, MAX_PIECE_BYTES, MAX_RECORD_BYTES, SLAB_BYTES, Slab};
 use crate::reject::Reason;
 
 /// The column that holds the record.
 const AUDIT_DATA: &[u8] = b"AuditData";
+
+/// The longest line that is taken for a header; a table has some dozen columns.
+const HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// Room for a row's fields at first.
+const FIELDS_BYTES: usize = 64 << 10;
+
+/// Ends of fields that are noted behind those that are needed, before they are noted anew.
+const ENDS: usize = 64;
 
 /// What the first line of a table tells.
 #[derive(Debug)]
@@ -45,8 +54,8 @@ impl Header {
 /// The header of a table, if the text begins with one. `None`: no table of several columns.
 pub(super) fn header(text: &[u8]) -> Option<Header> {
     let line = text
-        .split(|&b| b == b'\n')
-        .find(|line| !is_type_line(line))?
+        .split(|b| LINE_ENDS.contains(b))
+        .find(|line| !is_preamble(line))?
         .trim_ascii_end();
     [b',', b';', b'\t']
         .into_iter()
@@ -71,9 +80,20 @@ fn is_name(field: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b" _-()[]/:@".contains(b))
 }
 
-/// Windows PowerShell's `Export-Csv` begins with the type of what it exports.
-fn is_type_line(line: &[u8]) -> bool {
-    line.starts_with(b"#TYPE")
+const LINE_ENDS: &[u8] = b"\r\n";
+
+/// Whether a line before the header is none: Windows PowerShell's `Export-Csv` begins with the type of what it exports,
+/// Excel with its separator (`sep=;`), which the header tells as well. The LF of a CRLF is an empty line here.
+fn is_preamble(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    let is_separator = || {
+        let text = line.trim_quotes();
+        text.len() <= 5
+            && text
+                .get(..4)
+                .is_some_and(|name| name.eq_ignore_ascii_case(b"sep="))
+    };
+    line.is_empty() || line.starts_with(b"#TYPE") || is_separator()
 }
 
 fn split(line: &[u8], separator: u8) -> Vec<Vec<u8>> {
@@ -116,24 +136,67 @@ pub(super) struct CsvReader {
 #[derive(Debug)]
 struct Table {
     core: Reader,
-    audit_data: usize,
-    /// The current row's unquoted fields and where each ends.
+    /// Which field holds the record; `None`: none does, so each row is a reject.
+    audit_data: Option<usize>,
+    /// The current row's unquoted fields and where each ends, up to the record's.
     fields: Vec<u8>,
     fields_len: usize,
     ends: Vec<usize>,
     ends_len: usize,
+    /// The current row is longer than a record may be; of its fields nothing is kept.
     too_large: bool,
 }
 
+impl Table {
+    fn new(header: Option<&Header>) -> Self {
+        let audit_data = header.and_then(Header::audit_data);
+        Self {
+            core: rows_after_header(header.map_or(b',', |header| header.separator)),
+            audit_data,
+            fields: vec![0; FIELDS_BYTES],
+            fields_len: 0,
+            ends: vec![0; audit_data.map_or(0, |at| at + 1) + ENDS],
+            ends_len: 0,
+            too_large: false,
+        }
+    }
+
+    fn set_too_large(&mut self) {
+        if !self.too_large {
+            self.too_large = true;
+            self.fields = vec![0; FIELDS_BYTES];
+        }
+        self.fields_len = 0;
+    }
+
+    /// The cell that should hold the record, if the row goes as far.
+    fn cell(&self) -> Option<&[u8]> {
+        let at = self.audit_data?;
+        let ends = self.ends.get(..self.ends_len)?;
+        let begin = match at.checked_sub(1) {
+            Some(before) => *ends.get(before)?,
+            None => 0,
+        };
+        self.fields.get(begin..*ends.get(at)?)
+    }
+}
+
 impl CsvReader {
-    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(Slab)) {
-        for step in bytes.chunks(super::SLAB_BYTES) {
-            self.slab.window.extend_from_slice(step);
+    pub(super) fn push(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Slab)) {
+        while !bytes.is_empty() {
+            bytes = self.slab.extend(bytes);
             self.scan(false);
-            if self.slab.is_full() {
-                sink(self.slab.take(self.start));
+            if self.slab.in_step() != 0 {
+                continue;
+            }
+            let blank = self.slab.is_empty() && self.start >= SLAB_BYTES;
+            if self.slab.is_full() || blank {
+                let slab = self.slab.take(self.start);
                 self.at -= self.start;
                 self.start = 0;
+                if !blank {
+                    sink(slab);
+                }
             }
         }
     }
@@ -163,32 +226,26 @@ impl CsvReader {
     fn read_header(&mut self, last: bool) -> bool {
         loop {
             let rest = &self.slab.window[self.at..];
-            let line_len = match memchr::memchr(b'\n', rest) {
+            let head = &rest[..rest.len().min(HEADER_BYTES_MAX)];
+            let line_len = match memchr::memchr2(b'\r', b'\n', head) {
                 Some(n) => n + 1,
+                // Too long for a header: there is no table, and what was taken for one is a row.
+                None if head.len() == HEADER_BYTES_MAX => {
+                    self.table = Some(Table::new(None));
+                    return true;
+                }
                 None if last && !rest.is_empty() => rest.len(),
                 None => return false,
             };
             let line = &rest[..line_len];
-            let skip = is_type_line(line) || line.trim_ascii().is_empty();
-            let found = if skip { None } else { header(line) };
             self.at += line_len;
             self.start = self.at;
-            if skip {
-                continue;
+            if !is_preamble(line) {
+                // Detection saw this line: without the column the reader would not have been chosen,
+                // unless the caller insisted; then each row is a reject.
+                self.table = Some(Table::new(header(line).as_ref()));
+                return true;
             }
-            // Detection saw this line: without the column the reader would not have been chosen,
-            // unless the caller insisted; then each row is a reject.
-            let separator = found.as_ref().map_or(b',', |h| h.separator);
-            self.table = Some(Table {
-                core: rows_after_header(separator),
-                audit_data: found.and_then(|h| h.audit_data()).unwrap_or(usize::MAX),
-                fields: vec![0; 64 << 10],
-                fields_len: 0,
-                ends: vec![0; 64],
-                ends_len: 0,
-                too_large: false,
-            });
-            return true;
         }
     }
 
@@ -217,16 +274,16 @@ impl CsvReader {
                 again
             }
             ReadRecordResult::OutputFull => {
-                if table.fields.len() < MAX_RECORD_BYTES {
+                if !table.too_large && table.fields.len() < MAX_RECORD_BYTES {
                     table.fields.resize(table.fields.len() * 2, 0);
                 } else {
-                    table.too_large = true;
-                    table.fields_len = 0;
+                    // Fields are no longer than the row that they come from.
+                    table.set_too_large();
                 }
                 true
             }
             ReadRecordResult::OutputEndsFull => {
-                table.ends.resize(table.ends.len() * 2, 0);
+                table.ends_len = table.audit_data.map_or(0, |at| at + 1);
                 true
             }
             ReadRecordResult::Record => {
@@ -237,13 +294,20 @@ impl CsvReader {
         }
     }
 
-    /// A row that never ends (an unclosed quote) must not grow the window: its pieces are rejects.
+    /// A row that never ends (an unclosed quote) must not grow the window: its pieces are rejects, cut at the same
+    /// places whatever the chunking.
     fn cut_large_row(&mut self) {
-        while self.at - self.start > 2 * MAX_RECORD_BYTES
-            && let Some(table) = &mut self.table
-        {
-            table.too_large = true;
-            let end = self.start + MAX_RECORD_BYTES;
+        // The parser ends a row with the CR of a line's CRLF, and begins the next with its LF.
+        let row = &self.slab.window[self.start..self.at];
+        if self.table.as_ref().is_some_and(|table| !table.too_large) {
+            self.start += row.iter().take_while(|b| LINE_ENDS.contains(b)).count();
+        }
+        let Some(table) = &mut self.table else { return };
+        if self.at - self.start > MAX_RECORD_BYTES {
+            table.set_too_large();
+        }
+        while table.too_large && self.at - self.start > MAX_PIECE_BYTES {
+            let end = self.start + MAX_PIECE_BYTES;
             self.slab
                 .push(self.start..end, Content::Reject(Reason::TooLarge));
             self.start = end;
@@ -252,23 +316,11 @@ impl CsvReader {
 
     fn end_row(&mut self) {
         self.cut_large_row();
-        // The parser ends a row with the CR of a line's CRLF, and begins the next with its LF.
-        let row = &self.slab.window[self.start..self.at];
-        let line_ends = row.iter().take_while(|byte| b"\r\n".contains(byte));
-        let source = self.start + line_ends.count()..self.at;
+        let source = self.start..self.at;
         self.start = self.at;
         self.seen = true;
         let Some(table) = &mut self.table else { return };
-        let ends = &table.ends[..table.ends_len];
-        let cell = ends.get(table.audit_data).map(|&end| {
-            let begin = if table.audit_data == 0 {
-                0
-            } else {
-                ends[table.audit_data - 1]
-            };
-            &table.fields[begin..end]
-        });
-        let content = match cell {
+        let content = match table.cell() {
             _ if table.too_large => Content::Reject(Reason::TooLarge),
             None => Content::Reject(Reason::Truncated),
             Some(cell) if cell.trim_ascii().is_empty() => Content::Reject(Reason::Empty),

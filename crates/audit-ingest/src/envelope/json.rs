@@ -4,7 +4,7 @@
 //! Only brackets and strings are looked at; whether what stands between them is a record, the
 //! decoder says. The state survives any cut of the input.
 
-use super::{Content, MAX_DEPTH, MAX_RECORD_BYTES, Slab};
+use super::{Content, MAX_DEPTH, MAX_PIECE_BYTES, MAX_RECORD_BYTES, Slab};
 use crate::bytes::{self, BLOCK};
 use crate::reject::Reason;
 
@@ -106,12 +106,13 @@ impl JsonReader {
         self.slab.window.reserve_exact(bytes);
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(Slab)) {
-        // In steps, so that the slabs of one huge push are as small as those of many pushes.
-        for step in bytes.chunks(super::SLAB_BYTES) {
-            self.slab.window.extend_from_slice(step);
+    pub(super) fn push(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Slab)) {
+        while !bytes.is_empty() {
+            bytes = self.slab.extend(bytes);
             self.scan(false);
-            self.hand_on(sink);
+            if self.slab.in_step() == 0 {
+                self.hand_on(sink);
+            }
         }
     }
 
@@ -128,6 +129,7 @@ impl JsonReader {
             Place::Between => {}
             Place::Garbage => self.end_garbage(end),
             Place::Head | Place::Object => {
+                self.cut_large(end);
                 let reason = if self.value.too_large {
                     Reason::TooLarge
                 } else {
@@ -166,9 +168,9 @@ impl JsonReader {
     /// Cuts what is longer than a record may be into rejects, at the same places whatever the
     /// chunking.
     fn cut_large(&mut self, end: usize) {
-        while end - self.start > MAX_RECORD_BYTES {
-            self.value.too_large = true;
-            let cut = self.start + MAX_RECORD_BYTES;
+        self.value.too_large |= end - self.start > MAX_RECORD_BYTES;
+        while self.value.too_large && end - self.start > MAX_PIECE_BYTES {
+            let cut = self.start + MAX_PIECE_BYTES;
             self.slab
                 .push(self.start..cut, Content::Reject(Reason::TooLarge));
             self.start = cut;

@@ -16,11 +16,16 @@ pub(crate) use json::single_object;
 
 use crate::reject::Reason;
 
-/// The longest record taken as one; a longer one is kept as rejects of at most this size.
+/// The longest record taken as one, in CSV the longest row; a longer one is kept in pieces, each a reject of
+/// [`MAX_PIECE_BYTES`], the last of what is left.
 ///
 /// Far above anything seen (aggregated mailbox, Copilot and investigation records run to
 /// megabytes), and what bounds the memory of a reader.
 pub const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// The longest reject of what is too long for a record. Its bytes are held several times on the way to a data file, so
+/// it is far below what a record may be.
+pub const MAX_PIECE_BYTES: usize = 8 << 20;
 
 /// The deepest nesting of a record. JSON libraries stop at 128 to 512; no published record passes 20.
 pub const MAX_DEPTH: usize = 256;
@@ -28,8 +33,15 @@ pub const MAX_DEPTH: usize = 256;
 /// How much of an input one slab holds before it is handed on.
 const SLAB_BYTES: usize = 4 << 20;
 
-/// The longest window while no record is longer: what makes a slab full may have come with much more.
-const WINDOW_BYTES: usize = SLAB_BYTES + (1 << 20);
+/// How many items one slab holds before it is handed on: an item of two bytes takes some hundred.
+const SLAB_ITEMS: usize = 32 << 10;
+
+/// An input is scanned in steps of so many bytes, and only between them slabs are handed on: so neither does a step add
+/// many items to a slab, nor does it show in the slabs how the bytes arrived.
+const STEP_BYTES: usize = 64 << 10;
+
+/// The longest window while no record is longer.
+const WINDOW_BYTES: usize = SLAB_BYTES + STEP_BYTES;
 
 /// A window of an input and the items found in it.
 #[derive(Debug, Default)]
@@ -111,6 +123,13 @@ impl Slab {
         &self.window
     }
 
+    /// The bytes at these positions of the decompressed input, as far as the window has them.
+    pub(crate) fn range(&self, positions: Range<u64>) -> Option<&[u8]> {
+        let begin = usize::try_from(positions.start.checked_sub(self.base)?).ok()?;
+        let end = usize::try_from(positions.end.checked_sub(self.base)?).ok()?;
+        self.window.get(begin..end)
+    }
+
     pub(crate) fn into_window(self) -> Vec<u8> {
         self.window
     }
@@ -125,9 +144,23 @@ impl Slab {
         self.items.push(Item { source, content });
     }
 
+    /// Takes what belongs to the step at hand, and gives back what follows it.
+    fn extend<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let left = STEP_BYTES - self.in_step();
+        let (step, rest) = bytes.split_at(left.min(bytes.len()));
+        self.window.extend_from_slice(step);
+        rest
+    }
+
+    /// Bytes of the input since the last step ended.
+    fn in_step(&self) -> usize {
+        (self.base as usize).wrapping_add(self.window.len()) % STEP_BYTES
+    }
+
     /// Whether it is time to hand the slab on.
     fn is_full(&self) -> bool {
-        self.window.len() >= SLAB_BYTES && !self.items.is_empty()
+        (self.window.len() >= SLAB_BYTES && !self.items.is_empty())
+            || self.items.len() >= SLAB_ITEMS
     }
 
     /// Splits off everything before `at`; what follows stays, as the beginning of the next slab.

@@ -27,6 +27,12 @@ use crate::envelope::Form;
 use crate::identity::canonical;
 use crate::reject::Reason;
 
+/// What a reject takes beside its texts: itself, its row and its keys. Its texts it takes twice, in its row too.
+const REJECT_BYTES: usize = 1 << 10;
+
+/// What a batch takes beside its rows: its schema and its columns.
+const BATCH_BYTES: usize = 8 << 10;
+
 /// What an input held for one tenant.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
@@ -133,9 +139,14 @@ impl Flusher {
     }
 
     pub(super) fn add(&mut self, input: usize, text_bytes: usize, decoded: Decoded) {
-        self.gathering.bytes += text_bytes;
+        // Without records nothing holds the text any more.
+        if !decoded.batches.is_empty() {
+            self.gathering.bytes += text_bytes;
+        }
         for batch in decoded.batches {
-            self.context.progress.found(batch.batch.num_rows() as u64);
+            let rows = batch.batch.num_rows();
+            self.context.progress.found(rows as u64);
+            self.gathering.bytes += BATCH_BYTES;
             let origin = Arc::clone(&self.context.row_origins[input]);
             let part = self.gathering.tenants.entry(batch.tenant).or_default();
             part.arrivals.push(Arrival {
@@ -166,6 +177,9 @@ impl Flusher {
 
     fn reject(&mut self, input: usize, reject: Reject) {
         self.context.progress.found(1);
+        let name = &self.context.inputs[input].name;
+        let texts = reject.bytes.len() + reject.detail.len() + name.len();
+        self.gathering.bytes += REJECT_BYTES + 2 * texts;
         let part = self
             .gathering
             .tenants

@@ -7,14 +7,16 @@ use audit_lake::Origin;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use super::folder;
 
 /// One object, file or text to read.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// Its name for people and the ledger: the path or URL as given, and what is below it.
+    /// Its name for people and the ledger: the path or URL as given, and what is below it. Of a URL without its
+    /// credentials.
     pub name: String,
     /// Size in storage, in bytes.
     pub size_bytes: u64,
@@ -33,12 +35,16 @@ enum Place {
     },
     File(PathBuf),
     Bytes(Bytes),
+    /// Nothing to read, and why.
+    Skipped(String),
 }
 
 /// An input that is being read.
 pub(super) enum Opened {
     File(std::fs::File),
     Stream(BoxStream<'static, object_store::Result<Bytes>>),
+    /// Nothing to read, and why.
+    Skipped(String),
 }
 
 impl Input {
@@ -63,22 +69,18 @@ impl Input {
         }
     }
 
-    pub(super) async fn open(&self) -> object_store::Result<Opened> {
+    pub(super) async fn open(&self) -> std::io::Result<Opened> {
         Ok(match &self.place {
             Place::Object { store, path } => match store.get(path).await?.payload {
                 GetResultPayload::File(file, _) => Opened::File(file),
                 GetResultPayload::Stream(chunks) => Opened::Stream(chunks),
             },
-            Place::File(path) => Opened::File(std::fs::File::open(path).map_err(|source| {
-                object_store::Error::Generic {
-                    store: "file",
-                    source: source.into(),
-                }
-            })?),
+            Place::File(path) => Opened::File(std::fs::File::open(path)?),
             Place::Bytes(bytes) => {
                 let bytes = bytes.clone();
                 Opened::Stream(stream::once(async move { Ok(bytes) }).boxed())
             }
+            Place::Skipped(why) => Opened::Skipped(why.clone()),
         })
     }
 }
@@ -100,7 +102,8 @@ pub enum InputError {
     },
 }
 
-/// The objects at a path or URL. A folder or prefix is taken whole.
+/// The objects at a path or URL. A folder or prefix is taken whole; what in a folder can't be read is an input that will
+/// be skipped.
 ///
 /// In the order of their file names, whatever folders they are in: the names of content blobs begin
 /// with the time, so the blobs of all content types come in the order of time, and those of a day
@@ -109,39 +112,72 @@ pub enum InputError {
 /// # Errors
 /// If nothing is there or it can't be listed.
 pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
+    match file_path(location) {
+        Some(path) => local_inputs(location.to_owned(), path).await,
+        None => stored_inputs(location).await,
+    }
+}
+
+/// The files at a path of this machine.
+async fn local_inputs(location: String, path: PathBuf) -> Result<Vec<Input>, InputError> {
+    let shown = location.clone();
     let unavailable = |message: String| InputError::Unavailable {
-        name: location.to_owned(),
+        name: shown.clone(),
         message,
     };
-    let (store, root): (Arc<dyn ObjectStore>, Path) = match file_path(location) {
-        Some(path) => {
-            let absolute = path.canonicalize().map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => InputError::NotFound(location.to_owned()),
-                _ => unavailable(e.to_string()),
-            })?;
-            let root =
-                Path::from_absolute_path(absolute).map_err(|e| unavailable(e.to_string()))?;
-            (Arc::new(LocalFileSystem::new()), root)
+    let listing = tokio::task::spawn_blocking(move || folder::list(&path));
+    let mut found = match listing.await.map_err(|e| unavailable(e.to_string()))? {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(InputError::NotFound(location));
         }
-        None => {
-            let url = url::Url::parse(location).map_err(|e| unavailable(e.to_string()))?;
-            let (store, root) =
-                object_store::parse_url(&url).map_err(|e| unavailable(e.to_string()))?;
-            (store.into(), root)
-        }
+        Err(e) => return Err(unavailable(e.to_string())),
     };
+    found.sort_by(|a, b| {
+        let by_name = a.path.file_name().cmp(&b.path.file_name());
+        by_name.then_with(|| a.path.cmp(&b.path))
+    });
+    let inputs = found.into_iter().map(|entry| {
+        let (size_bytes, place) = match entry.size_bytes {
+            Ok(size_bytes) => (size_bytes, Place::File(entry.path)),
+            Err(why) => (0, Place::Skipped(why)),
+        };
+        let name = match &entry.below {
+            Some(below) => format!("{}/{below}", location.trim_end_matches('/')),
+            None => location.clone(),
+        };
+        Input {
+            named: entry.below.is_none(),
+            ..Input::of(name, size_bytes, None, place)
+        }
+    });
+    Ok(inputs.collect())
+}
+
+/// The objects below a URL.
+async fn stored_inputs(location: &str) -> Result<Vec<Input>, InputError> {
+    let name = without_credentials(location);
+    let unavailable = |message: String| InputError::Unavailable {
+        name: name.clone(),
+        message,
+    };
+    let url = url::Url::parse(location).map_err(|e| unavailable(e.to_string()))?;
+    // Messages of the store quote its URL.
+    let (store, root) = object_store::parse_url(&url)
+        .map_err(|e| unavailable(e.to_string().replace(url.as_str(), &name)))?;
+    let store: Arc<dyn ObjectStore> = store.into();
     if let Ok(meta) = store.head(&root).await {
         let path = meta.location;
         let place = Place::Object { store, path };
-        return Ok(vec![Input::of(location.to_owned(), meta.size, None, place)]);
+        return Ok(vec![Input::of(name, meta.size, None, place)]);
     }
     let mut found: Vec<ObjectMeta> = store
         .list(Some(&root))
         .try_collect()
         .await
-        .map_err(|e| unavailable(e.to_string()))?;
-    if found.is_empty() && file_path(location).is_none_or(|path| !path.is_dir()) {
-        return Err(InputError::NotFound(location.to_owned()));
+        .map_err(|e| unavailable(e.to_string().replace(url.as_str(), &name)))?;
+    if found.is_empty() {
+        return Err(InputError::NotFound(name));
     }
     found.sort_by(|a, b| {
         let by_name = a.location.filename().cmp(&b.location.filename());
@@ -155,7 +191,7 @@ pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
             .unwrap_or(meta.location.as_ref());
         let name = format!(
             "{}/{}",
-            location.trim_end_matches('/'),
+            name.trim_end_matches('/'),
             below.trim_start_matches('/')
         );
         let place = Place::Object {
@@ -176,5 +212,44 @@ fn file_path(location: &str) -> Option<PathBuf> {
         Some(("file", path)) => Some(PathBuf::from(path)),
         Some(_) => None,
         None => Some(FilePath::new(location).to_owned()),
+    }
+}
+
+/// A URL without user, password, query and fragment: all of them may be credentials. What stands before the host of
+/// `abfss://container@account…` is the container, and stays.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_container = |user: &str| scheme.starts_with("abfs") && !user.contains(':');
+    let host = match authority.rsplit_once('@') {
+        Some((user, host)) if !is_container(user) => host,
+        _ => authority,
+    };
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn names_of_urls_have_no_credentials() {
+        for (url, name) in [
+            ("s3://bucket/a/b", "s3://bucket/a/b"),
+            ("az://user:pw@c/p?sig=SECRET", "az://c/p"),
+            ("https://token@host:1/p#f", "https://host:1/p"),
+            ("https://u:p@w/d@host?x=/y", "https://w/d@host"),
+            ("https://host?sig=a@b/c", "https://host"),
+            (
+                "abfss://container@account.dfs.core.windows.net/p",
+                "abfss://container@account.dfs.core.windows.net/p",
+            ),
+            ("abfss://c:secret@account/p", "abfss://account/p"),
+        ] {
+            assert_eq!(without_credentials(url), name, "{url}");
+        }
     }
 }

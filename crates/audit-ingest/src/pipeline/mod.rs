@@ -4,6 +4,7 @@
 //! append at a time encodes and commits while the next records are decoded.
 
 mod flush;
+mod folder;
 mod input;
 mod read;
 mod report;
@@ -16,6 +17,7 @@ use audit_lake::{Lake, TenantId};
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
 pub use input::{Input, InputError, find_inputs};
 pub use report::{Contents, InputReport, Outcome, Progress, Report};
@@ -25,11 +27,11 @@ use crate::envelope::{Form, Slab};
 use flush::Flusher;
 use read::Event;
 
-/// Records' text gathered for one commit. More makes fewer files and costs memory: a million generated
+/// Records' text, and what rejects take, gathered for one commit. More makes fewer files and costs memory: a million generated
 /// records took 0.8 GB at most with 64 MiB, 1.2 GB with 128 MiB.
 const FLUSH_BYTES: usize = 64 << 20;
 
-/// Records' text gathered while the commit before is not done. Decoding waits then.
+/// The same gathered while the commit before is not done. Decoding waits then.
 const GATHERED_BYTES_MAX: usize = 72 << 20;
 
 /// Inputs whose ledger rows wait for one commit.
@@ -82,7 +84,7 @@ pub enum IngestError {
 /// and does not stop the others.
 ///
 /// # Errors
-/// [`IngestError::Lake`] if the lake can't take the records.
+/// [`IngestError::Lake`] if the lake can't take the records, [`IngestError::Internal`] if an input was not reached.
 pub async fn ingest(
     lake: &Lake,
     inputs: Vec<Input>,
@@ -91,7 +93,7 @@ pub async fn ingest(
     let fixed_tenant = options.tenant.map(|tenant| tenant.to_string());
     let mut report = Report::new(&inputs);
     let inputs = Arc::new(inputs);
-    let events = read::start(
+    let (events, reading) = read::start(
         Arc::clone(&inputs),
         options.form,
         Arc::clone(&options.progress),
@@ -136,7 +138,20 @@ pub async fn ingest(
     }
     flusher.flush(&mut report).await?;
     flusher.wait(&mut report).await?;
+    check_end(reading.await, &report)?;
     Ok(report)
+}
+
+/// The events end when all inputs were read, and also when what reads them ended early.
+fn check_end(reading: Result<(), JoinError>, report: &Report) -> Result<(), IngestError> {
+    reading.map_err(|error| IngestError::Internal(format!("reading ended early: {error}")))?;
+    match (report.inputs.iter()).find(|input| input.outcome == Outcome::Pending) {
+        Some(input) => Err(IngestError::Internal(format!(
+            "reading ended before `{}`",
+            input.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 enum Decoding {
@@ -200,4 +215,30 @@ fn decoded(
         }
     });
     Box::pin(decoded.buffered(threads.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_end_before_the_last_input_is_an_error() {
+        let inputs = [Input::of_bytes(
+            "a".to_owned(),
+            "[]".into(),
+            Default::default(),
+        )];
+        let mut report = Report::new(&inputs);
+        let ended = || tokio::task::spawn_blocking(|| {});
+        let reason = check_end(ended().await, &report).unwrap_err().to_string();
+        assert_eq!(reason, "internal error: reading ended before `a`");
+
+        report.skipped(0, "empty".to_owned());
+        check_end(ended().await, &report).unwrap();
+        let panicked = tokio::task::spawn_blocking(|| panic!("a defect"));
+        let reason = check_end(panicked.await, &report).unwrap_err().to_string();
+        assert!(reason.contains("reading ended early"), "{reason}");
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::input::Opened;
 use super::{Input, Progress, SLABS_AHEAD};
@@ -58,14 +59,15 @@ pub(super) struct InputDigest {
     pub(super) sha256: String,
 }
 
-/// Reads the inputs in order on a thread of its own.
+/// Reads the inputs in order on a thread of its own. The task ends with the events; what it says then tells whether these
+/// are all.
 pub(super) fn start(
     inputs: Arc<Vec<Input>>,
     form: Option<Form>,
     progress: Arc<Progress>,
-) -> mpsc::Receiver<Event> {
+) -> (mpsc::Receiver<Event>, JoinHandle<()>) {
     let (events, receiver) = mpsc::channel(SLABS_AHEAD);
-    let (opened, to_read) = mpsc::channel::<(usize, object_store::Result<Opened>)>(OPENED_AHEAD);
+    let (opened, to_read) = mpsc::channel::<(usize, std::io::Result<Opened>)>(OPENED_AHEAD);
     let handle = tokio::runtime::Handle::current();
     let listed = Arc::clone(&inputs);
     tokio::spawn(async move {
@@ -80,7 +82,7 @@ pub(super) fn start(
             }
         }
     });
-    tokio::task::spawn_blocking(move || {
+    let reading = tokio::task::spawn_blocking(move || {
         let mut to_read = to_read;
         let mut buffer = vec![0; READ_BYTES];
         while let Some((at, opened)) = to_read.blocking_recv() {
@@ -92,7 +94,12 @@ pub(super) fn start(
                 progress: &progress,
             };
             let done = match opened {
-                Ok(opened) => input.read(opened, &handle, &mut buffer),
+                Ok(Opened::Skipped(why)) => input.send(Event::Skipped { input: at, why }),
+                Ok(Opened::File(file)) => input.read(Source::File(file), &handle, &mut buffer),
+                Ok(Opened::Stream(chunks)) => {
+                    let chunk = bytes::Bytes::new();
+                    input.read(Source::Stream { chunks, chunk }, &handle, &mut buffer)
+                }
                 Err(error) => input.send(Event::Failed {
                     input: at,
                     error: error.to_string(),
@@ -103,7 +110,7 @@ pub(super) fn start(
             }
         }
     });
-    receiver
+    (receiver, reading)
 }
 
 /// Nobody listens any more.
@@ -125,11 +132,11 @@ impl OneInput<'_> {
     /// `buffer` is for what is read at a time; what is in it does not matter.
     fn read(
         &self,
-        opened: Opened,
+        source: Source,
         handle: &tokio::runtime::Handle,
         buffer: &mut [u8],
     ) -> Result<(), Closed> {
-        let mut stored = Stored::new(opened, handle, self.progress);
+        let mut stored = Stored::new(source, handle, self.progress);
         match self.read_stored(&mut stored, buffer) {
             Ok(done) => done,
             Err(error) => self.send(Event::Failed {
@@ -145,18 +152,15 @@ impl OneInput<'_> {
         buffer: &mut [u8],
     ) -> std::io::Result<Result<(), Closed>> {
         let magic = read_up_to(stored, 4)?;
-        let compressed = matches!(
-            magic.as_slice(),
-            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]
-        );
+        let compression = Compression::of(&magic);
         let input = self.at;
         let mut damage = None;
         {
             let whole = std::io::Cursor::new(magic.clone()).chain(&mut *stored);
-            let mut plain: Box<dyn Read + '_> = match magic.as_slice() {
-                [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-                [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(whole)?),
-                _ => Box::new(whole),
+            let mut plain: Box<dyn Read + '_> = match compression {
+                Some(Compression::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+                Some(Compression::Zstd) => Box::new(zstd::stream::read::Decoder::new(whole)?),
+                None => Box::new(whole),
             };
             let mut prefix = Vec::with_capacity(PREFIX_BYTES);
             // What comes before an error is in the prefix all the same.
@@ -164,7 +168,7 @@ impl OneInput<'_> {
                 .take(PREFIX_BYTES as u64)
                 .read_to_end(&mut prefix)
             {
-                Err(error) if compressed => damage = Some((prefix.len() as u64, error)),
+                Err(error) if compression.is_some() => damage = Some((prefix.len() as u64, error)),
                 read => {
                     read?;
                 }
@@ -185,7 +189,7 @@ impl OneInput<'_> {
                 return Ok(Err(Closed));
             }
             let mut reader = Reader::new(&detected);
-            if !compressed {
+            if compression.is_none() {
                 reader.expect_bytes(self.input.size_bytes);
             }
             let mut closed = false;
@@ -200,7 +204,7 @@ impl OneInput<'_> {
                         at += read as u64;
                     }
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) if compressed => damage = Some((at, error)),
+                    Err(error) if compression.is_some() => damage = Some((at, error)),
                     Err(error) => return Err(error),
                 }
             }
@@ -231,6 +235,24 @@ impl OneInput<'_> {
             input,
             digest: stored.digest(),
         }))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// Told by the first four bytes. A zstd stream may begin with a frame to be skipped, as those of `pzstd` do
+    /// (RFC 8878, section 3.1.2).
+    fn of(magic: &[u8]) -> Option<Self> {
+        match magic {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Some(Self::Zstd),
+            _ => None,
+        }
     }
 }
 
@@ -275,14 +297,7 @@ enum Source {
 }
 
 impl<'a> Stored<'a> {
-    fn new(opened: Opened, handle: &tokio::runtime::Handle, progress: &'a Progress) -> Self {
-        let source = match opened {
-            Opened::File(file) => Source::File(file),
-            Opened::Stream(chunks) => Source::Stream {
-                chunks,
-                chunk: bytes::Bytes::new(),
-            },
-        };
+    fn new(source: Source, handle: &tokio::runtime::Handle, progress: &'a Progress) -> Self {
         Self {
             source,
             handle: handle.clone(),

@@ -3,7 +3,7 @@
 use audit_ingest::canonical;
 use serde_json::json;
 
-use crate::support::{Read, read};
+use crate::support::{Read, read, read_in};
 
 const RECORD: &str = r#"{"CreationTime":"2026-07-16T10:00:00","Id":"AB12","Operation":"Set-Mailbox","OrganizationId":"0f1d5a2e-0000-4000-8000-00000000000a","RecordType":1,"UserId":"a@b.c","Note":"line\nend \"quoted\", 'single'","Parameters":[{"Name":"Identity","Value":"x"}]}"#;
 
@@ -38,6 +38,10 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         ("one a line", format!("{RECORD}\n").into()),
         ("search csv", table.clone().into()),
         ("search csv in utf-16", utf16(&table)),
+        ("search csv, lines end with CR", table.replace('\n', "").into()),
+        ("search csv, lines end with LF", table.replace('\r', "").into()),
+        ("search csv, separator told", format!("sep=;\r\nCreationDate;AuditData\r\n1;{cell}").into()),
+        ("search csv, separator told in quotes", format!("\"SEP=,\"\rCreationDate,AuditData\r1,{cell}").into()),
         ("search csv, semicolons", format!("CreationDate;AuditData\n1;{cell}").into()),
         ("purview csv, new", format!("RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits\r\nab12,9/20/2023 4:05:03 AM,1,Set-Mailbox,a@b.c,{cell},\r\n").into()),
         ("purview csv, old", format!("CreationDate,UserIds,Operations,AuditData\r\nx,y,z,{cell}\r\n").into()),
@@ -121,4 +125,85 @@ fn windows_1252_cells_are_read() {
     bytes.push(0xFC);
     bytes.extend_from_slice(b"ller\"\"}\"\r\n");
     assert_eq!(read(&bytes).column("user_id"), [json!("Müller")]);
+}
+
+#[test]
+fn whatever_ends_its_lines_a_table_is_read_whole() {
+    let cell = csv_cell(RECORD);
+    for end in ["\n", "\r", "\r\n", "\n\n", "\r\r"] {
+        for last in ["", end] {
+            let lines = [
+                "Identity,AuditData".to_owned(),
+                format!("1,{cell}"),
+                "2,".to_owned(),
+                format!("3,{cell}{last}"),
+            ];
+            let text = lines.join(end);
+            for size in [1, 2, 7, text.len()] {
+                let read = read_in(text.as_bytes(), &[size], None);
+                assert_eq!(read.rows.len(), 2, "{end:?} {last:?} {size}");
+                assert_eq!(read.reasons(), ["empty"], "{end:?} {last:?} {size}");
+                let bytes = &read.rejects[0].bytes;
+                assert_eq!(bytes.trim_ascii(), b"2,", "{end:?} {last:?} {size}");
+            }
+        }
+    }
+}
+
+/// Without a line end there is no table: what was taken for its header is a row of none.
+#[test]
+fn a_header_that_does_not_end_is_a_reject() {
+    let head = "Identity,AuditData,";
+    for (len, reasons) in [(1 << 10, &[][..]), (3 << 20, &["truncated"])] {
+        let text = format!("{head}{}", "x".repeat(len));
+        let read = read_in(text.as_bytes(), &[100_000], None);
+        assert_eq!(read.reasons(), reasons, "{len}");
+        for reject in &read.rejects {
+            assert!(reject.bytes == text.as_bytes(), "{len}");
+        }
+    }
+}
+
+#[test]
+fn a_row_larger_than_a_record_may_be_is_kept_in_pieces() {
+    let good = format!("1,{}\r\n", csv_cell(RECORD));
+    let large = format!("2,\"{}\"\r", "x,".repeat(35 << 20));
+    for (quoted, text) in [(true, large.clone()), (false, large.replace('"', ""))] {
+        let input = format!("Identity,AuditData\r\n{good}{text}\n{good}");
+        let read = read_in(input.as_bytes(), &[1 << 20], None);
+        assert_eq!(read.rows.len(), 2, "{quoted}");
+        assert_eq!(read.reasons(), ["too_large"; 9], "{quoted}");
+        let pieces = read.rejects.iter().map(|reject| reject.bytes.as_slice());
+        assert!(
+            pieces.collect::<Vec<_>>().concat() == text.as_bytes(),
+            "{quoted}"
+        );
+    }
+}
+
+/// Found by hand: the plain record was a reject, the wrapped one a row whose `raw` is no JSON.
+#[test]
+fn what_is_no_json_is_none_in_a_wrapper_either() {
+    for (value, reasons) in [(r#""\u00g0""#, &["invalid_json"][..]), (r#""\u00e0""#, &[])] {
+        let record = format!(r#"{{"CreationTime":"2026-07-16T10:00:00","F":{value}}}"#);
+        let text = serde_json::to_string(&record).unwrap();
+        for (form, input) in [
+            ("plain", format!("[{record}]")),
+            (
+                "csv",
+                format!("Identity,AuditData\n1,{}\n", csv_cell(&record)),
+            ),
+            (
+                "text",
+                format!(r#"[{{"Identity":"1","AuditData":{text}}}]"#),
+            ),
+            (
+                "object",
+                format!(r#"[{{"Identity":"1","AuditData":{record}}}]"#),
+            ),
+            ("graph", format!(r#"{{"id":"1","auditData":{record}}}"#)),
+        ] {
+            assert_eq!(read(input.as_bytes()).reasons(), reasons, "{form} {value}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::read;
+use crate::support::{read, read_in};
 
 const TIME: &str = r#""CreationTime":"2026-01-02T03:04:05""#;
 
@@ -41,6 +41,19 @@ fn rejects_by_reason() {
         ),
         ("[", &["truncated"]),
         ("[{\"CreationTime\":\"not a time\"}]", &["no_time"]),
+        // In UTC of the year 10000, or of none.
+        (
+            "[{\"CreationTime\":\"9999-12-31T23:59:59-02:00\"}]",
+            &["no_time"],
+        ),
+        (
+            "[{\"CreationTime\":\"0001-01-01T00:00:00+02:00\"}]",
+            &["no_time"],
+        ),
+        (
+            "[{\"CreationTime\":\"2026-01-02T03:04:05-23:00\"}]",
+            &["no_time"],
+        ),
         (
             "[{\"CreationTime\":\"2026-01-02T03:04:05\",\"a\":NaN}]",
             &["invalid_json"],
@@ -195,6 +208,10 @@ fn odd_records_are_rows() {
         ),
         (format!("{{{TIME},\"UserId\":null}}"), json!({})),
         (
+            format!("{{{TIME},\"StartTimeUtc\":\"9999-12-31T23:59:59-02:00\"}}"),
+            json!({"extra": "{\"StartTimeUtc\":\"9999-12-31T23:59:59-02:00\"}"}),
+        ),
+        (
             format!("{{{TIME},\"Parameters\":\"-Name x\"}}"),
             json!({"extra": "{\"Parameters\":\"-Name x\"}"}),
         ),
@@ -342,7 +359,7 @@ fn records_larger_than_any_window_pass_and_larger_than_allowed_are_kept_in_piece
     let large = record(150 << 20);
     let text = format!("[{large},{{{TIME}}}]");
     let read = read(text.as_bytes());
-    assert_eq!(read.reasons(), ["too_large"; 3]);
+    assert_eq!(read.reasons(), ["too_large"; 19]);
     assert_eq!(read.rows.len(), 1);
     let kept: Vec<u8> = read
         .rejects
@@ -383,5 +400,70 @@ fn record_types_stand_apart_in_batches_and_no_row_is_lost() {
         // Those of one tenant and type are in the order of the input.
         let before = last.insert((tenant, found), n);
         assert!(before.is_none_or(|before| before < n), "{n}");
+    }
+}
+
+/// A builder of every column for each tenant took gigabytes.
+#[test]
+fn tenants_by_the_thousand_are_told_apart() {
+    let tenant = |n: usize| format!("0f1d5a2e-0000-4000-8000-{:012x}", n * 7 % 5_000);
+    let record = |n: usize| {
+        let tenant = tenant(n);
+        format!(
+            "{{{TIME},\"Id\":\"{n}\",\"OrganizationId\":\"{tenant}\",\"RecordType\":{}}}",
+            n % 3
+        )
+    };
+    let records: Vec<String> = (0..15_000).map(record).collect();
+    let read = read(records.join("\n").as_bytes());
+    assert_eq!(read.rejects, []);
+    assert_eq!(read.rows.len(), records.len());
+    let mut last = std::collections::BTreeMap::new();
+    for (of, row) in &read.rows {
+        let n: usize = row["id"].as_str().unwrap().parse().unwrap();
+        assert_eq!(*of, tenant(n));
+        assert_eq!(row["raw"], records[n]);
+        assert_eq!(row["record_type"], n % 3);
+        let before = last.insert((of, n % 3), n);
+        assert!(before.is_none_or(|before| before < n), "{n}");
+    }
+}
+
+/// Two bytes took hundreds in memory and in the lake.
+#[test]
+fn rejects_by_the_million_are_joined_and_none_of_their_bytes_is_lost() {
+    let record = format!("{{{TIME}}}");
+    for part in ["0", "{}", "\"\""] {
+        let many = format!("{part},").repeat(500_000);
+        let text = format!("[{many}{record},{many}{record},{part}]");
+        let read = read_in(text.as_bytes(), &[usize::MAX], None);
+        assert_eq!(read.rows.len(), 2, "{part}");
+        let rejects = read.rejects.len();
+        assert!((2_001..40_000).contains(&rejects), "{part}: {rejects}");
+        let mut end = 1;
+        for reject in &read.rejects {
+            let begin = reject.offset as usize;
+            assert!(
+                text[end..begin]
+                    .trim_matches(',')
+                    .replace(&record, "")
+                    .len()
+                    <= 1,
+                "{part}: {begin}"
+            );
+            end = begin + reject.bytes.len();
+            assert!(
+                text.as_bytes()[begin..end] == reject.bytes,
+                "{part}: {begin}"
+            );
+        }
+        assert_eq!(end, text.len() - 1, "{part}");
+        // However the bytes arrive.
+        for size in [1_000, 70_001] {
+            assert!(
+                read_in(text.as_bytes(), &[size], None) == read,
+                "{part}: {size}"
+            );
+        }
     }
 }

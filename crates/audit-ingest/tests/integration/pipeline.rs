@@ -143,7 +143,10 @@ async fn compressed_inputs_are_the_same_inputs() {
         .map(|part| zstd::encode_all(part.as_bytes(), 1).unwrap())
         .concat();
     let array = blob(&records);
-    let files: [(&str, Vec<u8>); 6] = [
+    // As pzstd writes: a frame to be skipped, with the size of the one that follows.
+    let mut skippable = vec![0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    skippable.extend(zstd::encode_all(lines.as_bytes(), 1).unwrap());
+    let files: [(&str, Vec<u8>); 7] = [
         ("a.json", array.clone().into()),
         ("b.ndjson.gz", gz(lines.as_bytes())),
         (
@@ -153,6 +156,7 @@ async fn compressed_inputs_are_the_same_inputs() {
         ("d-several-members.ndjson.gz", members),
         ("e-several-frames.ndjson.zst", zstd_twice),
         ("f-no-telling-name", gz(array.as_bytes())),
+        ("g-skippable-frame.ndjson.zst", skippable),
     ];
     let inputs = folder(&files.each_ref().map(|(name, bytes)| (*name, &bytes[..])));
     let lake = memory().await;
@@ -403,6 +407,82 @@ async fn names_of_any_kind_are_read() {
     for (name, _) in files {
         let named = take_in(&lake, &inputs.path().join(name)).await;
         assert_eq!(named.duplicates(), 1, "{name}");
+    }
+}
+
+/// One of these ended the whole ingest.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_read_of_a_folder_is_read() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let text = blob(&[record(A, 1)]);
+    let elsewhere = folder(&[("linked.json", text.as_bytes())]);
+    let inputs = folder(&[
+        ("line\nend.json", text.as_bytes()),
+        ("sub/plain.json", text.as_bytes()),
+        ("closed/file.json", text.as_bytes()),
+        ("a#1", text.as_bytes()),
+    ]);
+    let at = |name: &str| inputs.path().join(name);
+    let not_utf8 = inputs
+        .path()
+        .join(std::ffi::OsStr::from_bytes(b"\xff.json"));
+    fs::write(not_utf8, &text).unwrap();
+    symlink(elsewhere.path().join("linked.json"), at("link.json")).unwrap();
+    symlink(elsewhere.path(), at("links")).unwrap();
+    symlink(inputs.path(), at("sub/loop")).unwrap();
+    symlink(at("sub"), at("again")).unwrap();
+    symlink(at("self"), at("self")).unwrap();
+    symlink(at("nowhere"), at("dangling")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    // A superuser may read everything.
+    let closed = fs::read_dir(at("closed")).is_err();
+
+    let report = take_in(&memory().await, inputs.path()).await;
+    fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    for name in [
+        "/line\u{fffd}end.json",
+        "/sub/plain.json",
+        "/a#1",
+        "/\u{fffd}.json",
+        "/link.json",
+        "/links/linked.json",
+    ] {
+        let outcome = outcome(&report, name);
+        assert!(
+            matches!(outcome, Outcome::Stored { held: 1, .. }),
+            "{name}: {outcome:?}"
+        );
+    }
+    let mut skipped = vec![
+        ("/sub/loop", "read already"),
+        ("/again", "read already"),
+        ("/self", "can't be opened"),
+        ("/dangling", "can't be opened"),
+        ("/socket", "neither a file nor a folder"),
+    ];
+    if closed {
+        skipped.push(("/closed", "can't be listed"));
+    }
+    for (name, words) in skipped {
+        match outcome(&report, name) {
+            Outcome::Skipped(why) => assert!(why.contains(words), "{name}: {why}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!(report.inputs.len(), 12);
+}
+
+#[tokio::test]
+async fn credentials_of_a_url_are_in_no_name_and_no_message() {
+    let wrong = find_inputs("nosuch://user:pw@host/p?sig=SECRET").await;
+    let message = wrong.unwrap_err().to_string();
+    assert!(message.contains("`nosuch://host/p`"), "{message}");
+    for secret in ["user", "pw", "SECRET"] {
+        assert!(!message.contains(secret), "{message}");
     }
 }
 
