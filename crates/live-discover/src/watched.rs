@@ -8,6 +8,7 @@
 //!   large for it, and what a step keeps without counting it counts for the query's memory.
 //! - What goes into a step that holds batches (a sort, a join) holds no more than itself: a text of a file's page holds
 //!   the whole page, and one of a sorted batch all batches that were sorted.
+//! - What functions made is counted for the query until the last step gives it.
 //! - The text of an EXPLAIN has the names of files, and not where they lie.
 
 use std::fmt;
@@ -39,6 +40,7 @@ use datafusion::physical_plan::{
 use futures::{Stream, StreamExt};
 
 use crate::error::{Error, scrub};
+use crate::growth;
 use crate::limits::LimitKind;
 use crate::stop::Stop;
 use crate::turns::{Queue, Turns};
@@ -69,6 +71,19 @@ pub(crate) fn watch(
     turns: Option<&Turns>,
     batch_rows: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let last = watch_step(plan, stop, turns, batch_rows)?;
+    Ok(Arc::new(Watched {
+        is_last: true,
+        ..last
+    }))
+}
+
+fn watch_step(
+    plan: Arc<dyn ExecutionPlan>,
+    stop: &Arc<Stop>,
+    turns: Option<&Turns>,
+    batch_rows: usize,
+) -> Result<Watched> {
     let name = plan.name().to_owned();
     let is_copying = COPYING.contains(&name.as_str());
     let is_keeping = KEEPING.contains(&name.as_str());
@@ -76,11 +91,11 @@ pub(crate) fn watch(
     let row_bytes_max = (is_copying || is_keeping).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
     let mut children = Vec::new();
     for child in plan.children() {
-        let child = watch(Arc::clone(child), stop, turns, batch_rows)?;
+        let child = Arc::new(watch_step(Arc::clone(child), stop, turns, batch_rows)?);
         children.push(match row_bytes_max {
-            None if !is_sorting => child,
+            None if !is_sorting => child as Arc<dyn ExecutionPlan>,
             _ => Arc::new(Watched {
-                inner: Arc::clone(&child),
+                inner: child,
                 stop: Arc::clone(stop),
                 turns: None,
                 row_bytes_max,
@@ -88,11 +103,12 @@ pub(crate) fn watch(
                 is_compacted: true,
                 takes_turns: false,
                 hides_places: false,
-            }) as Arc<dyn ExecutionPlan>,
+                is_last: false,
+            }),
         });
     }
     let plan = replace_children_if_necessary(plan, children)?;
-    Ok(Arc::new(Watched {
+    Ok(Watched {
         inner: stoppable(plan, stop)?,
         stop: Arc::clone(stop),
         turns: turns.cloned(),
@@ -101,7 +117,8 @@ pub(crate) fn watch(
         is_compacted: false,
         takes_turns: is_copying,
         hides_places: EXPLAINING.contains(&name.as_str()),
-    }))
+        is_last: false,
+    })
 }
 
 /// A join whose condition asks whether to go on: it may try many rows before it has one to give.
@@ -150,6 +167,7 @@ struct Watched {
     is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
+    is_last: bool,
 }
 
 impl DisplayAs for Watched {
@@ -223,6 +241,7 @@ impl ExecutionPlan for Watched {
             is_compacted: self.is_compacted,
             takes_turns: self.takes_turns,
             hides_places: self.hides_places,
+            is_last: self.is_last,
         }))
     }
 
@@ -240,6 +259,7 @@ struct WatchedStream {
     is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
+    is_last: bool,
 }
 
 impl WatchedStream {
@@ -290,7 +310,12 @@ impl Stream for WatchedStream {
                     compacted.and_then(|batch| self.look_at(&batch).map(|()| batch)),
                 ))
             }
-            Some(Ok(batch)) => Poll::Ready(Some(self.look_at(&batch).map(|()| batch))),
+            Some(Ok(batch)) => {
+                if self.is_last {
+                    growth::let_go(&batch);
+                }
+                Poll::Ready(Some(self.look_at(&batch).map(|()| batch)))
+            }
             other => Poll::Ready(other),
         }
     }
