@@ -654,3 +654,56 @@ impl ScalarUDFImpl for Join {
         Ok(joined)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use datafusion::arrow::array::StringViewArray;
+
+    use super::*;
+    use crate::stop::Stop;
+
+    #[test]
+    fn what_a_function_made_counts_as_long_as_it_lives_and_what_it_was_given_does_not() {
+        let memory: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let mut options = ConfigOptions::default();
+        options.extensions.insert(Bounds {
+            stop: Arc::new(Stop::after(Duration::MAX)),
+            memory: Arc::clone(&memory),
+        });
+        let options = Arc::new(options);
+        const ROWS: usize = 100;
+        let text = "a text that is too long for a view of its own".repeat(20);
+        let texts: StringViewArray = (0..ROWS).map(|_| Some(text.as_str())).collect();
+        let texts: ArrayRef = Arc::new(texts);
+        let call = |name: &str, further: Option<i64>| {
+            let functions = SessionStateDefaults::default_scalar_functions();
+            let inner = functions.into_iter().find(|found| found.name() == name);
+            let inner = inner.unwrap();
+            let growth = growth_of(&inner).unwrap();
+            let mut args = vec![ColumnarValue::Array(Arc::clone(&texts))];
+            args.extend(further.map(|number| ColumnarValue::Scalar(number.into())));
+            let field = |data_type| Arc::new(Field::new("", data_type, true));
+            let given = ScalarFunctionArgs {
+                arg_fields: args.iter().map(|arg| field(arg.data_type())).collect(),
+                args,
+                number_rows: ROWS,
+                return_field: field(DataType::Utf8View),
+                config_options: Arc::clone(&options),
+            };
+            Bounded { inner, growth }.invoke_with_args(given).unwrap()
+        };
+        let views = 16 * ROWS;
+        let part = call("substr", Some(20));
+        let counted = memory.reserved();
+        assert!((views..2 * views).contains(&counted), "{counted}");
+        drop(part);
+        assert_eq!(memory.reserved(), 0);
+        let upper = call("upper", None);
+        let counted = memory.reserved();
+        assert!(counted >= ROWS * text.len(), "{counted}");
+        drop(upper);
+        assert_eq!(memory.reserved(), 0);
+    }
+}
