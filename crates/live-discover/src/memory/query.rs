@@ -28,7 +28,7 @@ const SORTING: &str = "ExternalSorter[";
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
-const HOLDING: [&str; 7] = [
+const HOLDING: [&str; 8] = [
     "HashJoinExec",
     "SortMergeJoinExec",
     "NestedLoopJoinExec",
@@ -36,6 +36,7 @@ const HOLDING: [&str; 7] = [
     "CrossJoinExec",
     "WindowAggExec",
     "BoundedWindowAggExec",
+    "RangeCountExec",
 ];
 
 /// What a query needs, as far as its plan tells.
