@@ -555,8 +555,11 @@ pub(crate) fn hide(url: &Url) {
         }
     }
     // Some messages have paths as Rust prints texts.
-    let printed = names.iter().map(|name| name.escape_debug().to_string());
-    let printed: Vec<String> = printed.collect();
+    let printed = names.iter().map(|name| {
+        let printed = format!("{name:?}");
+        printed.get(1..printed.len() - 1).map(str::to_owned)
+    });
+    let printed: Vec<String> = printed.flatten().collect();
     let mut places = PLACES.write().unwrap_or_else(PoisonError::into_inner);
     for name in names.into_iter().chain(printed) {
         let name = name.trim_end_matches('/');
