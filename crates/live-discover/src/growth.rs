@@ -4,11 +4,12 @@
 //! that estimates what it would make before it makes it, cuts the rows into pieces that are small enough, and counts
 //! what comes out for the query's memory as long as it lives. Functions that we add have bounds of their own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayData, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema};
 use datafusion::common::config::ConfigOptions;
@@ -16,7 +17,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::memory_pool::arrow::ArrowMemoryPool;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
@@ -486,6 +487,7 @@ impl ScalarUDFImpl for Bounded {
             return Ok(value);
         }
         let bounds = Bounds::of(&args.config_options).cloned();
+        let given = buffers_of(&args.args);
         let value = if bytes <= PIECE_BYTES_MAX {
             self.inner.invoke_with_args(args)?
         } else {
@@ -495,19 +497,68 @@ impl ScalarUDFImpl for Bounded {
             ColumnarValue::Array(concat(&made)?)
         };
         if let (ColumnarValue::Array(array), Some(bounds)) = (&value, bounds) {
-            let consumer = MemoryConsumer::new(self.inner.name());
-            let pool = ArrowMemoryPool::new(Arc::clone(&bounds.memory), consumer);
-            array.claim(&pool);
-            if let MemoryLimit::Finite(limit) = bounds.memory.memory_limit()
-                && bounds.memory.reserved() > limit
-            {
-                return Err(DataFusionError::ResourcesExhausted(format!(
-                    "{limit} bytes; `{}` needs more",
-                    self.inner.name()
-                )));
-            }
+            count(array, &given, self.inner.name(), &bounds.memory)?;
         }
         Ok(value)
+    }
+}
+
+/// The memory that arguments hold.
+fn buffers_of(args: &[ColumnarValue]) -> Vec<Buffer> {
+    let mut buffers = Vec::new();
+    for arg in args {
+        match arg {
+            ColumnarValue::Array(array) => add_buffers(&array.to_data(), &mut buffers),
+            // Those that hold an array give it as it is.
+            ColumnarValue::Scalar(value) if value.data_type().is_nested() => {
+                if let Ok(array) = value.to_array() {
+                    add_buffers(&array.to_data(), &mut buffers);
+                }
+            }
+            ColumnarValue::Scalar(_) => {}
+        }
+    }
+    buffers
+}
+
+fn add_buffers(data: &ArrayData, buffers: &mut Vec<Buffer>) {
+    buffers.extend(data.buffers().iter().cloned());
+    buffers.extend(data.nulls().map(|nulls| nulls.buffer().clone()));
+    for child in data.child_data() {
+        add_buffers(child, buffers);
+    }
+}
+
+/// Counts what a function made as long as it lives.
+///
+/// What it made is all that was not `given`: many give a part of a text as a view of the whole, and the whole may be kept
+/// for other queries long after this one.
+fn count(
+    array: &ArrayRef,
+    given: &[Buffer],
+    name: &str,
+    memory: &Arc<dyn MemoryPool>,
+) -> Result<()> {
+    let mut known: HashSet<_> = given.iter().map(Buffer::data_ptr).collect();
+    let mut made = Vec::new();
+    add_buffers(&array.to_data(), &mut made);
+    made.retain(|buffer| buffer.capacity() > 0 && known.insert(buffer.data_ptr()));
+    // A claim cannot be refused, so there has to be room for all of them before.
+    let bytes = made.iter().map(Buffer::capacity).sum();
+    (MemoryConsumer::new(name).register(memory)).try_grow(bytes)?;
+    let pool = ArrowMemoryPool::new(Arc::clone(memory), MemoryConsumer::new(name));
+    for buffer in &made {
+        buffer.claim(&pool);
+    }
+    Ok(())
+}
+
+/// Counts what functions made no longer: a result is the host's, and may outlive its query.
+pub(crate) fn let_go(batch: &RecordBatch) {
+    let nobody: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+    let pool = ArrowMemoryPool::new(nobody, MemoryConsumer::new("results"));
+    for column in batch.columns() {
+        column.claim(&pool);
     }
 }
 
@@ -601,5 +652,58 @@ impl ScalarUDFImpl for Join {
             return Ok(ColumnarValue::Scalar(value));
         }
         Ok(joined)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use datafusion::arrow::array::StringViewArray;
+
+    use super::*;
+    use crate::stop::Stop;
+
+    #[test]
+    fn what_a_function_made_counts_as_long_as_it_lives_and_what_it_was_given_does_not() {
+        let memory: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let mut options = ConfigOptions::default();
+        options.extensions.insert(Bounds {
+            stop: Arc::new(Stop::after(Duration::MAX)),
+            memory: Arc::clone(&memory),
+        });
+        let options = Arc::new(options);
+        const ROWS: usize = 100;
+        let text = "a text that is too long for a view of its own".repeat(20);
+        let texts: StringViewArray = (0..ROWS).map(|_| Some(text.as_str())).collect();
+        let texts: ArrayRef = Arc::new(texts);
+        let call = |name: &str, further: Option<i64>| {
+            let functions = SessionStateDefaults::default_scalar_functions();
+            let inner = functions.into_iter().find(|found| found.name() == name);
+            let inner = inner.unwrap();
+            let growth = growth_of(&inner).unwrap();
+            let mut args = vec![ColumnarValue::Array(Arc::clone(&texts))];
+            args.extend(further.map(|number| ColumnarValue::Scalar(number.into())));
+            let field = |data_type| Arc::new(Field::new("", data_type, true));
+            let given = ScalarFunctionArgs {
+                arg_fields: args.iter().map(|arg| field(arg.data_type())).collect(),
+                args,
+                number_rows: ROWS,
+                return_field: field(DataType::Utf8View),
+                config_options: Arc::clone(&options),
+            };
+            Bounded { inner, growth }.invoke_with_args(given).unwrap()
+        };
+        let views = 16 * ROWS;
+        let part = call("substr", Some(20));
+        let counted = memory.reserved();
+        assert!((views..2 * views).contains(&counted), "{counted}");
+        drop(part);
+        assert_eq!(memory.reserved(), 0);
+        let upper = call("upper", None);
+        let counted = memory.reserved();
+        assert!(counted >= ROWS * text.len(), "{counted}");
+        drop(upper);
+        assert_eq!(memory.reserved(), 0);
     }
 }

@@ -4,14 +4,17 @@
 //! DataFusion makes a value of each bound of each row's frame and looks for that among values. Here both ends of the
 //! frame go on over numbers.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
-use datafusion::arrow::compute::{SortOptions, concat_batches, partition};
+use datafusion::arrow::compute::{SortOptions, concat, partition};
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -160,123 +163,186 @@ fn interval_micros(interval: &ScalarValue) -> Option<i64> {
 }
 
 /// Rows that wait for what their frames may yet get, and what of rows before them is in these frames.
+///
+/// Rows come in the order of their times, so both ends of a frame go on only, and a batch is looked at once.
 struct Waiting {
     plan: RangeCountExec,
-    /// The last of a partition: none but the last row may wait, and all with its time.
-    rows: RecordBatch,
-    /// Of rows of their partition before them.
+    /// In order, each with what it holds; of the first some rows may be gone.
+    batches: VecDeque<(RecordBatch, usize)>,
+    /// What tells the last row's partition.
+    partition: Vec<ArrayRef>,
+    /// Of that partition, but for those that are in no later frame.
     times: Vec<i64>,
-    /// By count: whether each of those rows counts.
-    counted: Vec<Vec<bool>>,
+    counts: Vec<Counting>,
     memory: MemoryReservation,
+    /// What the batches hold.
+    held: usize,
+}
+
+/// How far a count is, in places among the times.
+#[derive(Debug, Default)]
+struct Counting {
+    /// Whether each row counts.
+    counted: Vec<bool>,
+    /// The next row's frame, as far as it is looked for.
+    start: usize,
+    end: usize,
+    count: i64,
+    /// The first row whose frame is not known.
+    next: usize,
+    /// Of rows that wait, in order.
+    found: VecDeque<i64>,
 }
 
 impl Waiting {
-    /// The rows whose frames are known, of those that wait and further ones, with their counts; of the end all are.
-    fn advance(&mut self, further: Option<&RecordBatch>) -> Result<RecordBatch> {
-        let rows = match further {
-            Some(further) => concat_batches(further.schema_ref(), [&self.rows, further])?,
-            None => self.rows.clone(),
-        };
-        let is_over = further.is_none();
-        let all_times = times(&self.plan.order, &rows)?;
-        let of_rows = self
-            .plan
-            .counts
-            .iter()
-            .map(|count| is_counted(count, &rows));
-        let of_rows = of_rows.collect::<Result<Vec<_>>>()?;
-        let mut counts: Vec<Vec<i64>> = vec![Vec::with_capacity(rows.num_rows()); of_rows.len()];
-        let partitions = self.partitions(&rows)?;
-        let mut given = 0;
-        for (at, part) in partitions.iter().enumerate() {
-            // Those that wait are of the first.
-            let mut times = match at {
-                0 => std::mem::take(&mut self.times),
-                _ => Vec::new(),
-            };
-            let before = times.len();
-            times.extend(&all_times[part.clone()]);
-            let is_whole = is_over || at + 1 < partitions.len();
-            let (mut known, mut found) = (part.len(), Vec::with_capacity(of_rows.len()));
-            for (number, (count, of_rows)) in self.plan.counts.iter().zip(&of_rows).enumerate() {
-                let mut counted = match at {
-                    0 => std::mem::take(&mut self.counted[number]),
-                    _ => Vec::new(),
-                };
-                counted.extend(&of_rows[part.clone()]);
-                let of_known = count.frames(&times, &counted, before, is_whole);
-                known = known.min(of_known.len());
-                found.push((of_known, counted));
-            }
-            let next = before + known;
-            // What is before the frames of the next row is in no later one.
-            let starts = (times.get(next).into_iter())
-                .flat_map(|time| self.plan.counts.iter().map(|count| count.frame(*time).0));
-            let starts = starts.map(|from| times.partition_point(|time| *time < from));
-            let needed = starts.min().unwrap_or(next).min(next);
-            for (number, (of_known, mut counted)) in found.into_iter().enumerate() {
-                counts[number].extend(&of_known[..known]);
-                if !is_whole {
-                    counted.truncate(next);
-                    self.counted[number] = counted.split_off(needed);
-                }
-            }
-            if !is_whole {
-                times.truncate(next);
-                self.times = times.split_off(needed);
-            }
-            given += known;
+    fn new(plan: RangeCountExec, memory: MemoryReservation) -> Self {
+        let counts = plan.counts.iter().map(|_| Counting::default()).collect();
+        Self {
+            plan,
+            batches: VecDeque::new(),
+            partition: Vec::new(),
+            times: Vec::new(),
+            counts,
+            memory,
+            held: 0,
         }
-        self.rows = rows.slice(given, rows.num_rows() - given);
-        let held = self.times.capacity() * size_of::<i64>()
-            + self.counted.iter().map(Vec::capacity).sum::<usize>();
-        self.memory.try_resize(held)?;
-        let counts = counts
-            .into_iter()
-            .map(|counts| Arc::new(Int64Array::from(counts)) as ArrayRef);
-        let columns = rows
-            .slice(0, given)
-            .columns()
-            .to_vec()
-            .into_iter()
-            .chain(counts);
-        Ok(RecordBatch::try_new(self.plan.schema(), columns.collect())?)
     }
 
-    fn partitions(&self, rows: &RecordBatch) -> Result<Vec<std::ops::Range<usize>>> {
-        if self.plan.partition_by.is_empty() || rows.num_rows() == 0 {
-            return Ok(std::iter::once(0..rows.num_rows()).collect());
+    fn add(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let times = times(&self.plan.order, &batch)?;
+        let counted = (self.plan.counts.iter()).map(|count| is_counted(count, &batch));
+        let counted = counted.collect::<Result<Vec<_>>>()?;
+        for (at, part) in self.partitions(&batch)?.into_iter().enumerate() {
+            if at > 0 {
+                self.end_partition();
+            }
+            self.times.extend(&times[part.clone()]);
+            for (counting, counted) in self.counts.iter_mut().zip(&counted) {
+                counting.counted.extend(&counted[part.clone()]);
+            }
+        }
+        for (counting, count) in self.counts.iter_mut().zip(&self.plan.counts) {
+            counting.advance(count, &self.times, false);
+        }
+        self.forget_times();
+        let bytes = get_record_batch_memory_size(&batch);
+        self.batches.push_back((batch, bytes));
+        self.held += bytes;
+        self.reserve()
+    }
+
+    /// No row of the partition comes any more.
+    fn end_partition(&mut self) {
+        for (counting, count) in self.counts.iter_mut().zip(&self.plan.counts) {
+            counting.advance(count, &self.times, true);
+            *counting = Counting {
+                found: std::mem::take(&mut counting.found),
+                ..Counting::default()
+            };
+        }
+        self.times = Vec::new();
+    }
+
+    /// Lets go of times before all frames, once these are half of them: so each is moved about once.
+    fn forget_times(&mut self) {
+        let starts = self.counts.iter().map(|counting| counting.start);
+        let past = starts.min().unwrap_or(0);
+        if past > self.times.len() / 2 {
+            self.times.drain(..past);
+            for counting in &mut self.counts {
+                counting.counted.drain(..past);
+                counting.start -= past;
+                counting.end -= past;
+                counting.next -= past;
+            }
+        }
+    }
+
+    fn reserve(&self) -> Result<()> {
+        let of_counts = self.counts.iter().map(|counting| {
+            counting.counted.capacity() + counting.found.capacity() * size_of::<i64>()
+        });
+        let of_times = self.times.capacity() * size_of::<i64>();
+        (self.memory).try_resize(self.held + of_times + of_counts.sum::<usize>())
+    }
+
+    /// Some of the rows whose frames are known, the first first.
+    fn give(&mut self) -> Result<Option<RecordBatch>> {
+        let known = self.counts.iter().map(|counting| counting.found.len());
+        let known = known.min().unwrap_or(0);
+        let Some((batch, bytes)) = self.batches.front_mut().filter(|_| known > 0) else {
+            return Ok(None);
+        };
+        let rows = known.min(batch.num_rows());
+        let given = batch.slice(0, rows);
+        *batch = batch.slice(rows, batch.num_rows() - rows);
+        if batch.num_rows() == 0 {
+            self.held -= *bytes;
+            self.batches.pop_front();
+        }
+        let counts = self.counts.iter_mut().map(|counting| {
+            let counts: Int64Array = counting.found.drain(..rows).collect();
+            Arc::new(counts) as ArrayRef
+        });
+        let columns = given.columns().iter().cloned().chain(counts);
+        let given = RecordBatch::try_new(self.plan.schema(), columns.collect())?;
+        self.reserve()?;
+        Ok(Some(given))
+    }
+
+    /// The partitions of a batch's rows, the first of them that of the rows before: it may have none.
+    fn partitions(&mut self, batch: &RecordBatch) -> Result<Vec<Range<usize>>> {
+        let rows = batch.num_rows();
+        if self.plan.partition_by.is_empty() {
+            return Ok(std::iter::once(0..rows).collect());
         }
         let by = self.plan.partition_by.iter();
-        let by = by.map(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
-        Ok(partition(&by.collect::<Result<Vec<_>>>()?)?.ranges())
+        let by = by.map(|expr| expr.evaluate(batch)?.into_array(rows));
+        let by = by.collect::<Result<Vec<_>>>()?;
+        let last = std::mem::replace(
+            &mut self.partition,
+            by.iter().map(|by| by.slice(rows - 1, 1)).collect(),
+        );
+        let is_first = last.is_empty();
+        let with_last = by.iter().enumerate().map(|(at, by)| match last.get(at) {
+            Some(last) => Ok(concat(&[last.as_ref(), by.as_ref()])?),
+            None => Ok(Arc::clone(by)),
+        });
+        let ranges = partition(&with_last.collect::<Result<Vec<_>>>()?)?.ranges();
+        let before = usize::from(!is_first);
+        let ranges = ranges
+            .into_iter()
+            .map(|range| range.start.saturating_sub(before)..range.end - before);
+        Ok(ranges.collect())
+    }
+}
+
+impl Counting {
+    /// Counts as far as frames are known: all of them once the partition is whole.
+    fn advance(&mut self, count: &Count, times: &[i64], is_whole: bool) {
+        while let Some(time) = times.get(self.next) {
+            let (from, to) = count.frame(*time);
+            while times.get(self.end).is_some_and(|time| *time <= to) {
+                self.count += i64::from(self.counted[self.end]);
+                self.end += 1;
+            }
+            while self.start < self.end && times[self.start] < from {
+                self.count -= i64::from(self.counted[self.start]);
+                self.start += 1;
+            }
+            if self.end == times.len() && !is_whole {
+                return;
+            }
+            self.found.push_back(self.count);
+            self.next += 1;
+        }
     }
 }
 
 impl Count {
-    /// Of rows of a partition, from `first` on, as far as their frames are known.
-    fn frames(&self, times: &[i64], counted: &[bool], first: usize, is_whole: bool) -> Vec<i64> {
-        let (mut start, mut end, mut count) = (0, 0, 0);
-        let mut counts = Vec::with_capacity(times.len() - first);
-        for time in &times[first..] {
-            let (from, to) = self.frame(*time);
-            while times.get(end).is_some_and(|time| *time <= to) {
-                count += i64::from(counted[end]);
-                end += 1;
-            }
-            while start < end && times[start] < from {
-                count -= i64::from(counted[start]);
-                start += 1;
-            }
-            if end == times.len() && !is_whole {
-                break;
-            }
-            counts.push(count);
-        }
-        counts
-    }
-
     /// The first and the last of the times about one; of a null they are nulls.
     fn frame(&self, time: i64) -> (i64, i64) {
         match time {
@@ -408,29 +474,32 @@ impl ExecutionPlan for RangeCountExec {
         let input = self.input.execute(partition, Arc::clone(&context))?;
         let memory = MemoryConsumer::new("frames").register(context.memory_pool());
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let waiting = Waiting {
-            plan: self.clone(),
-            rows: RecordBatch::new_empty(self.input.schema()),
-            times: Vec::new(),
-            counted: vec![Vec::new(); self.counts.len()],
-            memory,
-        };
-        let batches = futures::stream::try_unfold(Some((input, waiting)), move |state| {
+        let waiting = Waiting::new(self.clone(), memory);
+        let state = (Some(input), waiting);
+        let batches = futures::stream::try_unfold(state, move |(mut input, mut waiting)| {
             let baseline = baseline.clone();
             async move {
-                let Some((mut input, mut waiting)) = state else {
-                    return Ok::<_, DataFusionError>(None);
-                };
-                let further = input.next().await.transpose()?;
-                let _timer = baseline.elapsed_compute().timer();
-                let rows = waiting.advance(further.as_ref())?;
-                baseline.record_output(rows.num_rows());
-                Ok(Some((rows, further.map(|_| (input, waiting)))))
+                loop {
+                    let timer = baseline.elapsed_compute().timer();
+                    if let Some(rows) = waiting.give()? {
+                        baseline.record_output(rows.num_rows());
+                        return Ok::<_, DataFusionError>(Some((rows, (input, waiting))));
+                    }
+                    drop(timer);
+                    let Some(further) = &mut input else {
+                        return Ok(None);
+                    };
+                    let further = further.next().await.transpose()?;
+                    let _timer = baseline.elapsed_compute().timer();
+                    match further {
+                        Some(further) => waiting.add(further)?,
+                        None => {
+                            waiting.end_partition();
+                            input = None;
+                        }
+                    }
+                }
             }
-        });
-        let batches = batches.filter(|batch| {
-            let is_empty = batch.as_ref().is_ok_and(|batch| batch.num_rows() == 0);
-            futures::future::ready(!is_empty)
         });
         let schema = self.schema();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))

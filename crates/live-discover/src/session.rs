@@ -384,6 +384,9 @@ pub(crate) async fn plans(
     let batch_rows = guard::plan::batch_rows(&optimised, state.config().batch_size())?;
     state.config_mut().options_mut().execution.batch_size =
         ConfigNonZeroUsize::try_new(batch_rows)?;
+    // Functions are given these while they run, and find the query's bounds there: the planner gives them none of its own.
+    let options = Arc::clone(state.config().options());
+    state.execution_props_mut().config_options = Some(options);
     let planner = Arc::clone(state.query_planner());
     let physical = planner.create_physical_plan(&optimised, state).await?;
     let turns = limits.parallelism.map(Turns::new);

@@ -5,15 +5,18 @@
 //! - After the query's end nothing more comes, also from a join that would go on for hours without waiting.
 //! - Joins and the like hand the thread on, so that queries take turns; no more threads work for it than may.
 //! - What goes into a step that copies values to many rows (a join, UNNEST, a window) may hold no value that is too
-//!   large for it, and what a step keeps without counting it counts for the query's memory.
+//!   large for it, and rows that a step keeps without counting them count for the query's memory: those that went into
+//!   it and have not come out.
 //! - What goes into a step that holds batches (a sort, a join) holds no more than itself: a text of a file's page holds
 //!   the whole page, and one of a sorted batch all batches that were sorted.
+//! - What functions made is counted for the query until the last step gives it.
 //! - The text of an EXPLAIN has the names of files, and not where they lie.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use datafusion::arrow::array::{
@@ -23,6 +26,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{RecordBatchStream, TaskContext};
@@ -31,7 +35,6 @@ use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::MetricsSet;
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr,
     PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
@@ -39,6 +42,7 @@ use datafusion::physical_plan::{
 use futures::{Stream, StreamExt};
 
 use crate::error::{Error, scrub};
+use crate::growth;
 use crate::limits::LimitKind;
 use crate::stop::Stop;
 use crate::turns::{Queue, Turns};
@@ -57,8 +61,15 @@ const COPYING: [&str; 8] = [
     "BoundedWindowAggExec",
     "ScalarSubqueryExec",
 ];
-/// Steps that keep all of their input and do not count it.
-const KEEPING: [&str; 1] = ["WindowAggExec"];
+/// Steps that keep rows of their input and do not count them.
+const KEEPING: [&str; 2] = ["WindowAggExec", "BoundedWindowAggExec"];
+/// Further steps that hold batches, which they do count.
+const HOLDING: [&str; 4] = [
+    "SortExec",
+    "SortExec(TopK)",
+    "SortPreservingMergeExec",
+    "RangeCountExec",
+];
 /// Steps whose text tells where files lie.
 const EXPLAINING: [&str; 2] = ["ExplainExec", "AnalyzeExec"];
 
@@ -69,39 +80,62 @@ pub(crate) fn watch(
     turns: Option<&Turns>,
     batch_rows: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let last = watch_step(plan, stop, turns, batch_rows)?;
+    Ok(Arc::new(Watched {
+        is_last: true,
+        ..last
+    }))
+}
+
+fn watch_step(
+    plan: Arc<dyn ExecutionPlan>,
+    stop: &Arc<Stop>,
+    turns: Option<&Turns>,
+    batch_rows: usize,
+) -> Result<Watched> {
     let name = plan.name().to_owned();
     let is_copying = COPYING.contains(&name.as_str());
-    let is_keeping = KEEPING.contains(&name.as_str());
-    let is_sorting = plan.downcast_ref::<SortExec>().is_some() || name == "SortPreservingMergeExec";
-    let row_bytes_max = (is_copying || is_keeping).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
+    let given = KEEPING.contains(&name.as_str()).then(|| {
+        let partitions = plan.properties().output_partitioning().partition_count();
+        (0..partitions)
+            .map(|_| AtomicUsize::new(0))
+            .collect::<Given>()
+    });
+    let is_holding = HOLDING.contains(&name.as_str());
+    let row_bytes_max =
+        (is_copying || given.is_some()).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
     let mut children = Vec::new();
     for child in plan.children() {
-        let child = watch(Arc::clone(child), stop, turns, batch_rows)?;
+        let child = Arc::new(watch_step(Arc::clone(child), stop, turns, batch_rows)?);
         children.push(match row_bytes_max {
-            None if !is_sorting => child,
+            None if !is_holding => child as Arc<dyn ExecutionPlan>,
             _ => Arc::new(Watched {
-                inner: Arc::clone(&child),
+                inner: child,
                 stop: Arc::clone(stop),
                 turns: None,
                 row_bytes_max,
-                is_kept: is_keeping,
+                is_kept: true,
+                given: given.clone(),
                 is_compacted: true,
                 takes_turns: false,
                 hides_places: false,
-            }) as Arc<dyn ExecutionPlan>,
+                is_last: false,
+            }),
         });
     }
     let plan = replace_children_if_necessary(plan, children)?;
-    Ok(Arc::new(Watched {
+    Ok(Watched {
         inner: stoppable(plan, stop)?,
         stop: Arc::clone(stop),
         turns: turns.cloned(),
         row_bytes_max: None,
         is_kept: false,
+        given,
         is_compacted: false,
         takes_turns: is_copying,
         hides_places: EXPLAINING.contains(&name.as_str()),
-    }))
+        is_last: false,
+    })
 }
 
 /// A join whose condition asks whether to go on: it may try many rows before it has one to give.
@@ -146,11 +180,18 @@ struct Watched {
     turns: Option<Turns>,
     /// What the values of a row may take, if they are to be copied.
     row_bytes_max: Option<usize>,
+    /// Of a step that keeps rows: how many it gave.
+    given: Option<Given>,
+    /// Whether its rows go into that step; else it is the step.
     is_kept: bool,
     is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
+    is_last: bool,
 }
+
+/// Rows by partition.
+type Given = Arc<[AtomicUsize]>;
 
 impl DisplayAs for Watched {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,6 +232,7 @@ impl ExecutionPlan for Watched {
             inner: Arc::clone(&self.inner).replace_children(children, options)?,
             stop: Arc::clone(&self.stop),
             turns: self.turns.clone(),
+            given: self.given.clone(),
             ..*self
         }))
     }
@@ -210,19 +252,29 @@ impl ExecutionPlan for Watched {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let kept = self.is_kept.then(|| {
-            MemoryConsumer::new(format!("rows of {}", self.inner.name()))
-                .register(context.memory_pool())
+        let rows = self.given.clone().map(|given| match self.is_kept {
+            false => Rows::Given { given, partition },
+            true => {
+                let consumer = MemoryConsumer::new("rows of a window");
+                Rows::Kept(Kept {
+                    memory: consumer.register(context.memory_pool()),
+                    given,
+                    partition,
+                    rows: 0,
+                    bytes: 0,
+                })
+            }
         });
         Ok(Box::pin(WatchedStream {
             inner: self.inner.execute(partition, context)?,
             stop: Arc::clone(&self.stop),
             queue: self.turns.as_ref().map(Turns::queue),
             row_bytes_max: self.row_bytes_max,
-            kept,
+            rows,
             is_compacted: self.is_compacted,
             takes_turns: self.takes_turns,
             hides_places: self.hides_places,
+            is_last: self.is_last,
         }))
     }
 
@@ -236,14 +288,41 @@ struct WatchedStream {
     stop: Arc<Stop>,
     queue: Option<Queue>,
     row_bytes_max: Option<usize>,
-    kept: Option<MemoryReservation>,
+    rows: Option<Rows>,
     is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
+    is_last: bool,
+}
+
+/// What is known of rows that a step keeps.
+enum Rows {
+    Kept(Kept),
+    Given { given: Given, partition: usize },
+}
+
+/// Rows that went into a step, with the memory for those that did not come out.
+struct Kept {
+    memory: MemoryReservation,
+    given: Given,
+    partition: usize,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Kept {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows();
+        self.bytes += get_record_batch_memory_size(batch);
+        let given = self.given.get(self.partition);
+        let given = given.map_or(0, |given| given.load(Ordering::Relaxed));
+        let left = self.rows.saturating_sub(given);
+        self.memory.try_resize(self.bytes / self.rows.max(1) * left)
+    }
 }
 
 impl WatchedStream {
-    fn look_at(&self, batch: &RecordBatch) -> Result<()> {
+    fn look_at(&mut self, batch: &RecordBatch) -> Result<()> {
         if let Some(max) = self.row_bytes_max {
             let bytes: usize = batch.columns().iter().map(widest).sum();
             if bytes > max {
@@ -254,10 +333,16 @@ impl WatchedStream {
                 return Err(external(Error::exhausted(LimitKind::Growth, message)));
             }
         }
-        if let Some(kept) = &self.kept {
-            kept.try_grow(batch.get_array_memory_size())?;
+        match &mut self.rows {
+            Some(Rows::Kept(kept)) => kept.add(batch),
+            Some(Rows::Given { given, partition }) => {
+                if let Some(given) = given.get(*partition) {
+                    given.fetch_add(batch.num_rows(), Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -290,7 +375,12 @@ impl Stream for WatchedStream {
                     compacted.and_then(|batch| self.look_at(&batch).map(|()| batch)),
                 ))
             }
-            Some(Ok(batch)) => Poll::Ready(Some(self.look_at(&batch).map(|()| batch))),
+            Some(Ok(batch)) => {
+                if self.is_last {
+                    growth::let_go(&batch);
+                }
+                Poll::Ready(Some(self.look_at(&batch).map(|()| batch)))
+            }
             other => Poll::Ready(other),
         }
     }
@@ -451,7 +541,6 @@ fn without_places(batch: &RecordBatch) -> RecordBatch {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::datatypes::Field;
-    use datafusion::common::utils::memory::get_record_batch_memory_size;
 
     use super::*;
 

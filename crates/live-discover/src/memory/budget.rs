@@ -42,6 +42,11 @@ pub(super) struct Line {
     pub(super) freed: Notify,
 }
 
+/// What caches gave up. To be dropped when no lock is held: it may be large, and may give memory back to a query.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Gone(#[expect(dead_code, reason = "is there to be dropped")] Vec<Value>);
+
 #[derive(Debug, Default)]
 struct State {
     queries: QueryCounts,
@@ -181,22 +186,21 @@ impl Budget {
 
     /// Gives `bytes` to a query, `beyond` of them beyond what is reserved for it; the caches make room. Gives the bytes
     /// that are reserved already where there are too few left.
-    pub(super) fn try_take(&self, bytes: usize, beyond: usize) -> Result<(), usize> {
+    pub(super) fn try_take(&self, bytes: usize, beyond: usize) -> Result<Gone, usize> {
         let state = self.state();
         let free = self.limit_bytes.saturating_sub(state.reserved_bytes);
         if beyond > free {
             return Err(state.reserved_bytes);
         }
-        self.take_locked(state, bytes, beyond);
-        Ok(())
+        Ok(self.take_locked(state, bytes, beyond))
     }
 
     /// The same where the query has it already.
-    pub(super) fn take(&self, bytes: usize, beyond: usize) {
-        self.take_locked(self.state(), bytes, beyond);
+    pub(super) fn take(&self, bytes: usize, beyond: usize) -> Gone {
+        self.take_locked(self.state(), bytes, beyond)
     }
 
-    fn take_locked(&self, mut state: MutexGuard<'_, State>, bytes: usize, beyond: usize) {
+    fn take_locked(&self, mut state: MutexGuard<'_, State>, bytes: usize, beyond: usize) -> Gone {
         state.reserved_bytes += beyond;
         state.queries.bytes += bytes;
         state.queries.bytes_max = state.queries.bytes_max.max(state.queries.bytes);
@@ -204,8 +208,7 @@ impl Budget {
         let room = self.limit_bytes.saturating_sub(state.queries.bytes);
         state.cache.shrink(room, &mut gone);
         state.note_most();
-        drop(state);
-        drop(gone);
+        Gone(gone)
     }
 
     /// A query gives back `bytes`, `beyond` of them beyond what was set aside for it.
@@ -303,7 +306,7 @@ mod tests {
         let half = budget.limit_bytes() / 2;
         let begun = budget.try_begin(Needs::Much, half, half);
         assert_eq!(begun, Some(half));
-        budget.try_take(half, 0).unwrap();
+        drop(budget.try_take(half, 0).unwrap());
         let names = |budget: &Budget| {
             let mut names: Vec<String> = (budget.keys(Kind::Footers).iter())
                 .map(|key| key.path.to_string())
@@ -312,9 +315,9 @@ mod tests {
             names
         };
         assert_eq!(names(&budget), ["c", "d"]);
-        budget.try_take(half, half).unwrap();
+        drop(budget.try_take(half, half).unwrap());
         assert!(names(&budget).is_empty());
-        assert_eq!(budget.try_take(1, 1), Err(2 * half));
+        assert_eq!(budget.try_take(1, 1).unwrap_err(), 2 * half);
         // Nothing is kept while there is no room, and no query is in its way.
         budget.put(footer("e"), Arc::new("e"), 1_000);
         assert!(names(&budget).is_empty());

@@ -28,7 +28,7 @@ const SORTING: &str = "ExternalSorter[";
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
-const HOLDING: [&str; 7] = [
+const HOLDING: [&str; 8] = [
     "HashJoinExec",
     "SortMergeJoinExec",
     "NestedLoopJoinExec",
@@ -36,6 +36,7 @@ const HOLDING: [&str; 7] = [
     "CrossJoinExec",
     "WindowAggExec",
     "BoundedWindowAggExec",
+    "RangeCountExec",
 ];
 
 /// What a query needs, as far as its plan tells.
@@ -229,7 +230,10 @@ impl MemoryPool for QueryMemory {
         let mut state = self.state();
         let beyond = state.beyond();
         state.add(reservation.consumer().can_spill(), additional);
-        self.budget.take(additional, state.beyond() - beyond);
+        let gone = self.budget.take(additional, state.beyond() - beyond);
+        // Dropped, it may give back what this query counts for it.
+        drop(state);
+        drop(gone);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
@@ -276,8 +280,13 @@ impl MemoryPool for QueryMemory {
         }
         let beyond = state.beyond();
         state.add(can_spill, additional);
-        (self.budget.try_take(additional, state.beyond() - beyond)).map_err(|reserved| {
+        let taken = self.budget.try_take(additional, state.beyond() - beyond);
+        if taken.is_err() {
             state.remove(can_spill, additional);
+        }
+        // What caches gave up for it may give back what this query counts for it.
+        drop(state);
+        taken.map(drop).map_err(|reserved| {
             DataFusionError::ResourcesExhausted(format!(
                 "all queries together have {reserved} of {} bytes, {ENGINE_POOL}, and one wants {additional} more",
                 self.budget.limit_bytes()
@@ -310,7 +319,9 @@ fn is_merging(consumer: &MemoryConsumer) -> bool {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use object_store::path::Path;
 
+    use super::super::{Key, Part};
     use super::*;
 
     const MIB: usize = 1 << 20;
@@ -419,6 +430,30 @@ mod tests {
             sort.shrink(2 * MIB);
             merges[1].try_grow(MIB).unwrap();
         }
+    }
+
+    /// A cached value may hold what a query counts, and goes when that query takes more.
+    #[test]
+    fn what_caches_give_up_may_be_counted_for_the_query_that_takes() {
+        let budget = Arc::new(Budget::new(4 * MIB));
+        let memory = memory(&budget, usize::MAX);
+        let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
+        let key = |name: &str| Key {
+            path: Path::from(name),
+            part: Part::Footer,
+        };
+        let counted = || {
+            let counted = reservation(&memory, false);
+            counted.grow(1_000);
+            Arc::new(counted)
+        };
+        budget.put(key("a"), counted(), MIB);
+        budget.put(key("b"), counted(), MIB);
+        let further = reservation(&memory, false);
+        further.try_grow(5 * MIB / 2).unwrap();
+        assert_eq!(memory.reserved(), 5 * MIB / 2 + 1_000);
+        further.grow(MIB);
+        assert_eq!(memory.reserved(), 7 * MIB / 2);
     }
 
     #[test]

@@ -169,8 +169,13 @@ impl Board {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: RunId) {
-        self.entries.retain(|entry| entry.run.id != id);
+    /// Forgets a run that is not in the store yet; whether it was such a one.
+    pub(crate) fn give_up(&mut self, id: RunId) -> bool {
+        let is_given_up =
+            |entry: &Entry| entry.run.id == id && matches!(entry.stage, Stage::Recording);
+        let before = self.entries.len();
+        self.entries.retain(|entry| !is_given_up(entry));
+        self.entries.len() < before
     }
 
     /// The next run to be started: of the scope that has the fewest under way, the one that has waited longest.

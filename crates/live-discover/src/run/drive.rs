@@ -110,10 +110,14 @@ impl Inner {
     /// Forgets what the history has no room for, with the run that is about to end.
     pub(crate) async fn forget(&self, ending: Option<RunId>) {
         let forgotten = self.board().forget(ending);
+        for id in forgotten {
+            self.delete_run(id).await;
+        }
+    }
+
+    pub(crate) async fn delete_run(&self, id: RunId) {
         if let Some(store) = &self.store {
-            for id in forgotten {
-                log(store.delete_run(id).await);
-            }
+            log(store.delete_run(id).await);
         }
     }
 

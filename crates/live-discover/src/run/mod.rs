@@ -257,17 +257,16 @@ impl Runs {
         let run = Run::pending(id, &request, options.label, scope, inner.now_micros());
         let page_rows = options.page_rows.clamp(1, PAGE_ROWS_MAX) as u64;
         inner.board().add(Entry::new(run.clone(), page_rows))?;
-        if let Some(store) = &inner.store
-            && let Err(error) = store.record(&run, page_rows, &[]).await
-        {
-            inner.board().remove(id);
-            return Err(error);
+        let recording = Recording { inner, id };
+        if let Some(store) = &inner.store {
+            store.record(&run, page_rows, &[]).await?;
         }
         let job = Job {
             session: session.clone().with_memory_at_most(inner.share_bytes()),
             request,
         };
         inner.board().recorded(id, job);
+        drop(recording);
         Inner::take_turns(inner);
         self.get(session, id)
     }
@@ -311,13 +310,19 @@ impl Runs {
     ///
     /// [`Error::NotFound`] if there is none that the session may see.
     pub async fn cancel(&self, session: &Session, id: RunId) -> Result<Run> {
+        let runtime = self.inner.engine.shared.runtime.handle()?;
         let has_waited = {
             let mut board = self.inner.board();
             board.visible(id, session.scope())?;
             board.stop(id)
         };
         if has_waited {
-            self.inner.end(id, Err(End::Cancelled)).await;
+            // It has a turn until it has ended, also where nobody waits for that any more.
+            let inner = Arc::clone(&self.inner);
+            runtime.spawn(async move {
+                inner.end(id, Err(End::Cancelled)).await;
+                Inner::take_turns(&inner);
+            });
         }
         self.finished(session, id).await
     }
@@ -443,6 +448,24 @@ impl fmt::Debug for Runs {
             .debug_struct("Runs")
             .field("options", &self.inner.options)
             .finish_non_exhaustive()
+    }
+}
+
+/// A run that is being written to the store. Whoever starts it may fail at that, or go away: then it has never been.
+struct Recording<'a> {
+    inner: &'a Arc<Inner>,
+    id: RunId,
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        if self.inner.board().give_up(self.id)
+            && let Ok(runtime) = self.inner.engine.shared.runtime.handle()
+        {
+            // The store may have it, whatever it said.
+            let (inner, id) = (Arc::clone(self.inner), self.id);
+            runtime.spawn(async move { inner.delete_run(id).await });
+        }
     }
 }
 

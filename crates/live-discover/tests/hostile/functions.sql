@@ -41,11 +41,11 @@ SELECT array_to_string(range(0, 100000), repeat('a', 100000))
 SELECT to_char(creation_time, repeat('%c', 500000)) FROM m365_audit a
 -- expect: refused functions may make
 WITH a0 AS (SELECT repeat(id, 10000) AS x FROM m365_audit){repeat 4 ", a{n} AS (SELECT concat(x, x, x, x, x, x, x, x) AS x FROM a{m})"} SELECT max(length(x)) FROM a4
--- expect: refused functions may make
+-- expect: refused memory limit
 WITH a0 AS (SELECT repeat(id, 10000) AS x FROM m365_audit){repeat 4 ", a{n} AS (SELECT x || x || x || x || x || x || x || x AS x FROM a{m})"} SELECT max(length(x)) FROM a4
 -- expect: refused functions may make
 WITH a0 AS (SELECT array_repeat(id, 10000) AS x FROM m365_audit){repeat 4 ", a{n} AS (SELECT array_concat(x, x, x, x, x, x, x, x) AS x FROM a{m})"} SELECT max(array_length(x)) FROM a4
--- expect: refused functions may make
+-- expect: refused memory limit
 WITH a0 AS (SELECT array_repeat(id, 10000) AS x FROM m365_audit){repeat 12 ", a{n} AS (SELECT x || x AS x FROM a{m})"} SELECT max(array_length(x)) FROM a12
 -- expect: refused over a window
 SELECT array_agg(raw) OVER (ORDER BY creation_time) FROM m365_audit
@@ -189,3 +189,7 @@ SELECT overlay(repeat('a', 1000) PLACING repeat('b', 100000) FROM 1 FOR 92233720
 SELECT * FROM m365_audit ORDER BY raw, extra, parameters
 -- expect: within limits
 SELECT DISTINCT * FROM m365_audit a CROSS JOIN m365_audit b CROSS JOIN m365_audit c
+-- expect: refused memory limit
+SELECT lpad('x', 6000 + value % 2) AS c0{repeat 39 ", lpad('x', 60{n} + value % 2) AS c{n}"} FROM range(0, 100000)
+-- expect: within limits
+SELECT substr(lpad(a.id, 7000, 'x'), 2){repeat 39 ", split_part(ltrim(a.raw), '{n}', 1)"} FROM m365_audit a CROSS JOIN m365_audit b

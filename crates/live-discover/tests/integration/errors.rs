@@ -1,10 +1,10 @@
 //! What an analyst reads when a query is wrong: what, where in the text as written, and what helps.
 
-use audit_lake::TableName;
+use audit_lake::{Lake, LakeOptions, TableName};
 use live_discover::{Dialect, Engine, Error, Limits, Request, Session, TenantScope};
 use object_store::ObjectStoreExt;
 
-use crate::fixture::{FABRIKAM, lake, session, tenant};
+use crate::fixture::{FABRIKAM, commit, lake, session, sign_in, tenant};
 
 async fn told(session: &Session, request: Request) -> String {
     match session.collect(request).await {
@@ -464,5 +464,52 @@ async fn files_that_are_gone() {
         let message = error.to_string();
         assert!(matches!(error, Error::Corrupt { .. }), "{sql}: {message}");
         assert!(message.contains("is gone: ask again"), "{sql}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn no_error_and_no_plan_tells_where_the_lake_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("it's my (\"one\") lake");
+    let lake = Lake::create_or_open(root.to_str().unwrap(), LakeOptions::default())
+        .await
+        .unwrap();
+    commit(&lake, FABRIKAM, &[sign_in(0, 0)]).await;
+    let session = session(&lake);
+    let queries = [
+        "EXPLAIN SELECT id FROM m365_audit",
+        "SELECT id FROM m365_audit",
+        "SELECT operation, count(*) FROM m365_audit GROUP BY operation",
+    ];
+    let check = async |sql: &str| {
+        let told = match session.collect(sql).await {
+            Ok(batches) => crate::fixture::text(&batches),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        for part in [
+            "my",
+            "one",
+            "lake/",
+            "tenants/",
+            folder.path().to_str().unwrap(),
+        ] {
+            assert!(!told.contains(part), "{sql}: {told}");
+        }
+        told
+    };
+    check(queries[0]).await;
+    let (id, audit) = (tenant(FABRIKAM), TableName::Audit);
+    let snapshot = lake.snapshot(&id, audit).await.unwrap().unwrap();
+    for file in snapshot.files() {
+        let path = root.join(file.path.as_ref());
+        std::fs::write(&path, "not what it was").unwrap();
+        for sql in queries {
+            check(sql).await;
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        for sql in queries {
+            check(sql).await;
+        }
     }
 }

@@ -197,3 +197,45 @@ async fn the_folder_for_intermediate_results_goes_with_the_engine() {
     drop(session);
     assert_eq!(entries(), 0);
 }
+
+/// Steps hold nothing here: all there is are values on their way.
+#[tokio::test]
+async fn what_functions_make_counts_while_it_lives_and_not_once_it_is_given() {
+    let limits = Limits {
+        memory_bytes: 64 << 20,
+        ..Limits::default()
+    };
+    let padded = |columns: u32| {
+        let columns: Vec<String> = (0..columns)
+            .map(|column| format!("lpad('x', {} + value % 2) AS c{column}", 3_000 + column))
+            .collect();
+        format!("SELECT {} FROM range(0, 8192)", columns.join(", "))
+    };
+    let (_, error) = outcome(limits.clone(), &padded(40)).await;
+    assert_eq!(limit_of(error), LimitKind::Memory);
+
+    // Three times some 50 MB are the host's.
+    let engine = Engine::new(lake().await).unwrap();
+    let session = engine.session(TenantScope::All, limits);
+    let mut results = Vec::new();
+    for _ in 0..3 {
+        results.push(session.collect(padded(2).as_str()).await.unwrap());
+    }
+    assert_eq!(engine.metrics().query_bytes, 0);
+}
+
+/// A part of a text is a view of the whole, and the whole may be kept for the next queries.
+#[tokio::test]
+async fn what_functions_are_given_is_not_counted_as_theirs() {
+    let engine = Engine::new(lake().await).unwrap();
+    let session = engine.session(TenantScope::All, Limits::default());
+    for _ in 0..3 {
+        for sql in [
+            "SELECT substr(raw, 2), split_part(operation, ' ', 1), ltrim(user_id) FROM m365_audit",
+            "SELECT substr(operation, 2), count(*) FROM m365_audit GROUP BY 1",
+        ] {
+            session.collect(sql).await.unwrap();
+        }
+    }
+    assert_eq!(engine.metrics().query_bytes, 0);
+}

@@ -1,6 +1,6 @@
 //! Counts in frames of time: what a join that counts says.
 
-use live_discover::{Engine, EngineOptions, Lake, Limits, Session, TenantScope};
+use live_discover::{Engine, EngineOptions, Error, Lake, LimitKind, Limits, Session, TenantScope};
 
 use crate::fixture::{CONTOSO, DAY_MICROS, Record, START_MICROS, ask, commit, empty_lake};
 
@@ -145,4 +145,53 @@ async fn other_frames_are_left_alone() {
         .await;
         assert!(!plan.contains(QUICK), "{function}: {plan}");
     }
+}
+
+/// A frame that goes on to the end keeps all rows, one of a minute hardly any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_wait_for_their_frames_are_counted() {
+    let lake = lake().await;
+    let limits = Limits {
+        memory_bytes: 16 << 20,
+        ..Limits::default()
+    };
+    let options = EngineOptions {
+        parallelism: Some(1),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::builder().with_options(options).build(lake).unwrap();
+    let session = engine.session(TenantScope::All, limits);
+    let count = |frame: &str| {
+        format!(
+            "SELECT max(n), max(length(raw)) FROM (SELECT raw, count(*) OVER (ORDER BY creation_time {frame}) AS n \
+             FROM m365_audit CROSS JOIN range(0, 100))"
+        )
+    };
+    for (frame, who) in [
+        (
+            "RANGE BETWEEN CURRENT ROW AND INTERVAL '400' DAY FOLLOWING",
+            "`frames` needs",
+        ),
+        (
+            "ROWS BETWEEN CURRENT ROW AND 3000000 FOLLOWING",
+            "`rows of a window` needs",
+        ),
+    ] {
+        match session.collect(count(frame).as_str()).await {
+            Err(Error::ResourcesExhausted {
+                limit: LimitKind::Memory,
+                message,
+            }) => {
+                assert!(message.contains(who), "{frame}: {message}");
+            }
+            other => panic!("{frame}: {other:?}"),
+        }
+    }
+    for frame in [
+        "RANGE BETWEEN INTERVAL '1' MINUTE PRECEDING AND INTERVAL '1' MINUTE FOLLOWING",
+        "ROWS BETWEEN 3 PRECEDING AND 3 FOLLOWING",
+    ] {
+        ask(&session, &count(frame)).await;
+    }
+    assert_eq!(engine.metrics().query_bytes, 0);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use audit_testkit::ManualClock;
+use audit_testkit::{FaultyStore, ManualClock};
 use live_discover::{
     Clock, Engine, EngineOptions, Error, IdSource, Library, LimitKind, Limits, Lookup,
     OutputFormat, Page, Request, Run, RunId, RunOptions, Runs, RunsOptions, Session, TenantScope,
@@ -833,4 +833,36 @@ async fn what_is_forgotten_is_deleted() {
     host.clock.0.advance(2 * HOUR_MICROS);
     host.runs.sweep().await;
     assert_eq!(objects(&store).await, [format!("{folder}/run.json")]);
+}
+
+/// Whoever asks may go away before the store has answered.
+#[tokio::test]
+async fn who_goes_away_takes_nobodys_turn() {
+    let store = Arc::new(FaultyStore::new(Arc::new(InMemory::new()), 1));
+    let options = RunsOptions {
+        running: 1,
+        waiting_per_scope: 2,
+        ..RunsOptions::default()
+    };
+    let of_host = Arc::clone(&store) as Arc<dyn ObjectStore>;
+    let host = Host::with(options, EngineOptions::default(), Some(of_host)).await;
+    let session = host.of_all();
+    // From here on requests do not answer at once.
+    store.set_latency(Duration::from_millis(1));
+    for _ in 0..4 {
+        let start = host.runs.start(&session, ORDERED, RunOptions::default());
+        assert!(futures::poll!(Box::pin(start)).is_pending());
+    }
+    assert!(host.runs.list(&session).is_empty());
+
+    let under_way = host.start(&session, ENDLESS).await;
+    let waiting = host.start(&session, ORDERED).await;
+    let cancel = host.runs.cancel(&session, waiting.id);
+    assert!(futures::poll!(Box::pin(cancel)).is_pending());
+    let cancelled = host.runs.finished(&session, waiting.id).await.unwrap();
+    assert_eq!(cancelled.state.to_string(), "cancelled");
+    host.runs.cancel(&session, under_way.id).await.unwrap();
+    let last = host.run(&session, ORDERED).await;
+    assert_eq!(last.state.to_string(), "succeeded");
+    assert_eq!(host.runs.list(&session).len(), 3);
 }
