@@ -198,36 +198,36 @@ async fn questions_read_what_they_need() {
 
 /// Question; requests and KiB cold; the same warm.
 const READ: &str = "\
-id                 12  330   2    0
-id_whole           12  438   2    0
-address            16  765   2    0
+id                 12  331   2    0
+id_whole           12  439   2    0
+address            16  766   2    0
 user_day            6  315   2    0
 user_month         16  317   2    0
-file               16  494   2    0
-session            12  358   2    0
+file               16  495   2    0
+session            12  359   2    0
 correlation        12  305   2    0
 needle_once        12  291   2    0
-needle_absent      10  202   2    0
+needle_absent      10  203   2    0
 needle_percent     19 1170   5  483
-needle_count       16  702   2    0
-like               14  485   2    0
+needle_count       16  703   2    0
+like               14  474   2    0
 ilike              14  486   2    0
-regex              14  487   2    0
+regex              14  488   2    0
 indicators         16  917   2    0
-latest              7   76   3   48
-latest_operation   16  476   2    0
-by_operation       14   70   2    0
-by_day             13   68   2    0
+latest              7   77   3   48
+latest_operation   16  477   2    0
+by_operation       14   71   2    0
+by_day             13   69   2    0
 by_hour            14  232   2    0
-failed_sign_ins    13  225   2    0
-addresses_by_user  14   77   2    0
-first_seen         14   91   2    0
+failed_sign_ins    13  226   2    0
+addresses_by_user  14   78   2    0
+first_seen         14   92   2    0
 inbox_rules        14  242   2    0
 user_agents        13  207   2    0
 mass_download      16  239   2    0
-chain              16  301   2    0
-extra              14  437   2    0
-name in a bag      12  202   2    0
+chain              16  302   2    0
+extra              14  438   2    0
+name in a bag      12  203   2    0
 ";
 
 /// Each request takes 30 ms, as one to an object store far away does.
