@@ -130,6 +130,8 @@ pub(crate) struct Add {
     pub(crate) data_change: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stats: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
     /// Rows of the file that are deleted; we never write it.
     #[serde(default, skip_serializing)]
     pub(crate) deletion_vector: Option<serde::de::IgnoredAny>,

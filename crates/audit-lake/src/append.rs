@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use parquet::errors::ParquetError;
 
 use crate::commit::{CommitOutcome, NewFile};
 use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
@@ -25,7 +26,7 @@ use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::stats::Stats;
 use crate::table::DeltaTableHandle;
-use crate::{Lake, TableName, TenantId};
+use crate::{Lake, TableName, TenantId, checksum};
 
 /// How often an append starts over because other writers commit to the same tenant.
 const ATTEMPTS_MAX: u32 = 30;
@@ -187,8 +188,11 @@ impl Lake {
             async move {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
-                let encoded = tokio::task::spawn_blocking(move || {
-                    data_file::encode(&columns, &order, TableName::Audit.key_column(), threads)
+                let (encoded, hash) = tokio::task::spawn_blocking(move || {
+                    let key = TableName::Audit.key_column();
+                    let encoded = data_file::encode(&columns, &order, key, threads)?;
+                    let hash = checksum::of(&encoded);
+                    Ok::<_, ParquetError>((encoded, hash))
                 })
                 .await
                 .map_err(Error::internal)?
@@ -204,6 +208,7 @@ impl Lake {
                     size_bytes,
                     stats: stats.to_json(rows),
                     modification_time_ms,
+                    sha256: Some(hash),
                 };
                 Ok::<_, Error>((file, place))
             }
@@ -280,6 +285,7 @@ pub(crate) async fn write_rows(
         size_bytes: encoded.len() as u64,
         stats: Stats::of(&batches, order).to_json(order.len()),
         modification_time_ms: lake.clock().now_micros().div_euclid(1000),
+        sha256: Some(checksum::of(&encoded)),
     };
     put(lake.store().as_ref(), &place, encoded).await?;
     Ok((file, place))

@@ -16,7 +16,7 @@ use crate::actions::{self, Action, Add, CommitInfo, Remove};
 use crate::error::{Error, Result};
 use crate::retry;
 use crate::snapshot::{DataFile, EVENT_DATE, format_date};
-use crate::{TableName, paths};
+use crate::{TableName, checksum, paths};
 
 /// A data file that lies in the table's folder and waits to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct NewFile {
     pub stats: String,
     /// When it was written, in ms since 1970.
     pub modification_time_ms: i64,
+    /// The SHA-256 of its bytes; `None` when not known.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What became of a commit.
@@ -148,6 +150,10 @@ pub(crate) fn add(table: TableName, file: &NewFile, data_change: bool) -> Result
             modification_time: file.modification_time_ms,
             data_change,
             stats: Some(file.stats.clone()),
+            tags: (file.sha256).map(|hash| {
+                let hex = checksum::to_hex(hash);
+                BTreeMap::from([(checksum::TAG.to_owned(), Some(hex))])
+            }),
             deletion_vector: None,
         }),
         ..Action::default()

@@ -8,6 +8,7 @@
 
 mod actions;
 mod append;
+mod checksum;
 mod clock;
 mod commit;
 mod data_file;

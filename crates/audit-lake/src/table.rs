@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::retry::{self, retry};
 use crate::snapshot::{self, DataFile, Snapshot};
-use crate::{TableName, TenantId, paths};
+use crate::{TableName, TenantId, checksum, paths};
 
 /// A checkpoint costs as much as the table has files, the commits behind it cost one request each when a table is
 /// opened. Readers of other makes follow the table's property.
@@ -359,17 +359,18 @@ async fn replay(
         let mut files = Vec::new();
         while let Some(view) = views.next().await {
             let view = view.map_err(|source| delta_error("read the log of", &root, source))?;
-            let partition = view.partition_values_map();
+            #[expect(deprecated, reason = "nothing else gives the tags")]
+            let add = view.add_action();
+            let tags = add.tags.unwrap_or_default();
             files.push(snapshot::data_file(
                 &root,
-                &view.path(),
-                u64::try_from(view.size())
+                &add.path,
+                u64::try_from(add.size)
                     .map_err(|_| Error::corrupt(&root, "a file has a negative size"))?,
-                view.modification_time(),
-                partition
-                    .get(snapshot::EVENT_DATE)
-                    .and_then(Option::as_deref),
-                view.stats().as_deref(),
+                add.modification_time,
+                (add.partition_values.get(snapshot::EVENT_DATE)).and_then(Option::as_deref),
+                add.stats.as_deref(),
+                tags.get(checksum::TAG).and_then(Option::as_deref),
             )?);
         }
         Ok(Arc::new(Snapshot::new(

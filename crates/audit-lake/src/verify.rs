@@ -10,14 +10,17 @@ mod records;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::{
+    AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::file_reader::FileReader;
 use crate::keys::Canonical;
 use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot};
-use crate::{Lake, TableName, TenantId, table};
+use crate::{Lake, TableName, TenantId, checksum, table};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +72,7 @@ impl std::fmt::Display for Finding {
 impl Lake {
     /// Checks the tables of these tenants as they are now, and names what is wrong.
     ///
-    /// Each data file is there with the size, rows, order, partition and bounds that the log says,
+    /// Each data file is there, byte for byte what was written where the log has its hash, with the size, rows, order, partition and bounds that the log says,
     /// and can be read to its end. No record is there twice; variants of a key are numbered from 0.
     /// The ledger's entries add up, and its rows and rejects are there. `canonical` spells a record's
     /// content, as for [`append`](Self::append); `progress` is called after each file.
@@ -191,15 +194,15 @@ impl<'a> Check<'a> {
         );
     }
 
-    /// Whether the file is there with the size that the log says.
-    async fn is_there(&mut self, file: &DataFile) -> Result<bool> {
+    /// Whether the file is there with the size and, where the log has one, the hash that the log says.
+    async fn is_whole(&mut self, file: &DataFile) -> Result<bool> {
         let store = self.lake.store();
         let head = retry(|| async {
             let head = store.head(&file.path).await;
             head.map_err(|source| Error::store("read", &file.path, source))
         });
         match head.await {
-            Ok(head) if head.size == file.size_bytes => Ok(true),
+            Ok(head) if head.size == file.size_bytes => self.has_hash(file).await,
             Ok(head) => {
                 self.broken(
                     &file.path,
@@ -216,6 +219,29 @@ impl<'a> Check<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn has_hash(&mut self, file: &DataFile) -> Result<bool> {
+        let Some(expected) = file.sha256 else {
+            return Ok(true);
+        };
+        let mut reader = FileReader::new(&self.lake.store(), file);
+        let mut hasher = Sha256::new();
+        let mut at = 0;
+        while at < file.size_bytes {
+            let end = file.size_bytes.min(at + HASHED_BYTES);
+            let part = reader.get_bytes(at..end).await;
+            let Some(part) = self.read(file, part)? else {
+                return Ok(false);
+            };
+            hasher.update(&part);
+            at = end;
+        }
+        let is_whole = <[u8; 32]>::from(hasher.finalize()) == expected;
+        if !is_whole {
+            self.broken(&file.path, checksum::DAMAGED);
+        }
+        Ok(is_whole)
     }
 
     /// The file's rows, all columns or those of `names`; `None` and a finding when it can't be opened.
@@ -253,6 +279,9 @@ impl<'a> Check<'a> {
         }
     }
 }
+
+/// Bytes hashed at a time.
+const HASHED_BYTES: u64 = 8 << 20;
 
 /// Rows read at a time: records run to megabytes.
 const BATCH_ROWS: usize = 1024;

@@ -121,7 +121,7 @@ async fn each_batch(
             break;
         }
         for file in check.snapshot.files() {
-            if !exact && !check.is_there(file).await? {
+            if !exact && !check.is_whole(file).await? {
                 check.file_done();
                 continue;
             }

@@ -130,7 +130,7 @@ impl Partition<'_> {
         shares: u64,
         hashes: &mut Hashes,
     ) -> Result<bool> {
-        if !check.is_there(file).await? {
+        if !check.is_whole(file).await? {
             return Ok(false);
         }
         let Some(mut stream) = check.open(file, None).await? else {
