@@ -15,6 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
+use crate::maintain::policy;
 use crate::places::{Place, places, tenant};
 use crate::records::{DAY, MICROS_PER_DAY, Record, append, canonical};
 
@@ -324,6 +325,56 @@ async fn files_that_are_not_what_the_log_says() {
         "not of the partition's day (and 5 more)",
     )
     .await;
+}
+
+/// Compacts a table and deletes the files that were compacted, as maintenance does beside a verification.
+async fn compact_and_vacuum(lake: Lake, table: TableName) {
+    let snapshot = async || lake.snapshot(&tenant(), table).await.unwrap().unwrap();
+    let before = snapshot().await;
+    lake.compact(tenant(), table, &policy(), |_| {})
+        .await
+        .unwrap();
+    let after = snapshot().await;
+    assert!(after.files().len() < before.files().len());
+    for file in before.files() {
+        if after.files().iter().all(|other| other.path != file.path) {
+            lake.store().delete(&file.path).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_compacted_away_meanwhile_is_not_missing() {
+    for table in TableName::ALL {
+        let place = places().await.swap_remove(0);
+        for at in 0..4 {
+            let source = format!("{at}");
+            append(&place.lake, tenant(), &[Record::new(&source, DAY, "1")]).await;
+            ledger(&place.lake, &[(&source, [2, 1, 0, 1])]).await;
+            rejects(&place.lake, &[(&source, "bytes", 5)]).await;
+        }
+        let (lake, other) = (place.reopened().await, place.reopened().await);
+        let mut others = Some(other);
+        let found = lake
+            .verify(&[tenant()], canonical, |verified| {
+                // After the first file of the table.
+                if verified.table == table
+                    && let Some(other) = others.take()
+                {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .unwrap();
+                    let maintenance = compact_and_vacuum(other, table);
+                    let thread = std::thread::spawn(move || runtime.block_on(maintenance));
+                    thread.join().unwrap();
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!(found, [], "{table}");
+        assert!(others.is_none());
+    }
 }
 
 /// Pages and compressed frames have no checksums: most flips of a bit change values, and what reads them sees no error.
