@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode, PutOptions};
 
 use crate::actions::{self, Action, Add, CommitInfo, Remove};
 use crate::error::{Error, Result};
@@ -63,37 +63,10 @@ pub(crate) async fn put_version(
 ) -> Result<CommitOutcome> {
     let path = paths::version_file(table_root, version);
     let lines = bytes::Bytes::from(actions::to_lines(actions)?);
-    let mut attempt = 1;
-    loop {
-        let options = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        let error = match store.put_opts(&path, lines.clone().into(), options).await {
-            Ok(_) => return Ok(CommitOutcome::Committed { version }),
-            Err(source) => source,
-        };
-        let exists = matches!(
-            error,
-            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
-        );
-        let error = Error::store("commit", &path, error);
-        if !exists && !error.is_transient() {
-            return Err(error);
-        }
-        if let Some(committed) = retry::read(store, &path).await? {
-            return Ok(if is_ours(&path, &committed, commit_id)? {
-                CommitOutcome::Committed { version }
-            } else {
-                CommitOutcome::Conflicted
-            });
-        }
-        if attempt == retry::ATTEMPTS_MAX {
-            return Err(error);
-        }
-        retry::pause(attempt).await;
-        attempt += 1;
-    }
+    Ok(match retry::put_new(store, "commit", &path, lines).await? {
+        Some(committed) if !is_ours(&path, &committed, commit_id)? => CommitOutcome::Conflicted,
+        _ => CommitOutcome::Committed { version },
+    })
 }
 
 fn is_ours(path: &Path, committed: &[u8], commit_id: &str) -> Result<bool> {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -279,22 +279,8 @@ impl Lake {
             created_by: concat!("audit-lake ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let json = bytes::Bytes::from(serde_json::to_vec(&file).map_err(Error::internal)?);
-        retry(|| async {
-            let options = PutOptions {
-                mode: PutMode::Create,
-                ..PutOptions::default()
-            };
-            match self
-                .inner
-                .store
-                .put_opts(&path, json.clone().into(), options)
-                .await
-            {
-                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-                Err(source) => Err(Error::store("create", &path, source)),
-            }
-        })
-        .await?;
+        // Two makers get the same lake.
+        retry::put_new(self.inner.store.as_ref(), "create", &path, json).await?;
         if self.read_lake_file().await? {
             Ok(self)
         } else {

@@ -196,7 +196,7 @@ impl Lake {
                 modification_time_ms: self.clock().now_micros().div_euclid(1000),
                 sha256: Some(merged.sha256),
             };
-            put(self.store().as_ref(), &place, merged.bytes).await?;
+            put(self, &place, merged.bytes).await?;
             made.push((file, place));
         }
         Ok(())
