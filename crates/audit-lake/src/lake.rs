@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
+use crate::durable::{self, DurableFolder};
 use crate::error::{Error, Result};
 use crate::existing::KeyFiles;
 use crate::retry::{self, retry};
@@ -133,12 +133,16 @@ impl Lake {
     /// As [`Lake::open`], without [`Error::NotFound`].
     pub async fn create_or_open(url: &str, options: LakeOptions) -> Result<Self> {
         let location = location(url)?;
-        if let Some(folder) = &location.folder {
+        if let Some(folder) = location.folder.as_ref().filter(|folder| !folder.is_dir()) {
             std::fs::create_dir_all(folder).map_err(|source| Error::Unavailable {
                 operation: "create",
                 path: folder.display().to_string(),
                 source: source.into(),
             })?;
+            for above in folder.ancestors().skip(1) {
+                // What it may not open, this program has not made.
+                durable::sync_folder(above).unwrap_or_default();
+            }
         }
         Self::at(location, options)?.created().await
     }
@@ -248,10 +252,8 @@ impl Lake {
     fn at(location: Location, options: LakeOptions) -> Result<Self> {
         let store: Arc<dyn ObjectStore> = match &location.folder {
             Some(folder) => Arc::new(
-                // A tenant that is deleted leaves no folders behind.
-                LocalFileSystem::new_with_prefix(folder)
-                    .map_err(|source| Error::store("open", &Path::default(), source))?
-                    .with_automatic_cleanup(true),
+                DurableFolder::try_new(folder)
+                    .map_err(|source| Error::store("open", &Path::default(), source))?,
             ),
             None if location.url.scheme() == "memory" => Arc::new(InMemory::new()),
             None => {

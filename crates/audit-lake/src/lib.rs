@@ -14,6 +14,7 @@ mod commit;
 mod data_file;
 mod delete;
 mod document;
+mod durable;
 mod error;
 mod existing;
 mod file_reader;
