@@ -121,7 +121,7 @@ impl Lake {
             Ok(lake)
         } else {
             Err(Error::NotFound {
-                what: format!("the lake `{url}`"),
+                what: format!("the lake `{}`", shown(url)),
             })
         }
     }
@@ -240,7 +240,7 @@ impl Lake {
     fn new(store: Arc<dyn ObjectStore>, url: Url, options: LakeOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
-                url,
+                url: without_secrets(url),
                 store,
                 options,
                 tables: Mutex::default(),
@@ -263,7 +263,10 @@ impl Lake {
                     .map(|(key, value)| (key.as_str(), value.as_str()));
                 let (store, root) = object_store::parse_url_opts(&location.url, store_options)
                     .map_err(|source| {
-                        Error::invalid(format!("no object store for `{}`: {source}", location.url))
+                        let shown = shown(location.url.as_str());
+                        // It may say the URL again.
+                        let reason = source.to_string().replace(location.url.as_str(), &shown);
+                        Error::invalid(format!("no object store for `{shown}`: {reason}"))
                     })?;
                 Arc::new(PrefixStore::new(store, root))
             }
@@ -326,9 +329,36 @@ struct Location {
     folder: Option<std::path::PathBuf>,
 }
 
+/// A lake's URL as people see it: a user and a query may be secrets. The user that a URL of Azure names is a container.
+fn shown(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, _)) if is_container(scheme, user) => authority,
+        Some((_, host)) => host,
+        None => authority,
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+/// <https://learn.microsoft.com/azure/storage/blobs/data-lake-storage-introduction-abfs-uri>: `abfss://container@account…`.
+fn is_container(scheme: &str, user: &str) -> bool {
+    matches!(scheme, "abfs" | "abfss") && !user.contains(':')
+}
+
+fn without_secrets(url: Url) -> Url {
+    Url::parse(&shown(url.as_str())).unwrap_or(url)
+}
+
 fn location(text: &str) -> Result<Location> {
     let invalid = |reason: &dyn fmt::Display| {
-        Error::invalid(format!("`{text}` is no place for a lake: {reason}"))
+        Error::invalid(format!(
+            "`{}` is no place for a lake: {reason}",
+            shown(text)
+        ))
     };
     if text.is_empty() {
         return Err(invalid(&"it is empty"));
