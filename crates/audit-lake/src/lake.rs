@@ -202,9 +202,7 @@ impl Lake {
             Arc::clone(tables.entry((*tenant, table)).or_default())
         };
         let mut followed = slot.lock().await;
-        // Taken out so that the snapshot is ours alone, and forgotten when following it fails.
-        let last = followed.take();
-        *followed = table::follow(self, *tenant, table, last).await?;
+        table::follow(self, *tenant, table, &mut followed).await?;
         Ok(followed
             .as_ref()
             .map(|followed| Arc::clone(&followed.snapshot)))

@@ -305,41 +305,41 @@ pub(crate) struct Followed {
     refreshed_at_micros: i64,
 }
 
-/// The latest committed state, following on from `last`; `None` where there is no table.
+/// Makes `followed` the latest committed state; `None` where there is no table. If that fails, or is given up, it stays
+/// what it was: to know nothing would cost a replay of the whole log.
 pub(crate) async fn follow(
     lake: &Lake,
     tenant: TenantId,
     table: TableName,
-    last: Option<Followed>,
-) -> Result<Option<Followed>> {
+    followed: &mut Option<Followed>,
+) -> Result<()> {
     let store = lake.store();
     let root = paths::table_root(tenant, table);
     let now_micros = lake.clock().now_micros();
-    let mut snapshot = match last {
+    let is_followed = match followed {
         Some(last) => {
             let age_micros = now_micros.saturating_sub(last.refreshed_at_micros);
-            if age_micros > LISTING_AFTER_MICROS
-                && next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await?
-            {
-                replay(Arc::clone(&store), tenant, table).await?
-            } else {
-                last.snapshot
-            }
+            age_micros <= LISTING_AFTER_MICROS
+                || !next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await?
         }
-        None if has_commits(store.as_ref(), &root).await? => {
-            replay(Arc::clone(&store), tenant, table).await?
-        }
-        None => return Ok(None),
+        None if has_commits(store.as_ref(), &root).await? => false,
+        None => return Ok(()),
     };
-    let commits = commits_after(store.as_ref(), &root, snapshot.version()).await?;
-    if !commits.is_empty() {
-        // Copies the files only if a reader still holds the snapshot.
-        Arc::make_mut(&mut snapshot).apply(commits)?;
+    if !is_followed {
+        *followed = Some(Followed {
+            snapshot: replay(Arc::clone(&store), tenant, table).await?,
+            refreshed_at_micros: now_micros,
+        });
     }
-    Ok(Some(Followed {
-        snapshot,
-        refreshed_at_micros: now_micros,
-    }))
+    if let Some(last) = followed {
+        let commits = commits_after(store.as_ref(), &root, last.snapshot.version()).await?;
+        if !commits.is_empty() {
+            // Copies the files only if a reader still holds the snapshot.
+            Arc::make_mut(&mut last.snapshot).apply(commits)?;
+        }
+        last.refreshed_at_micros = now_micros;
+    }
+    Ok(())
 }
 
 /// The state by the whole log: checkpoint and the commits behind it.
