@@ -23,6 +23,7 @@ mod kept_networks;
 mod keys;
 mod lake;
 mod ledger;
+mod log_view;
 mod maintain;
 mod paths;
 mod retry;

@@ -9,6 +9,7 @@ mod records;
 
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
@@ -20,9 +21,9 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::file_reader::FileReader;
 use crate::keys::Canonical;
-use crate::retry::retry;
+use crate::retry::{self, retry};
 use crate::snapshot::{DataFile, Snapshot};
-use crate::{Lake, TableName, TenantId, checksum, table};
+use crate::{Lake, TableName, TenantId, actions, checksum, paths, table};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,10 @@ impl Lake {
             let content = self.snapshot(&tenant, TableName::Content).await?;
             let mut rejects = self.snapshot(&tenant, TableName::Rejects).await?;
             let rows = AuditRows::of(self, tenant).await?;
+            for snapshot in [&rows.audit, &content, &rejects].into_iter().flatten() {
+                let mut check = Check::new(self, snapshot, &mut findings, &mut progress);
+                check.check_log().await?;
+            }
             if let Some(audit) = &rows.audit {
                 let mut check = Check::new(self, audit, &mut findings, &mut progress);
                 records::check(&mut check, canonical).await?;
@@ -168,6 +173,9 @@ struct Beginning {
 /// How often the check of a part begins again because maintenance was faster.
 const BEGINNINGS_MAX: u32 = 5;
 
+/// Commits read at a time.
+const COMMITS_MAX: usize = 32;
+
 type Stream = ParquetRecordBatchStream<FileReader>;
 
 impl<'a> Check<'a> {
@@ -213,6 +221,28 @@ impl<'a> Check<'a> {
         self.snapshot = newest;
         self.is_renewed = true;
         true
+    }
+
+    /// Names the commits that say nothing.
+    async fn check_log(&mut self) -> Result<()> {
+        let store = self.lake.store();
+        let store = &store;
+        let objects = table::log_objects(store, &self.root()).await?;
+        let commits = objects.into_iter().map(|object| object.location);
+        let commits = commits.filter(|path| paths::version_of_file(path).is_some());
+        let mut read = futures::stream::iter(commits)
+            .map(|path| async move {
+                let text = retry::read(store.as_ref(), &path).await?;
+                Ok::<_, Error>((path, text))
+            })
+            .buffered(COMMITS_MAX);
+        while let Some((path, text)) = read.try_next().await? {
+            if text.is_some_and(|text| actions::is_nothing(&text)) {
+                let what = "is a commit without an action, cut off when it was written: what it had to say is not in the table";
+                self.broken(&path, what);
+            }
+        }
+        Ok(())
     }
 
     fn find(&mut self, severity: Severity, path: &Path, message: impl Into<String>) {
