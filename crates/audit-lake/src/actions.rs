@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use object_store::path::Path;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -130,9 +131,11 @@ pub(crate) struct Add {
     pub(crate) data_change: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stats: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
     /// Rows of the file that are deleted; we never write it.
     #[serde(default, skip_serializing)]
-    pub(crate) deletion_vector: Option<serde::de::IgnoredAny>,
+    pub(crate) deletion_vector: Option<IgnoredAny>,
 }
 
 /// The end of a file as part of the table. The object stays until vacuum.
@@ -172,11 +175,60 @@ pub(crate) fn to_lines(actions: &[Action]) -> Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// Reads a commit file; members and actions that we don't know are skipped.
-pub(crate) fn from_lines(path: &Path, lines: &[u8]) -> Result<Vec<Action>> {
-    lines
-        .split(|byte| *byte == b'\n')
+/// Whether the file of a commit holds no action, of ours or of anybody.
+///
+/// Every writer says at least what it did (`commitInfo`). A write that was cut off, as by a power failure, may leave a
+/// file without content.
+pub(crate) fn is_nothing(text: &[u8]) -> bool {
+    lines(text).all(|line| {
+        let members: Option<BTreeMap<String, Option<IgnoredAny>>> =
+            serde_json::from_slice(line).ok();
+        members.is_some_and(|members| members.values().all(Option::is_none))
+    })
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// Reads a commit file; members and actions that we don't know are skipped.
+pub(crate) fn from_lines(path: &Path, text: &[u8]) -> Result<Vec<Action>> {
+    if is_nothing(text) {
+        return Err(Error::corrupt(
+            path,
+            "it holds no action, as a commit that a power failure cut off; if no newer one is in the log, delete it and do again what was done last",
+        ));
+    }
+    lines(text)
         .map(|line| serde_json::from_slice(line).map_err(|source| Error::corrupt(path, source)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_says_something() {
+        let path = Path::from("1.json");
+        for nothing in ["", "\n", "{}", "{}\n{}\n", r#"{"add":null}"#] {
+            let error = from_lines(&path, nothing.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("`1.json` is corrupt"), "{error}");
+            assert!(is_nothing(nothing.as_bytes()), "{nothing}");
+        }
+        // What another program may write: no change at all, and actions of days to come.
+        for something in [
+            r#"{"commitInfo":{}}"#,
+            r#"{"domainMetadata":{"domain":"d"}}"#,
+        ] {
+            assert!(
+                from_lines(&path, something.as_bytes()).is_ok(),
+                "{something}"
+            );
+        }
+        // Damage, and `from_lines` says so.
+        assert!(!is_nothing(b"\0\0"));
+        assert!(from_lines(&path, b"\0\0").is_err());
+    }
 }

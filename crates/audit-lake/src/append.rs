@@ -8,13 +8,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryFutureExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
+use parquet::errors::ParquetError;
 
 use crate::commit::{CommitOutcome, NewFile};
 use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
@@ -22,10 +24,10 @@ use crate::error::{Error, Result};
 use crate::existing;
 use crate::keys::{Canonical, Keys, NewRow};
 use crate::retry::retry;
-use crate::snapshot::{DataFile, Snapshot};
+use crate::snapshot::{DataFile, Snapshot, format_date};
 use crate::stats::Stats;
 use crate::table::DeltaTableHandle;
-use crate::{Lake, TableName, TenantId};
+use crate::{Lake, TableName, TenantId, checksum};
 
 /// How often an append starts over because other writers commit to the same tenant.
 const ATTEMPTS_MAX: u32 = 30;
@@ -143,11 +145,8 @@ impl Lake {
                     });
                 }
                 CommitOutcome::Conflicted => {
-                    // Nobody refers to them; what can't be deleted now is left for vacuum.
-                    for (_, path) in &written {
-                        if let Err(error) = self.store().delete(path).await {
-                            tracing::debug!(%error, %path, "could not delete an unused data file");
-                        }
+                    for (_, place) in &written {
+                        discard(self, place).await;
                     }
                 }
             }
@@ -159,7 +158,7 @@ impl Lake {
         })
     }
 
-    /// Writes the data files, one a day.
+    /// Writes the data files, one a day: all of them, or none stays.
     async fn write(
         &self,
         tenant: TenantId,
@@ -181,22 +180,32 @@ impl Lake {
         let batches = Arc::new(batches);
         let days = by_day(new_rows);
         let root = crate::paths::table_root(tenant, TableName::Audit);
-        futures::stream::iter(days.into_iter().map(|(day, order)| {
+        let has_failed = AtomicBool::new(false);
+        let has_failed = &has_failed;
+        let days = (days.into_iter()).take_while(|_| !has_failed.load(Ordering::Relaxed));
+        let files = days.map(|(day, order)| {
             let (columns, batches, root) =
                 (Arc::clone(&columns), Arc::clone(&batches), root.clone());
-            async move {
+            let written = async move {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
-                let encoded = tokio::task::spawn_blocking(move || {
-                    data_file::encode(&columns, &order, TableName::Audit.key_column(), threads)
+                let (encoded, hash) = tokio::task::spawn_blocking(move || {
+                    let key = TableName::Audit.key_column();
+                    let encoded = data_file::encode(&columns, &order, key, threads)?;
+                    let hash = checksum::of(&encoded);
+                    Ok::<_, ParquetError>((encoded, hash))
                 })
                 .await
                 .map_err(Error::internal)?
                 .map_err(|e| Error::internal(format!("could not encode {rows} rows: {e}")))?;
-                let path = format!("event_date={}/{}.parquet", date(day)?, self.ids().next_id());
+                let path = format!(
+                    "event_date={}/{}.parquet",
+                    format_date(day)?,
+                    self.ids().next_id()
+                );
                 let size_bytes = encoded.len() as u64;
                 let place = Path::from(format!("{root}/{path}"));
-                put(self.store().as_ref(), &place, encoded).await?;
+                put(self, &place, encoded).await?;
                 let modification_time_ms = now.div_euclid(1000);
                 let file = NewFile {
                     path,
@@ -204,13 +213,22 @@ impl Lake {
                     size_bytes,
                     stats: stats.to_json(rows),
                     modification_time_ms,
+                    sha256: Some(hash),
                 };
                 Ok::<_, Error>((file, place))
+            };
+            written.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))
+        });
+        // Those that are being written when one fails are waited for, or they would come after they were discarded.
+        let files: Vec<Result<_>> = (futures::stream::iter(files).buffered(PUTS_MAX))
+            .collect()
+            .await;
+        if has_failed.load(Ordering::Relaxed) {
+            for (_, place) in files.iter().flatten() {
+                discard(self, place).await;
             }
-        }))
-        .buffered(PUTS_MAX)
-        .try_collect()
-        .await
+        }
+        files.into_iter().collect()
     }
 
     /// Appends rows that have a key of their own and are not in the table yet: rejects, ledger rows.
@@ -280,8 +298,9 @@ pub(crate) async fn write_rows(
         size_bytes: encoded.len() as u64,
         stats: Stats::of(&batches, order).to_json(order.len()),
         modification_time_ms: lake.clock().now_micros().div_euclid(1000),
+        sha256: Some(checksum::of(&encoded)),
     };
-    put(lake.store().as_ref(), &place, encoded).await?;
+    put(lake, &place, encoded).await?;
     Ok((file, place))
 }
 
@@ -421,20 +440,17 @@ fn unknown_rows(rows: &RecordBatch, key: &str, known: &HashSet<String>) -> Resul
         .collect())
 }
 
-fn date(day: i32) -> Result<String> {
-    let date = chrono::NaiveDate::from_epoch_days(day)
-        .ok_or_else(|| Error::internal(format!("day {day} is no date")))?;
-    Ok(date.format("%Y-%m-%d").to_string())
-}
-
-pub(crate) async fn put(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<()> {
-    retry(|| async {
+/// Puts a data file; after an error none is there, as far as that can be done.
+pub(crate) async fn put(lake: &Lake, path: &Path, bytes: Bytes) -> Result<()> {
+    let store = lake.store();
+    let put = retry(|| async {
         let payload = PutPayload::from_bytes(bytes.clone());
-        store
-            .put(path, payload)
-            .await
-            .map_err(|e| Error::store("write", path, e))
-    })
-    .await?;
+        let put = store.put(path, payload).await;
+        put.map_err(|e| Error::store("write", path, e))
+    });
+    if let Err(error) = put.await {
+        discard(lake, path).await;
+        return Err(error);
+    }
     Ok(())
 }

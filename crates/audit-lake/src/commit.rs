@@ -9,14 +9,14 @@
 
 use std::collections::BTreeMap;
 
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode, PutOptions};
 
 use crate::actions::{self, Action, Add, CommitInfo, Remove};
 use crate::error::{Error, Result};
 use crate::retry;
 use crate::snapshot::{DataFile, EVENT_DATE, format_date};
-use crate::{TableName, paths};
+use crate::{TableName, checksum, paths};
 
 /// A data file that lies in the table's folder and waits to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct NewFile {
     pub stats: String,
     /// When it was written, in ms since 1970.
     pub modification_time_ms: i64,
+    /// The SHA-256 of its bytes; `None` when not known.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What became of a commit.
@@ -61,37 +63,10 @@ pub(crate) async fn put_version(
 ) -> Result<CommitOutcome> {
     let path = paths::version_file(table_root, version);
     let lines = bytes::Bytes::from(actions::to_lines(actions)?);
-    let mut attempt = 1;
-    loop {
-        let options = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        let error = match store.put_opts(&path, lines.clone().into(), options).await {
-            Ok(_) => return Ok(CommitOutcome::Committed { version }),
-            Err(source) => source,
-        };
-        let exists = matches!(
-            error,
-            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
-        );
-        let error = Error::store("commit", &path, error);
-        if !exists && !error.is_transient() {
-            return Err(error);
-        }
-        if let Some(committed) = retry::read(store, &path).await? {
-            return Ok(if is_ours(&path, &committed, commit_id)? {
-                CommitOutcome::Committed { version }
-            } else {
-                CommitOutcome::Conflicted
-            });
-        }
-        if attempt == retry::ATTEMPTS_MAX {
-            return Err(error);
-        }
-        retry::pause(attempt).await;
-        attempt += 1;
-    }
+    Ok(match retry::put_new(store, "commit", &path, lines).await? {
+        Some(committed) if !is_ours(&path, &committed, commit_id)? => CommitOutcome::Conflicted,
+        _ => CommitOutcome::Committed { version },
+    })
 }
 
 fn is_ours(path: &Path, committed: &[u8], commit_id: &str) -> Result<bool> {
@@ -148,6 +123,10 @@ pub(crate) fn add(table: TableName, file: &NewFile, data_change: bool) -> Result
             modification_time: file.modification_time_ms,
             data_change,
             stats: Some(file.stats.clone()),
+            tags: (file.sha256).map(|hash| {
+                let hex = checksum::to_hex(hash);
+                BTreeMap::from([(checksum::TAG.to_owned(), Some(hex))])
+            }),
             deletion_vector: None,
         }),
         ..Action::default()

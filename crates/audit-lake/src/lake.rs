@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use object_store::local::LocalFileSystem;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
+use crate::durable::{self, DurableFolder};
 use crate::error::{Error, Result};
 use crate::existing::KeyFiles;
 use crate::retry::{self, retry};
@@ -121,7 +121,7 @@ impl Lake {
             Ok(lake)
         } else {
             Err(Error::NotFound {
-                what: format!("the lake `{url}`"),
+                what: format!("the lake `{}`", shown(url)),
             })
         }
     }
@@ -133,12 +133,16 @@ impl Lake {
     /// As [`Lake::open`], without [`Error::NotFound`].
     pub async fn create_or_open(url: &str, options: LakeOptions) -> Result<Self> {
         let location = location(url)?;
-        if let Some(folder) = &location.folder {
+        if let Some(folder) = location.folder.as_ref().filter(|folder| !folder.is_dir()) {
             std::fs::create_dir_all(folder).map_err(|source| Error::Unavailable {
                 operation: "create",
                 path: folder.display().to_string(),
                 source: source.into(),
             })?;
+            for above in folder.ancestors().skip(1) {
+                // What it may not open, this program has not made.
+                durable::sync_folder(above).unwrap_or_default();
+            }
         }
         Self::at(location, options)?.created().await
     }
@@ -198,9 +202,7 @@ impl Lake {
             Arc::clone(tables.entry((*tenant, table)).or_default())
         };
         let mut followed = slot.lock().await;
-        // Taken out so that the snapshot is ours alone, and forgotten when following it fails.
-        let last = followed.take();
-        *followed = table::follow(self, *tenant, table, last).await?;
+        table::follow(self, *tenant, table, &mut followed).await?;
         Ok(followed
             .as_ref()
             .map(|followed| Arc::clone(&followed.snapshot)))
@@ -236,7 +238,7 @@ impl Lake {
     fn new(store: Arc<dyn ObjectStore>, url: Url, options: LakeOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
-                url,
+                url: without_secrets(url),
                 store,
                 options,
                 tables: Mutex::default(),
@@ -248,10 +250,8 @@ impl Lake {
     fn at(location: Location, options: LakeOptions) -> Result<Self> {
         let store: Arc<dyn ObjectStore> = match &location.folder {
             Some(folder) => Arc::new(
-                // A tenant that is deleted leaves no folders behind.
-                LocalFileSystem::new_with_prefix(folder)
-                    .map_err(|source| Error::store("open", &Path::default(), source))?
-                    .with_automatic_cleanup(true),
+                DurableFolder::try_new(folder)
+                    .map_err(|source| Error::store("open", &Path::default(), source))?,
             ),
             None if location.url.scheme() == "memory" => Arc::new(InMemory::new()),
             None => {
@@ -261,7 +261,10 @@ impl Lake {
                     .map(|(key, value)| (key.as_str(), value.as_str()));
                 let (store, root) = object_store::parse_url_opts(&location.url, store_options)
                     .map_err(|source| {
-                        Error::invalid(format!("no object store for `{}`: {source}", location.url))
+                        let shown = shown(location.url.as_str());
+                        // It may say the URL again.
+                        let reason = source.to_string().replace(location.url.as_str(), &shown);
+                        Error::invalid(format!("no object store for `{shown}`: {reason}"))
                     })?;
                 Arc::new(PrefixStore::new(store, root))
             }
@@ -279,22 +282,8 @@ impl Lake {
             created_by: concat!("audit-lake ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let json = bytes::Bytes::from(serde_json::to_vec(&file).map_err(Error::internal)?);
-        retry(|| async {
-            let options = PutOptions {
-                mode: PutMode::Create,
-                ..PutOptions::default()
-            };
-            match self
-                .inner
-                .store
-                .put_opts(&path, json.clone().into(), options)
-                .await
-            {
-                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-                Err(source) => Err(Error::store("create", &path, source)),
-            }
-        })
-        .await?;
+        // Two makers get the same lake.
+        retry::put_new(self.inner.store.as_ref(), "create", &path, json).await?;
         if self.read_lake_file().await? {
             Ok(self)
         } else {
@@ -338,9 +327,36 @@ struct Location {
     folder: Option<std::path::PathBuf>,
 }
 
+/// A lake's URL as people see it: a user and a query may be secrets. The user that a URL of Azure names is a container.
+fn shown(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, _)) if is_container(scheme, user) => authority,
+        Some((_, host)) => host,
+        None => authority,
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+/// <https://learn.microsoft.com/azure/storage/blobs/data-lake-storage-introduction-abfs-uri>: `abfss://container@account…`.
+fn is_container(scheme: &str, user: &str) -> bool {
+    matches!(scheme, "abfs" | "abfss") && !user.contains(':')
+}
+
+fn without_secrets(url: Url) -> Url {
+    Url::parse(&shown(url.as_str())).unwrap_or(url)
+}
+
 fn location(text: &str) -> Result<Location> {
     let invalid = |reason: &dyn fmt::Display| {
-        Error::invalid(format!("`{text}` is no place for a lake: {reason}"))
+        Error::invalid(format!(
+            "`{}` is no place for a lake: {reason}",
+            shown(text)
+        ))
     };
     if text.is_empty() {
         return Err(invalid(&"it is empty"));

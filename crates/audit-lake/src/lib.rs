@@ -8,11 +8,13 @@
 
 mod actions;
 mod append;
+mod checksum;
 mod clock;
 mod commit;
 mod data_file;
 mod delete;
 mod document;
+mod durable;
 mod error;
 mod existing;
 mod file_reader;
@@ -21,6 +23,7 @@ mod kept_networks;
 mod keys;
 mod lake;
 mod ledger;
+mod log_view;
 mod maintain;
 mod paths;
 mod retry;

@@ -111,6 +111,18 @@ pub(crate) fn version_file(table_root: &Path, version: u64) -> Path {
     delta_log(table_root).join(format!("{version:0VERSION_DIGITS$}.json"))
 }
 
+/// Whether the object says which checkpoint of a log is the newest.
+pub(crate) fn is_checkpoint_hint(path: &Path) -> bool {
+    path.filename() == Some("_last_checkpoint")
+}
+
+/// Whether the object is a checkpoint of a log, or a part of one.
+pub(crate) fn is_checkpoint(path: &Path) -> bool {
+    let name = path.filename().unwrap_or_default();
+    name.bytes().take_while(u8::is_ascii_digit).count() == VERSION_DIGITS
+        && name[VERSION_DIGITS..].starts_with(".checkpoint.")
+}
+
 /// The version that a file of a log or a document is; `None` for checkpoints and what else lies there.
 pub(crate) fn version_of_file(path: &Path) -> Option<u64> {
     let digits = path.filename()?.strip_suffix(".json")?;
@@ -214,6 +226,13 @@ mod tests {
                 Some(version)
             );
         }
+        for checkpoint in [
+            "00000000000000000010.checkpoint.parquet",
+            "00000000000000000010.checkpoint.0000000001.0000000002.parquet",
+        ] {
+            assert!(is_checkpoint(&delta_log(&root).join(checkpoint)));
+        }
+        assert!(!is_checkpoint(&version_file(&root, 10)));
         for stranger in [
             "_last_checkpoint",
             "00000000000000000010.checkpoint.parquet",

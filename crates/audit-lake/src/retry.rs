@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use object_store::path::Path;
+use object_store::{PutMode, PutOptions};
 
 use crate::error::{Error, Result};
 
@@ -34,6 +35,46 @@ where
 /// Waits before the attempt after `attempt` (from 1).
 pub(crate) async fn pause(attempt: u32) {
     tokio::time::sleep(FIRST_DELAY * 2_u32.saturating_pow(attempt.saturating_sub(1))).await;
+}
+
+/// Puts an object where none is. `None`: it did; otherwise what is there, which is ours if an answer was lost.
+///
+/// # Errors
+///
+/// After [`Error::Unavailable`] it is unknown whether it did.
+pub(crate) async fn put_new(
+    store: &dyn object_store::ObjectStore,
+    operation: &'static str,
+    path: &Path,
+    content: bytes::Bytes,
+) -> Result<Option<bytes::Bytes>> {
+    let mut attempt = 1;
+    loop {
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        let put = store.put_opts(path, content.clone().into(), options);
+        let Err(source) = put.await else {
+            return Ok(None);
+        };
+        let exists = matches!(
+            source,
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
+        );
+        let error = Error::store(operation, path, source);
+        if !exists && !error.is_transient() {
+            return Err(error);
+        }
+        if let Some(there) = read(store, path).await? {
+            return Ok(Some(there));
+        }
+        if attempt == ATTEMPTS_MAX {
+            return Err(error);
+        }
+        pause(attempt).await;
+        attempt += 1;
+    }
 }
 
 /// The object's bytes, or `None` where there is no object.

@@ -11,8 +11,7 @@ use serde::Deserialize;
 
 use crate::actions::{Action, Add};
 use crate::error::{Error, Result};
-use crate::paths;
-use crate::{TableName, TenantId};
+use crate::{TableName, TenantId, checksum, paths};
 
 /// A table at one version: what a reader opens, and what a writer commits on top of.
 #[derive(Debug, Clone)]
@@ -44,6 +43,8 @@ pub struct DataFile {
     pub rows_written_at: Option<(i64, i64)>,
     /// When it was written, in ms since 1970.
     pub modification_time_ms: i64,
+    /// The SHA-256 of its bytes; `None` for files of older and other programs.
+    pub sha256: Option<[u8; 32]>,
 }
 
 impl Snapshot {
@@ -151,6 +152,9 @@ fn data_file_of_add(table_root: &Path, add: &Add) -> Result<DataFile> {
         add.modification_time,
         event_date.as_deref(),
         add.stats.as_deref(),
+        add.tags
+            .as_ref()
+            .and_then(|tags| tags.get(checksum::TAG)?.as_deref()),
     )
 }
 
@@ -164,6 +168,7 @@ pub(crate) fn data_file(
     modification_time_ms: i64,
     event_date: Option<&str>,
     stats: Option<&str>,
+    sha256: Option<&str>,
 ) -> Result<DataFile> {
     let path = paths::data_file(table_root, encoded_path)?;
     let stats: Stats = match stats {
@@ -192,6 +197,9 @@ pub(crate) fn data_file(
             bounds.ingested_at.as_deref().or(bounds.state_at.as_deref())
         }),
         modification_time_ms,
+        sha256: sha256
+            .map(|hex| checksum::from_hex(&path, hex))
+            .transpose()?,
         path,
     })
 }

@@ -16,16 +16,17 @@ use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use crate::actions::{self, Action, MetaData, Protocol, Txn};
 use crate::commit::{self, CommitOutcome, NewFile};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::log_view::LogView;
 use crate::retry::{self, retry};
 use crate::snapshot::{self, DataFile, Snapshot};
-use crate::{TableName, TenantId, paths};
+use crate::{TableName, TenantId, checksum, paths};
 
 /// A checkpoint costs as much as the table has files, the commits behind it cost one request each when a table is
 /// opened. Readers of other makes follow the table's property.
@@ -157,9 +158,11 @@ impl DeltaTableHandle {
     pub async fn checkpoint(&self, version: u64) -> Result<()> {
         let root = self.root();
         let url = delta_url(&root)?;
+        // By the listing alone: a hint that is wrong is replaced by one at this checkpoint.
+        let store = Arc::new(LogView::new(self.lake.store(), false));
         let table = DeltaTableBuilder::from_url(url.clone())
             .map_err(|source| delta_error("open", &root, source))?
-            .with_storage_backend(self.lake.store(), url)
+            .with_storage_backend(store, url)
             .with_version(version)
             .load()
             .await
@@ -195,10 +198,10 @@ pub(crate) struct LogFacts {
 
 /// What the log says at a version. Costs a replay of the whole log.
 pub(crate) async fn log_facts(lake: &Lake, snapshot: &Snapshot) -> Result<LogFacts> {
-    let root = paths::table_root(snapshot.tenant(), snapshot.table());
-    retry(|| async {
-        let failed = |source| delta_error("read the log of", &root, source);
-        let log_store = log_store(lake.store(), &root)?;
+    let root = &paths::table_root(snapshot.tenant(), snapshot.table());
+    read_log(&lake.store(), root, |store| async move {
+        let failed = |source| delta_error("read the log of", root, source);
+        let log_store = log_store(store, root)?;
         let replayed = EagerSnapshot::try_new(log_store.as_ref(), Some(snapshot.version()))
             .await
             .map_err(failed)?;
@@ -222,7 +225,8 @@ pub(crate) async fn clean_log(
     cutoff_micros: i64,
 ) -> Result<usize> {
     let root = paths::table_root(snapshot.tenant(), snapshot.table());
-    let log_store = log_store(lake.store(), &root)?;
+    // Which passes over checkpoints that are empty: what stands for the commits before it has to be whole.
+    let log_store = log_store(Arc::new(LogView::new(lake.store(), true)), &root)?;
     let cutoff_ms = cutoff_micros.div_euclid(1_000);
     cleanup_expired_logs_for(snapshot.version(), log_store.as_ref(), cutoff_ms, None)
         .await
@@ -305,41 +309,41 @@ pub(crate) struct Followed {
     refreshed_at_micros: i64,
 }
 
-/// The latest committed state, following on from `last`; `None` where there is no table.
+/// Makes `followed` the latest committed state; `None` where there is no table. If that fails, or is given up, it stays
+/// what it was: to know nothing would cost a replay of the whole log.
 pub(crate) async fn follow(
     lake: &Lake,
     tenant: TenantId,
     table: TableName,
-    last: Option<Followed>,
-) -> Result<Option<Followed>> {
+    followed: &mut Option<Followed>,
+) -> Result<()> {
     let store = lake.store();
     let root = paths::table_root(tenant, table);
     let now_micros = lake.clock().now_micros();
-    let mut snapshot = match last {
+    let is_followed = match followed {
         Some(last) => {
             let age_micros = now_micros.saturating_sub(last.refreshed_at_micros);
-            if age_micros > LISTING_AFTER_MICROS
-                && next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await?
-            {
-                replay(Arc::clone(&store), tenant, table).await?
-            } else {
-                last.snapshot
-            }
+            age_micros <= LISTING_AFTER_MICROS
+                || !next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await?
         }
-        None if has_commits(store.as_ref(), &root).await? => {
-            replay(Arc::clone(&store), tenant, table).await?
-        }
-        None => return Ok(None),
+        None if has_commits(store.as_ref(), &root).await? => false,
+        None => return Ok(()),
     };
-    let commits = commits_after(store.as_ref(), &root, snapshot.version()).await?;
-    if !commits.is_empty() {
-        // Copies the files only if a reader still holds the snapshot.
-        Arc::make_mut(&mut snapshot).apply(commits)?;
+    if !is_followed {
+        *followed = Some(Followed {
+            snapshot: replay(Arc::clone(&store), tenant, table).await?,
+            refreshed_at_micros: now_micros,
+        });
     }
-    Ok(Some(Followed {
-        snapshot,
-        refreshed_at_micros: now_micros,
-    }))
+    if let Some(last) = followed {
+        let commits = commits_after(store.as_ref(), &root, last.snapshot.version()).await?;
+        if !commits.is_empty() {
+            // Copies the files only if a reader still holds the snapshot.
+            Arc::make_mut(&mut last.snapshot).apply(commits)?;
+        }
+        last.refreshed_at_micros = now_micros;
+    }
+    Ok(())
 }
 
 /// The state by the whole log: checkpoint and the commits behind it.
@@ -348,28 +352,29 @@ async fn replay(
     tenant: TenantId,
     table: TableName,
 ) -> Result<Arc<Snapshot>> {
-    let root = paths::table_root(tenant, table);
-    retry(|| async {
-        let log_store = log_store(Arc::clone(&store), &root)?;
+    let root = &paths::table_root(tenant, table);
+    read_log(&store, root, |store| async move {
+        let log_store = log_store(store, root)?;
         let replayed = DeltaSnapshot::try_new(log_store.as_ref(), None)
             .await
-            .map_err(|source| delta_error("open", &root, source))?;
-        check_protocol(&root, &replayed)?;
+            .map_err(|source| delta_error("open", root, source))?;
+        check_protocol(root, &replayed)?;
         let mut views = replayed.file_views(log_store.as_ref(), None);
         let mut files = Vec::new();
         while let Some(view) = views.next().await {
-            let view = view.map_err(|source| delta_error("read the log of", &root, source))?;
-            let partition = view.partition_values_map();
+            let view = view.map_err(|source| delta_error("read the log of", root, source))?;
+            #[expect(deprecated, reason = "nothing else gives the tags")]
+            let add = view.add_action();
+            let tags = add.tags.unwrap_or_default();
             files.push(snapshot::data_file(
-                &root,
-                &view.path(),
-                u64::try_from(view.size())
-                    .map_err(|_| Error::corrupt(&root, "a file has a negative size"))?,
-                view.modification_time(),
-                partition
-                    .get(snapshot::EVENT_DATE)
-                    .and_then(Option::as_deref),
-                view.stats().as_deref(),
+                root,
+                &add.path,
+                u64::try_from(add.size)
+                    .map_err(|_| Error::corrupt(root, "a file has a negative size"))?,
+                add.modification_time,
+                (add.partition_values.get(snapshot::EVENT_DATE)).and_then(Option::as_deref),
+                add.stats.as_deref(),
+                tags.get(checksum::TAG).and_then(Option::as_deref),
             )?);
         }
         Ok(Arc::new(Snapshot::new(
@@ -378,6 +383,92 @@ async fn replay(
             replayed.version(),
             files,
         )))
+    })
+    .await
+}
+
+/// Does `read` with the log of a table. What `deltalake` can't make sense of becomes an error that names the file.
+///
+/// A hint at a checkpoint that is gone is passed over: it spares a listing, no more. Without it `deltalake` would take
+/// whatever commits are there for all, so a checkpoint or the first commit has to be.
+async fn read_log<T, F>(
+    store: &Arc<dyn ObjectStore>,
+    root: &Path,
+    read: impl Fn(Arc<dyn ObjectStore>) -> F + Sync,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>> + Send,
+    T: Send,
+{
+    let view = LogView::new(Arc::clone(store), true);
+    let outcome = retry(|| read(Arc::new(view.clone()))).await;
+    let message = match &outcome {
+        Err(Error::Corrupt { message, .. }) => message,
+        Err(Error::Unavailable { .. }) => return view.damage().map_or(outcome, Err),
+        _ => return outcome,
+    };
+    if !message.contains(KERNEL_HINT_ERROR) || !has_beginning(store, root).await? {
+        return Err(located(&view, store, root, message).await?);
+    }
+    tracing::warn!(table = %root, "the hint at the newest checkpoint names none that exists and is passed over");
+    let view = LogView::new(Arc::clone(store), false);
+    match retry(|| read(Arc::new(view.clone()))).await {
+        Err(Error::Corrupt { message, .. }) => Err(located(&view, store, root, &message).await?),
+        Err(error) => Err(view.damage().unwrap_or(error)),
+        read => read,
+    }
+}
+
+/// The kernel below `deltalake` found no checkpoint at or after the one that the hint names.
+const KERNEL_HINT_ERROR: &str = "Had a _last_checkpoint hint";
+
+/// What is wrong with a log, and where, if that can be told.
+async fn located(
+    view: &LogView,
+    store: &Arc<dyn ObjectStore>,
+    root: &Path,
+    message: &str,
+) -> Result<Error> {
+    if let Some(damage) = view.damage() {
+        return Ok(damage);
+    }
+    let objects = log_objects(store, root).await?;
+    let mut versions: Vec<u64> = (objects.iter())
+        .filter_map(|object| paths::version_of_file(&object.location))
+        .collect();
+    versions.sort_unstable();
+    let gap = versions.windows(2).find(|pair| pair[0] + 1 < pair[1]);
+    if let Some(pair) = gap {
+        let missing = paths::version_file(root, pair[0] + 1);
+        return Ok(Error::corrupt(
+            &missing,
+            "does not exist, but newer commits do",
+        ));
+    }
+    Ok(match view.checkpoint() {
+        Some(checkpoint) => Error::corrupt(&checkpoint, message),
+        None => Error::corrupt(root, message),
+    })
+}
+
+/// Whether there is something that the state of a table can be told from.
+async fn has_beginning(store: &Arc<dyn ObjectStore>, root: &Path) -> Result<bool> {
+    let objects = log_objects(store, root).await?;
+    Ok(objects.iter().any(|object| {
+        paths::version_of_file(&object.location) == Some(0)
+            || (paths::is_checkpoint(&object.location) && object.size > 0)
+    }))
+}
+
+/// What lies in the folder of a log.
+pub(crate) async fn log_objects(
+    store: &Arc<dyn ObjectStore>,
+    root: &Path,
+) -> Result<Vec<ObjectMeta>> {
+    let log = paths::delta_log(root);
+    retry(|| async {
+        let objects = store.list(Some(&log)).try_collect().await;
+        objects.map_err(|source| Error::store("list", &log, source))
     })
     .await
 }
@@ -493,10 +584,46 @@ fn delta_error(operation: &'static str, root: &Path, error: DeltaTableError) -> 
             return Error::Unavailable {
                 operation,
                 path: root.to_string(),
-                source: Box::new(error),
+                source: in_words(&error.to_string()).into(),
             };
         }
         cause = link.source();
     }
-    Error::corrupt(root, error)
+    Error::corrupt(root, in_words(&error.to_string()))
+}
+
+/// An error of the kernel without its backtrace and without what it prints of its own structures.
+fn in_words(message: &str) -> &str {
+    let is_frame = |line: &str| {
+        let line = line.trim_start();
+        let number = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        number.len() < line.len() && number.starts_with(": ")
+    };
+    let frames = message.lines().skip(1).find(|line| is_frame(line));
+    let end = (frames.into_iter().chain(["ParsedLogPath"]))
+        .filter_map(|part| message.find(part))
+        .min();
+    message[..end.unwrap_or(message.len())].trim_end_matches([' ', ':', '[', '\n', '(', '"'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn errors_of_the_kernel_are_said_in_words() {
+        for (message, expected) in [
+            ("Kernel error: x: 1: y", "Kernel error: x: 1: y"),
+            (
+                "Kernel error: no: 5\n   0: buoyant_kernel::error::Error::with_backtrace\n             at /x.rs:1",
+                "Kernel error: no: 5",
+            ),
+            (
+                "found gap: ParsedLogPath { location: FileMeta { .. } } -> ParsedLogPath { .. }",
+                "found gap",
+            ),
+        ] {
+            assert_eq!(in_words(message), expected);
+        }
+    }
 }

@@ -7,17 +7,23 @@
 mod ledger;
 mod records;
 
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::{
+    AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::file_reader::FileReader;
 use crate::keys::Canonical;
-use crate::retry::retry;
+use crate::retry::{self, retry};
 use crate::snapshot::{DataFile, Snapshot};
-use crate::{Lake, TableName, TenantId, table};
+use crate::{Lake, TableName, TenantId, actions, checksum, paths, table};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +75,9 @@ impl std::fmt::Display for Finding {
 impl Lake {
     /// Checks the tables of these tenants as they are now, and names what is wrong.
     ///
-    /// Each data file is there with the size, rows, order, partition and bounds that the log says,
+    /// Each data file is there, byte for byte what was written where the log has its hash, with the size, rows, order, partition and bounds that the log says,
     /// and can be read to its end. No record is there twice; variants of a key are numbered from 0.
+    /// Files that maintenance takes away meanwhile are no finding: their rows are checked where they are then.
     /// The ledger's entries add up, and its rows and rejects are there. `canonical` spells a record's
     /// content, as for [`append`](Self::append); `progress` is called after each file.
     ///
@@ -84,27 +91,29 @@ impl Lake {
     ) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for &tenant in tenants {
-            let snapshot = async |table| self.snapshot(&tenant, table).await;
             // The ledger first: what it says must be in the tables that were read after it.
-            let content = snapshot(TableName::Content).await?;
-            let rejects = snapshot(TableName::Rejects).await?;
-            let audit = snapshot(TableName::Audit).await?;
-            // What expired is in the ledger still.
-            let expired = match &audit {
-                Some(audit) => table::log_facts(self, audit).await?.rows_expired,
-                None => 0,
-            };
-            if let Some(audit) = &audit {
+            let content = self.snapshot(&tenant, TableName::Content).await?;
+            let mut rejects = self.snapshot(&tenant, TableName::Rejects).await?;
+            let rows = AuditRows::of(self, tenant).await?;
+            for snapshot in [&rows.audit, &content, &rejects].into_iter().flatten() {
+                let mut check = Check::new(self, snapshot, &mut findings, &mut progress);
+                check.check_log().await?;
+            }
+            if let Some(audit) = &rows.audit {
                 let mut check = Check::new(self, audit, &mut findings, &mut progress);
                 records::check(&mut check, canonical).await?;
             }
             let ledger = match &content {
                 Some(content) => {
                     let mut check = Check::new(self, content, &mut findings, &mut progress);
-                    ledger::read_entries(&mut check, audit.as_deref(), expired).await?
+                    let ledger = ledger::read_entries(&mut check, rows).await?;
+                    if check.is_renewed {
+                        rejects = self.snapshot(&tenant, TableName::Rejects).await?;
+                    }
+                    ledger
                 }
                 None => {
-                    if let Some(audit) = audit.filter(|audit| audit.rows() > 0) {
+                    if let Some(audit) = rows.audit.filter(|audit| audit.rows() > 0) {
                         let mut check = Check::new(self, &audit, &mut findings, &mut progress);
                         check.unaccounted(0, audit.rows());
                     }
@@ -123,31 +132,117 @@ impl Lake {
     }
 }
 
+/// The rows that a ledger accounts for.
+struct AuditRows {
+    audit: Option<Arc<Snapshot>>,
+    /// Rows that have left the table; the ledger has them still.
+    expired: u64,
+}
+
+impl AuditRows {
+    async fn of(lake: &Lake, tenant: TenantId) -> Result<Self> {
+        let audit = lake.snapshot(&tenant, TableName::Audit).await?;
+        let expired = match &audit {
+            Some(audit) => table::log_facts(lake, audit).await?.rows_expired,
+            None => 0,
+        };
+        Ok(Self { audit, expired })
+    }
+}
+
 /// The check of one table.
 struct Check<'a> {
     lake: &'a Lake,
-    snapshot: &'a Snapshot,
+    snapshot: Arc<Snapshot>,
     findings: &'a mut Vec<Finding>,
     progress: &'a mut (dyn FnMut(Verified) + Send),
     files: u64,
+    /// Files of the snapshot that do not exist were compacted away, or have expired; this state has not.
+    overtaken_by: Option<Arc<Snapshot>>,
+    /// Whether the snapshot is a newer one than was given.
+    is_renewed: bool,
 }
+
+/// Where the check of a part of a table, or of all of it, began.
+struct Beginning {
+    times: u32,
+    findings: usize,
+    files: u64,
+}
+
+/// How often the check of a part begins again because maintenance was faster.
+const BEGINNINGS_MAX: u32 = 5;
+
+/// Commits read at a time.
+const COMMITS_MAX: usize = 32;
 
 type Stream = ParquetRecordBatchStream<FileReader>;
 
 impl<'a> Check<'a> {
     fn new(
         lake: &'a Lake,
-        snapshot: &'a Snapshot,
+        snapshot: &Arc<Snapshot>,
         findings: &'a mut Vec<Finding>,
         progress: &'a mut (dyn FnMut(Verified) + Send),
     ) -> Self {
         Self {
             lake,
-            snapshot,
+            snapshot: Arc::clone(snapshot),
             findings,
             progress,
             files: 0,
+            overtaken_by: None,
+            is_renewed: false,
         }
+    }
+
+    fn begin(&self) -> Beginning {
+        Beginning {
+            times: 1,
+            findings: self.findings.len(),
+            files: self.files,
+        }
+    }
+
+    /// Whether what was checked since then has to be checked again, on the newest state: files of it were compacted away
+    /// meanwhile.
+    fn begins_again(&mut self, beginning: &mut Beginning) -> bool {
+        let Some(newest) = self.overtaken_by.take() else {
+            return false;
+        };
+        if beginning.times == BEGINNINGS_MAX {
+            let what = "maintenance took files away again and again while they were verified: some rows were not checked";
+            self.find(Severity::Note, &self.root(), what);
+            return false;
+        }
+        beginning.times += 1;
+        self.findings.truncate(beginning.findings);
+        self.files = beginning.files;
+        self.snapshot = newest;
+        self.is_renewed = true;
+        true
+    }
+
+    /// Names the commits that say nothing.
+    async fn check_log(&mut self) -> Result<()> {
+        let store = self.lake.store();
+        let store = &store;
+        let objects = table::log_objects(store, &self.root()).await?;
+        let commits = objects.into_iter().map(|object| object.location);
+        let commits = commits.filter(|path| paths::version_of_file(path).is_some());
+        let mut read = futures::stream::iter(commits)
+            .map(|path| async move {
+                let text = retry::read(store.as_ref(), &path).await?;
+                Ok::<_, Error>((path, text))
+            })
+            .buffered(COMMITS_MAX);
+        while let Some((path, text)) = read.try_next().await? {
+            if text.is_some_and(|text| actions::is_nothing(&text)) {
+                let what = "is a commit without an action, cut off when it was written: what it had to say is not in the table";
+                self.broken(&path, what);
+            }
+        }
+        Ok(())
     }
 
     fn find(&mut self, severity: Severity, path: &Path, message: impl Into<String>) {
@@ -175,7 +270,7 @@ impl<'a> Check<'a> {
             tenant: self.snapshot.tenant(),
             table: self.snapshot.table(),
             files: self.files,
-            files_total: self.snapshot.files().len() as u64,
+            files_total: self.files.max(self.snapshot.files().len() as u64),
         });
     }
 
@@ -191,15 +286,15 @@ impl<'a> Check<'a> {
         );
     }
 
-    /// Whether the file is there with the size that the log says.
-    async fn is_there(&mut self, file: &DataFile) -> Result<bool> {
+    /// Whether the file is there with the size and, where the log has one, the hash that the log says.
+    async fn is_whole(&mut self, file: &DataFile) -> Result<bool> {
         let store = self.lake.store();
         let head = retry(|| async {
             let head = store.head(&file.path).await;
             head.map_err(|source| Error::store("read", &file.path, source))
         });
         match head.await {
-            Ok(head) if head.size == file.size_bytes => Ok(true),
+            Ok(head) if head.size == file.size_bytes => self.has_hash(file).await,
             Ok(head) => {
                 self.broken(
                     &file.path,
@@ -211,11 +306,49 @@ impl<'a> Check<'a> {
                 Ok(false)
             }
             Err(Error::NotFound { .. }) => {
-                self.broken(&file.path, "is in the log but does not exist");
+                self.missing(file).await?;
                 Ok(false)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A file that does not exist: a finding, if the newest state of the table has it still.
+    async fn missing(&mut self, file: &DataFile) -> Result<()> {
+        let (tenant, table) = (self.snapshot.tenant(), self.snapshot.table());
+        let newest = match self.lake.snapshot(&tenant, table).await? {
+            Some(newest) => newest,
+            None => Arc::new(Snapshot::new(tenant, table, 0, Vec::new())),
+        };
+        if newest.files().iter().any(|other| other.path == file.path) {
+            self.broken(&file.path, "is in the log but does not exist");
+        } else {
+            self.overtaken_by = Some(newest);
+        }
+        Ok(())
+    }
+
+    async fn has_hash(&mut self, file: &DataFile) -> Result<bool> {
+        let Some(expected) = file.sha256 else {
+            return Ok(true);
+        };
+        let mut reader = FileReader::new(&self.lake.store(), file);
+        let mut hasher = Sha256::new();
+        let mut at = 0;
+        while at < file.size_bytes {
+            let end = file.size_bytes.min(at + HASHED_BYTES);
+            let part = reader.get_bytes(at..end).await;
+            let Some(part) = self.read(file, part).await? else {
+                return Ok(false);
+            };
+            hasher.update(&part);
+            at = end;
+        }
+        let is_whole = <[u8; 32]>::from(hasher.finalize()) == expected;
+        if !is_whole {
+            self.broken(&file.path, checksum::DAMAGED);
+        }
+        Ok(is_whole)
     }
 
     /// The file's rows, all columns or those of `names`; `None` and a finding when it can't be opened.
@@ -234,11 +367,15 @@ impl<'a> Check<'a> {
                     .with_batch_size(BATCH_ROWS)
                     .build()
             });
-        self.read(file, stream)
+        self.read(file, stream).await
     }
 
     /// What was read of the file; `None` and a finding when it is damaged.
-    fn read<T>(&mut self, file: &DataFile, read: parquet::errors::Result<T>) -> Result<Option<T>> {
+    async fn read<T>(
+        &mut self,
+        file: &DataFile,
+        read: parquet::errors::Result<T>,
+    ) -> Result<Option<T>> {
         match read.map_err(|e| Error::parquet(&file.path, e)) {
             Ok(read) => Ok(Some(read)),
             Err(Error::Corrupt { message, .. }) => {
@@ -246,13 +383,16 @@ impl<'a> Check<'a> {
                 Ok(None)
             }
             Err(Error::NotFound { .. }) => {
-                self.broken(&file.path, "is in the log but does not exist");
+                self.missing(file).await?;
                 Ok(None)
             }
             Err(error) => Err(error),
         }
     }
 }
+
+/// Bytes hashed at a time.
+const HASHED_BYTES: u64 = 8 << 20;
 
 /// Rows read at a time: records run to megabytes.
 const BATCH_ROWS: usize = 1024;

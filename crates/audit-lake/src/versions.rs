@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::document::{Change, Document};
 use crate::error::{Error, Result};
@@ -116,34 +116,8 @@ impl Versions {
     /// Whether the version is ours.
     async fn put(&self, version: u64, content: Bytes) -> Result<bool> {
         let path = self.path(version);
-        let mut attempt = 1;
-        loop {
-            let options = PutOptions {
-                mode: PutMode::Create,
-                ..PutOptions::default()
-            };
-            let put = (self.store).put_opts(&path, content.clone().into(), options);
-            let Err(source) = put.await else {
-                return Ok(true);
-            };
-            let exists = matches!(
-                source,
-                object_store::Error::AlreadyExists { .. }
-                    | object_store::Error::Precondition { .. }
-            );
-            let error = Error::store("put", &path, source);
-            if !exists && !error.is_transient() {
-                return Err(error);
-            }
-            if let Some(there) = retry::read(self.store.as_ref(), &path).await? {
-                return Ok(there == content);
-            }
-            if attempt == retry::ATTEMPTS_MAX {
-                return Err(error);
-            }
-            retry::pause(attempt).await;
-            attempt += 1;
-        }
+        let there = retry::put_new(self.store.as_ref(), "put", &path, content.clone()).await?;
+        Ok(there.is_none_or(|there| there == content))
     }
 
     async fn delete_version(&self, version: u64) -> Result<()> {

@@ -112,6 +112,7 @@ mod tests {
             ingest_sequence: None,
             rows_written_at: None,
             modification_time_ms: 0,
+            sha256: None,
         }
     }
 

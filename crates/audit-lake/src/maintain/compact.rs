@@ -194,8 +194,9 @@ impl Lake {
                 size_bytes: merged.bytes.len() as u64,
                 stats: merged.stats,
                 modification_time_ms: self.clock().now_micros().div_euclid(1000),
+                sha256: Some(merged.sha256),
             };
-            put(self.store().as_ref(), &place, merged.bytes).await?;
+            put(self, &place, merged.bytes).await?;
             made.push((file, place));
         }
         Ok(())

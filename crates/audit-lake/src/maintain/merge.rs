@@ -17,7 +17,6 @@ use bytes::Bytes;
 use self::deal::{Row, deal, halves};
 pub(super) use self::source::Source;
 use self::source::{Held, Kind, Opened, Scan};
-use crate::TableName;
 use crate::append::file_columns;
 use crate::data_file::{self, Columns, Encoder, RowIndex};
 use crate::error::{Error, Result};
@@ -25,6 +24,7 @@ use crate::keys;
 use crate::snapshot::DataFile;
 use crate::stats::Stats;
 use crate::threads::each;
+use crate::{TableName, checksum};
 
 /// Decoded bytes of a file to be made that are held at a time, but for those of a single row.
 const HELD_BYTES_MAX: usize = 384 << 20;
@@ -47,6 +47,7 @@ pub(super) struct Plan {
 /// A file that was made.
 pub(super) struct Merged {
     pub(super) bytes: Bytes,
+    pub(super) sha256: [u8; 32],
     pub(super) stats: String,
 }
 
@@ -152,8 +153,10 @@ impl Plan {
             encoder.add(&columns, &order).map_err(failed)?;
         }
         encoder.arrange(file_columns(self.table));
+        let bytes = encoder.finish().map_err(failed)?;
         made.push(Merged {
-            bytes: encoder.finish().map_err(failed)?,
+            sha256: checksum::of(&bytes),
+            bytes,
             stats: stats.to_json(rows.len()),
         });
         Ok(())
@@ -287,6 +290,7 @@ mod tests {
             ingest_sequence: None,
             rows_written_at: None,
             modification_time_ms: 0,
+            sha256: None,
         };
         Source { file, bytes }
     }

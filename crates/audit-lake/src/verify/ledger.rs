@@ -1,29 +1,58 @@
 //! The ledger's entries against themselves, the rows and the rejects.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 
-use super::{Check, Tally};
+use super::{AuditRows, Check, Tally};
 use crate::error::Result;
 use crate::keys::Texts;
-use crate::snapshot::Snapshot;
 
 /// The most rejects that an entry of each source counts. Those of one entry are all different.
 pub(super) type RejectsBySource = BTreeMap<String, u64>;
 
-/// Reads the ledger and checks each entry, and their sum against the rows of `audit` and those that `expired`.
+/// Reads the ledger and checks each entry, and their sum against the rows.
 pub(super) async fn read_entries(
     check: &mut Check<'_>,
-    audit: Option<&Snapshot>,
-    expired: u64,
+    mut rows: AuditRows,
 ) -> Result<RejectsBySource> {
+    let mut beginning = check.begin();
+    let mut read = entries(check).await?;
+    while check.begins_again(&mut beginning) {
+        read = entries(check).await?;
+    }
+    if check.is_renewed {
+        // What newer entries count is in newer rows.
+        rows = AuditRows::of(check.lake, check.snapshot.tenant()).await?;
+    }
+    let Entries { rejects, records } = read;
+    let audit = rows.audit;
+    let rows = audit.as_ref().map_or(0, |audit| audit.rows()) + rows.expired;
+    if records > rows {
+        let what = format!(
+            "its entries count {records} records added, but m365_audit has {rows} rows, those that expired included"
+        );
+        check.broken(&check.root(), what);
+    } else if let Some(audit) = audit.filter(|_| records < rows) {
+        Check::new(check.lake, &audit, check.findings, check.progress).unaccounted(records, rows);
+    }
+    Ok(rejects)
+}
+
+/// What the entries say in sum.
+struct Entries {
+    rejects: RejectsBySource,
+    records: u64,
+}
+
+/// Reads the entries, and checks each.
+async fn entries(check: &mut Check<'_>) -> Result<Entries> {
     let mut rejects = RejectsBySource::new();
     let mut records: u64 = 0;
-    let mut ids = HashSet::new();
-    each_batch(check, &mut ids, "entry_id", |batch, at, sums| {
+    each_batch(check, "entry_id", |batch, at, sums| {
         let state = Texts::of(batch, "state");
         let source = Texts::of(batch, "source");
         for row in 0..batch.num_rows() {
@@ -55,25 +84,26 @@ pub(super) async fn read_entries(
         }
     })
     .await?;
-    let rows = audit.map_or(0, Snapshot::rows) + expired;
-    if records > rows {
-        let what = format!(
-            "its entries count {records} records added, but m365_audit has {rows} rows, those that expired included"
-        );
-        check.broken(&check.root(), what);
-    } else if let Some(audit) = audit.filter(|_| records < rows) {
-        Check::new(check.lake, audit, check.findings, check.progress).unaccounted(records, rows);
-    }
-    Ok(rejects)
+    Ok(Entries { rejects, records })
 }
 
 /// Checks the rejects, and that those which the ledger counts are there.
-pub(super) async fn check_rejects(
+pub(super) async fn check_rejects(check: &mut Check<'_>, expected: RejectsBySource) -> Result<()> {
+    let mut beginning = check.begin();
+    let mut lacking = read_rejects(check, expected.clone()).await?;
+    while check.begins_again(&mut beginning) {
+        lacking = read_rejects(check, expected.clone()).await?;
+    }
+    report_missing(check, lacking);
+    Ok(())
+}
+
+/// Checks each reject; of those that the ledger counts, how many are not there.
+async fn read_rejects(
     check: &mut Check<'_>,
     mut expected: RejectsBySource,
-) -> Result<()> {
-    let mut ids = HashSet::new();
-    each_batch(check, &mut ids, "reject_id", |batch, at, wrong| {
+) -> Result<RejectsBySource> {
+    each_batch(check, "reject_id", |batch, at, wrong| {
         let source = Texts::of(batch, "source");
         let bytes = batch
             .column_by_name("bytes")
@@ -93,8 +123,7 @@ pub(super) async fn check_rejects(
         }
     })
     .await?;
-    report_missing(check, expected);
-    Ok(())
+    Ok(expected)
 }
 
 /// Reports the rejects that the ledger counts and that are not there.
@@ -109,19 +138,23 @@ pub(super) fn report_missing(check: &mut Check<'_>, expected: RejectsBySource) {
 /// Reads a table file by file, checks its files and that no row has the `key` of another.
 async fn each_batch(
     check: &mut Check<'_>,
-    ids: &mut HashSet<u64>,
     key: &str,
     mut each: impl FnMut(&RecordBatch, u64, &mut Tally),
 ) -> Result<()> {
     let hasher = std::hash::RandomState::new();
+    let mut ids: HashSet<u64> = HashSet::new();
+    let snapshot = Arc::clone(&check.snapshot);
     // Rows whose key may be one met before, to be compared exactly: by hash, the keys in full.
     let mut suspects: HashMap<u64, HashSet<String>> = HashMap::new();
     for exact in [false, true] {
         if exact && suspects.is_empty() {
             break;
         }
-        for file in check.snapshot.files() {
-            if !exact && !check.is_there(file).await? {
+        for file in snapshot.files() {
+            if check.overtaken_by.is_some() {
+                return Ok(());
+            }
+            if !exact && !check.is_whole(file).await? {
                 check.file_done();
                 continue;
             }
@@ -135,7 +168,7 @@ async fn each_batch(
             let (mut rows, mut wrong, mut twice) = (0, Tally::default(), Tally::default());
             loop {
                 let next = stream.try_next().await;
-                let Some(Some(batch)) = check.read(file, next)? else {
+                let Some(Some(batch)) = check.read(file, next).await? else {
                     break;
                 };
                 let keys = Texts::of(&batch, key);

@@ -1,7 +1,8 @@
 //! The rows of `m365_audit`: each in its place, each record once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -23,17 +24,24 @@ const COMPARED: [&str; 5] = ["id", "record_type", "operation", "creation_time", 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 pub(super) async fn check(check: &mut Check<'_>, canonical: Canonical) -> Result<()> {
-    let mut partitions: BTreeMap<Option<i32>, Vec<&DataFile>> = BTreeMap::new();
-    for file in check.snapshot.files() {
-        partitions.entry(file.event_date).or_default().push(file);
-    }
-    for (day, files) in partitions {
-        let mut partition = Partition {
-            files,
-            hasher: Hasher::default(),
-            canonical,
-        };
-        partition.check(check, day).await?;
+    let days: BTreeSet<Option<i32>> = (check.snapshot.files().iter())
+        .map(|file| file.event_date)
+        .collect();
+    for day in days {
+        let mut beginning = check.begin();
+        loop {
+            let snapshot = Arc::clone(&check.snapshot);
+            let files = snapshot.files().iter();
+            let mut partition = Partition {
+                files: files.filter(|file| file.event_date == day).collect(),
+                hasher: Hasher::default(),
+                canonical,
+            };
+            partition.check(check, day).await?;
+            if !check.begins_again(&mut beginning) {
+                break;
+            }
+        }
     }
     Ok(())
 }
@@ -104,6 +112,9 @@ impl Partition<'_> {
                     {
                         readable.push(file);
                     }
+                    if check.overtaken_by.is_some() {
+                        return Ok(());
+                    }
                     check.file_done();
                 }
                 self.files = std::mem::take(&mut readable);
@@ -130,7 +141,7 @@ impl Partition<'_> {
         shares: u64,
         hashes: &mut Hashes,
     ) -> Result<bool> {
-        if !check.is_there(file).await? {
+        if !check.is_whole(file).await? {
             return Ok(false);
         }
         let Some(mut stream) = check.open(file, None).await? else {
@@ -139,7 +150,7 @@ impl Partition<'_> {
         let mut rows = Rows::new(check, file, day);
         loop {
             let next = stream.try_next().await;
-            let Some(next) = check.read(file, next)? else {
+            let Some(next) = check.read(file, next).await? else {
                 return Ok(false);
             };
             let Some(batch) = next else { break };
@@ -169,7 +180,7 @@ impl Partition<'_> {
         };
         loop {
             let next = stream.try_next().await;
-            let Some(Some(batch)) = check.read(file, next)? else {
+            let Some(Some(batch)) = check.read(file, next).await? else {
                 return Ok(());
             };
             let columns = KeyColumns::of(&batch)?;
@@ -204,7 +215,7 @@ impl Partition<'_> {
             let mut at = 0;
             loop {
                 let next = stream.try_next().await;
-                let Some(Some(batch)) = check.read(file, next)? else {
+                let Some(Some(batch)) = check.read(file, next).await? else {
                     break;
                 };
                 let columns = KeyColumns::of(&batch)?;

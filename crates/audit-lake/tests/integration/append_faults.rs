@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use audit_lake::{Error, Lake, LakeOptions};
 use audit_testkit::{Fault, FaultKind, FaultTrigger, FaultyStore, Operation};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 use url::Url;
 
 use crate::model::{Model, random_records};
 use crate::places::tenant;
-use crate::records::{Dice, OPTIONS, Record, append, arrival};
+use crate::records::{DAY, Dice, MICROS_PER_DAY, OPTIONS, Record, append, arrival};
 
 async fn lake_on(store: Arc<dyn ObjectStore>) -> Result<Lake, Error> {
     let url = Url::parse("memory:///test").unwrap();
@@ -69,6 +71,35 @@ async fn appends_under_chance(seed: u64) {
     }
     store.heal();
     model.check(&lake_on(inner).await.unwrap()).await;
+}
+
+/// As on a disk that is full. Each time that it is tried again would leave more.
+#[tokio::test]
+async fn an_append_that_could_not_write_all_files_leaves_none() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let store = FaultyStore::new(Arc::clone(&inner), 1);
+    store.add(Fault {
+        suffix: ".parquet".to_owned(),
+        trigger: FaultTrigger::From(3),
+        kind: FaultKind::Before,
+        ..Fault::new(Operation::Put)
+    });
+    let lake = lake_on(Arc::new(store.clone())).await.unwrap();
+    let of_day = |day: i64| Record::new("a", DAY + day * MICROS_PER_DAY, "1");
+    let records: Vec<Record> = (0..20).map(of_day).collect();
+    let outcome = lake.append(tenant(), &[arrival(&records)], OPTIONS).await;
+    assert!(
+        matches!(outcome, Err(Error::Unavailable { .. })),
+        "{outcome:?}"
+    );
+    let objects: Vec<_> = inner.list(None).try_collect().await.unwrap();
+    let is_data = |path: &Path| path.extension() == Some("parquet");
+    assert!(
+        !objects.iter().any(|object| is_data(&object.location)),
+        "{objects:?}"
+    );
+    store.heal();
+    append(&lake, tenant(), &records).await;
 }
 
 #[tokio::test]

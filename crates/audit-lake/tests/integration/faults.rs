@@ -1,6 +1,7 @@
 //! Commits on a store that fails: by plan, and by chance from a seed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit_lake::{CommitOutcome, Error, Lake, LakeOptions, TableName};
 use audit_testkit::{Fault, FaultKind, FaultTrigger, FaultyStore, Operation};
@@ -86,6 +87,33 @@ async fn a_store_that_stays_away_is_unavailable() {
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     store.heal();
     assert_eq!(table.snapshot().await.unwrap().version(), 0);
+}
+
+/// To forget what is known of a table would cost a replay of its whole log.
+#[tokio::test]
+async fn a_table_stays_known_when_following_it_fails_or_is_given_up() {
+    let store = FaultyStore::new(Arc::new(InMemory::new()), 1);
+    let lake = lake_on(Arc::new(store.clone())).await;
+    let table = lake
+        .open_or_create_table(tenant(), TableName::Audit)
+        .await
+        .unwrap();
+    table.snapshot().await.unwrap();
+    store.add(Fault {
+        prefix: "tenants/".to_owned(),
+        trigger: FaultTrigger::From(1),
+        kind: FaultKind::Before,
+        ..Fault::new(Operation::Get)
+    });
+    table.snapshot().await.unwrap_err();
+    // It waits before it tries again.
+    tokio::time::timeout(Duration::from_millis(1), table.snapshot())
+        .await
+        .unwrap_err();
+    store.heal();
+    store.reset_counts();
+    assert_eq!(table.snapshot().await.unwrap().version(), 0);
+    assert_eq!(store.counts().total(), 1);
 }
 
 /// Whatever fails, a file that was reported as committed is there once, and one that conflicted is not.

@@ -59,6 +59,26 @@ async fn what_is_no_lake_is_said_so() {
 }
 
 #[tokio::test]
+async fn secrets_of_a_url_are_in_no_message() {
+    for url in [
+        "nonsense://user:pw@c/p?sig=SECRET",
+        "az://user:pw@c/p?sig=SECRET",
+        "file://user:pw@host/lake?sig=SECRET",
+        "nonsense://user:pw@c:port/p?sig=SECRET",
+    ] {
+        let error = open(url).await.unwrap_err().to_string();
+        assert!(
+            !error.contains("SECRET") && !error.contains("pw"),
+            "{error}"
+        );
+    }
+    let lake = Lake::create_or_open("memory://user:pw@x/y?sig=SECRET", LakeOptions::default());
+    let lake = lake.await.unwrap();
+    assert_eq!(lake.url().as_str(), "memory://x/y");
+    assert!(!format!("{lake:?}").contains("SECRET"));
+}
+
+#[tokio::test]
 async fn tenants_are_those_with_data() {
     for place in places().await {
         assert_eq!(place.lake.tenants().await.unwrap(), []);

@@ -15,6 +15,7 @@ mod documents;
 mod faults;
 mod internal_networks;
 mod lakes;
+mod logs;
 mod maintain;
 mod maintain_faults;
 mod model;

@@ -267,6 +267,24 @@ async fn ledger_and_rejects_are_compacted_and_go_on() {
     assert_whole(lake).await;
 }
 
+/// Written anew, what was damaged would look whole.
+#[tokio::test]
+async fn a_damaged_file_is_not_merged() {
+    let place = places().await.swap_remove(0);
+    let lake = &place.lake;
+    for at in 0..4 {
+        append(lake, tenant(), &[Record::new(&format!("{at}"), DAY, "a")]).await;
+    }
+    let damaged = paths(lake, TableName::Audit).await.swap_remove(0);
+    let whole = lake.store().get(&damaged).await.unwrap();
+    let mut bytes = whole.bytes().await.unwrap().to_vec();
+    bytes[10] ^= 1;
+    lake.store().put(&damaged, bytes.into()).await.unwrap();
+    let compacted = maintain(lake, &policy()).await[0].compacted;
+    assert_eq!((compacted.files_before, compacted.files_left), (3, 1));
+    assert!(paths(lake, TableName::Audit).await.contains(&damaged));
+}
+
 #[tokio::test]
 async fn files_that_cannot_be_merged_stay() {
     let place = places().await.swap_remove(0);

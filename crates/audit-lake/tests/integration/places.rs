@@ -57,6 +57,7 @@ pub(crate) fn file(name: &str, ingest_sequence: u64) -> NewFile {
             r#"{{"numRecords":1,"minValues":{{"creation_time":"{time}","ingest_sequence":{ingest_sequence}}},"maxValues":{{"creation_time":"{time}","ingest_sequence":{ingest_sequence}}},"nullCount":{{"id":0}}}}"#
         ),
         modification_time_ms: 1_706_702_400_000,
+        sha256: None,
     }
 }
 

@@ -13,7 +13,9 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
 
+use crate::maintain::policy;
 use crate::places::{Place, places, tenant};
 use crate::records::{DAY, MICROS_PER_DAY, Record, append, canonical};
 
@@ -162,7 +164,7 @@ async fn edit_log(place: &Place, file: &str, from: &str, to: &str) {
 /// Rewrites a data file and what the log says of its size.
 async fn rewrite(place: &Place, file: &DataFile, change: impl Fn(RecordBatch) -> RecordBatch) {
     let old = bytes(place, &file.path).await;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(old)
+    let reader = ParquetRecordBatchReaderBuilder::try_new(old.clone())
         .unwrap()
         .build()
         .unwrap();
@@ -174,12 +176,19 @@ async fn rewrite(place: &Place, file: &DataFile, change: impl Fn(RecordBatch) ->
     let size = |bytes: u64| format!("\"size\":{bytes},");
     let name = file.path.filename().unwrap();
     edit_log(place, name, &size(file.size_bytes), &size(new.len() as u64)).await;
+    edit_log(place, name, &hex(&old), &hex(&new)).await;
     place
         .lake
         .store()
         .put(&file.path, new.into())
         .await
         .unwrap();
+}
+
+/// The SHA-256 of a file as the log has it.
+fn hex(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn with(batch: &RecordBatch, name: &str, array: ArrayRef) -> RecordBatch {
@@ -257,10 +266,12 @@ async fn files_that_are_not_what_the_log_says() {
     )
     .await;
 
-    // Begin, middle and end.
+    // Begin, middle and end of a file that an older program wrote, without a hash.
     for part in 0..3 {
         let place_ = place().await;
+        edit_log(&place_, SECOND_DAY, "live_discover.sha256", "other").await;
         let file = second_day(&place_).await;
+        assert_eq!(file.sha256, None);
         let mut damaged = bytes(&place_, &file.path).await.to_vec();
         let len = damaged.len();
         let damage = [0..64, 200..280, len - 8..len][part].clone();
@@ -314,6 +325,105 @@ async fn files_that_are_not_what_the_log_says() {
         "not of the partition's day (and 5 more)",
     )
     .await;
+}
+
+/// Compacts a table and deletes the files that were compacted, as maintenance does beside a verification.
+async fn compact_and_vacuum(lake: Lake, table: TableName) {
+    let snapshot = async || lake.snapshot(&tenant(), table).await.unwrap().unwrap();
+    let before = snapshot().await;
+    lake.compact(tenant(), table, &policy(), |_| {})
+        .await
+        .unwrap();
+    let after = snapshot().await;
+    assert!(after.files().len() < before.files().len());
+    for file in before.files() {
+        if after.files().iter().all(|other| other.path != file.path) {
+            lake.store().delete(&file.path).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_compacted_away_meanwhile_is_not_missing() {
+    for table in TableName::ALL {
+        let place = places().await.swap_remove(0);
+        for at in 0..4 {
+            let source = format!("{at}");
+            append(&place.lake, tenant(), &[Record::new(&source, DAY, "1")]).await;
+            ledger(&place.lake, &[(&source, [2, 1, 0, 1])]).await;
+            rejects(&place.lake, &[(&source, "bytes", 5)]).await;
+        }
+        let (lake, other) = (place.reopened().await, place.reopened().await);
+        let mut others = Some(other);
+        let found = lake
+            .verify(&[tenant()], canonical, |verified| {
+                // After the first file of the table.
+                if verified.table == table
+                    && let Some(other) = others.take()
+                {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .unwrap();
+                    let maintenance = compact_and_vacuum(other, table);
+                    let thread = std::thread::spawn(move || runtime.block_on(maintenance));
+                    thread.join().unwrap();
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!(found, [], "{table}");
+        assert!(others.is_none());
+    }
+}
+
+/// Pages and compressed frames have no checksums: most flips of a bit change values, and what reads them sees no error.
+#[tokio::test]
+async fn a_flipped_bit_is_found_wherever_it_is() {
+    let place = place().await;
+    let table = place
+        .lake
+        .open_or_create_table(tenant(), TableName::Audit)
+        .await
+        .unwrap();
+    let store = place.lake.store();
+    // As the commits say it, and as a checkpoint does.
+    for is_checkpointed in [false, true] {
+        if is_checkpointed {
+            let version = table.snapshot().await.unwrap().version();
+            table.checkpoint(version).await.unwrap();
+        }
+        let file = second_day(&place).await;
+        let whole = bytes(&place, &file.path).await;
+        for at in (0..whole.len()).step_by(whole.len() / 40) {
+            let mut damaged = whole.to_vec();
+            damaged[at] ^= 1 << (at % 8);
+            store.put(&file.path, damaged.into()).await.unwrap();
+            expect(&place, Severity::Broken, file.path.as_ref(), "is damaged").await;
+        }
+        store.put(&file.path, whole.into()).await.unwrap();
+        assert_eq!(findings(&place).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_found_in_ledger_and_rejects() {
+    let place = place().await;
+    for table in [TableName::Content, TableName::Rejects] {
+        let lake = place.reopened().await;
+        let snapshot = lake.snapshot(&tenant(), table).await.unwrap().unwrap();
+        let path = snapshot.files()[0].path.clone();
+        let whole = bytes(&place, &path).await;
+        let mut damaged = whole.to_vec();
+        damaged[whole.len() / 2] ^= 1;
+        lake.store().put(&path, damaged.into()).await.unwrap();
+        let found = findings(&place).await;
+        assert!(
+            (found.iter()).any(|f| f.path == path && f.message.contains("is damaged")),
+            "{found:#?}"
+        );
+        lake.store().put(&path, whole.into()).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -399,6 +509,7 @@ async fn records_that_are_there_twice() {
         size_bytes: file.size_bytes,
         stats: r#"{"numRecords":6}"#.to_owned(),
         modification_time_ms: 0,
+        sha256: None,
     };
     let base = table.snapshot().await.unwrap();
     let _ = table.try_commit(&base, &[new]).await.unwrap();

@@ -126,6 +126,7 @@ async fn write(
             time(records.last().unwrap()),
         ),
         modification_time_ms: 1_706_800_000_000,
+        sha256: None,
     }
 }
 

@@ -17,10 +17,10 @@ use parquet::arrow::arrow_reader::{
     RowSelector,
 };
 
-use crate::TableName;
 use crate::error::{Error, Result};
 use crate::keys::{self, KeyColumns};
 use crate::snapshot::DataFile;
+use crate::{TableName, checksum};
 
 /// Rows read at a time, and about how many bytes of them.
 const BATCH_ROWS: usize = 8 << 10;
@@ -54,6 +54,11 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn of(table: TableName, source: &Source) -> Result<Self> {
+        // Written anew, damage would have a hash of its own.
+        let file = &source.file;
+        if (file.sha256).is_some_and(|hash| hash != checksum::of(&source.bytes)) {
+            return Err(Error::corrupt(&file.path, checksum::DAMAGED));
+        }
         let metadata = open(table, source)?;
         let decoded_bytes = (metadata.metadata().row_groups().iter())
             .map(|group| group.total_byte_size().unsigned_abs())

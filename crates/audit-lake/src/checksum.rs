@@ -1,0 +1,55 @@
+//! The SHA-256 of data files, by which damage is told that Parquet does not see: its pages and zstd's frames are stored
+//! without checksums.
+
+use object_store::path::Path;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// The tag of an `add` that has the hash, in hexadecimal digits.
+pub(crate) const TAG: &str = "live_discover.sha256";
+
+/// What is wrong with a file whose hash is another one.
+pub(crate) const DAMAGED: &str = "is damaged: its SHA-256 is not the one in the log";
+
+const HASH_BYTES: usize = 32;
+
+/// The hash of a whole file.
+pub(crate) fn of(bytes: &[u8]) -> [u8; HASH_BYTES] {
+    Sha256::digest(bytes).into()
+}
+
+/// The hash as the log has it.
+pub(crate) fn to_hex(hash: [u8; HASH_BYTES]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash of the file `path` that the log has as `hex`.
+pub(crate) fn from_hex(path: &Path, hex: &str) -> Result<[u8; HASH_BYTES]> {
+    let byte = |at: usize| {
+        let digits = hex.get(2 * at..2 * at + 2)?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    let bytes: Option<Vec<u8>> = (0..HASH_BYTES).map(byte).collect();
+    bytes
+        .filter(|_| hex.len() == 2 * HASH_BYTES)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| Error::corrupt(path, format!("its tag {TAG} in the log is no SHA-256")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_read_as_they_are_written() {
+        let path = Path::from("a");
+        let hash = of(b"abc");
+        let hex = to_hex(hash);
+        assert!(hex.starts_with("ba7816bf") && hex.ends_with("f20015ad"));
+        assert_eq!(from_hex(&path, &hex).unwrap(), hash);
+        for other in ["", &hex[1..], &format!("{hex}00"), &hex.replace('b', "x")] {
+            assert!(from_hex(&path, other).is_err(), "{other}");
+        }
+    }
+}

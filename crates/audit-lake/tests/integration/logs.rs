@@ -1,0 +1,230 @@
+//! Logs that a power failure, a copy or a person left damaged.
+
+use audit_lake::{Error, Lake, Severity, TableName};
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::places::{Place, commit, file, places, tenant};
+use crate::records::{DAY, OPTIONS, Record, append, arrival, canonical, rows};
+
+fn in_log(name: &str) -> Path {
+    Path::from(format!("tenants/{}/m365_audit/_delta_log/{name}", tenant()))
+}
+
+fn commit_file(version: u64) -> Path {
+    in_log(&format!("{version:020}.json"))
+}
+
+fn checkpoint_file(version: u64) -> Path {
+    in_log(&format!("{version:020}.checkpoint.parquet"))
+}
+
+async fn put(lake: &Lake, path: &Path, content: &str) {
+    let content = bytes::Bytes::from(content.to_owned());
+    lake.store().put(path, content.into()).await.unwrap();
+}
+
+async fn snapshot(lake: &Lake) -> Result<u64, Error> {
+    let snapshot = lake.snapshot(&tenant(), TableName::Audit).await?;
+    Ok(snapshot.unwrap().version())
+}
+
+/// Fails unless the error is damage, of this object, in a line of its own.
+fn expect_corrupt(error: &Error, path: &Path) {
+    let text = error.to_string();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
+    assert!(text.contains(path.as_ref()), "{path}: {text}");
+    assert!(
+        !text.contains('\n') && !text.contains("ParsedLogPath"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_commit_without_an_action_is_damage_to_whoever_reads_it() {
+    for place in places().await {
+        let table = place
+            .lake
+            .open_or_create_table(tenant(), TableName::Audit)
+            .await
+            .unwrap();
+        let _ = commit(&table, "a").await;
+        for content in ["", "\n", "{}\n"] {
+            put(&place.lake, &commit_file(2), content).await;
+            for lake in [&place.lake, &place.reopened().await] {
+                expect_corrupt(&snapshot(lake).await.unwrap_err(), &commit_file(2));
+                let records = [arrival(&[Record::new("a", DAY, "1")])];
+                let error = lake.append(tenant(), &records, OPTIONS).await.unwrap_err();
+                expect_corrupt(&error, &commit_file(2));
+                let error = lake
+                    .verify(&[tenant()], canonical, |_| {})
+                    .await
+                    .unwrap_err();
+                expect_corrupt(&error, &commit_file(2));
+            }
+        }
+        // Taken away, as the error says, it has done no harm.
+        place.lake.store().delete(&commit_file(2)).await.unwrap();
+        assert_eq!(snapshot(&place.lake).await.unwrap(), 1);
+        assert_eq!(snapshot(&place.reopened().await).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_says_only_who_wrote_it_is_none_the_worse() {
+    let place = places().await.swap_remove(0);
+    let lake = &place.lake;
+    let table = lake
+        .open_or_create_table(tenant(), TableName::Audit)
+        .await
+        .unwrap();
+    put(
+        lake,
+        &commit_file(1),
+        r#"{"commitInfo":{"operation":"WRITE"}}"#,
+    )
+    .await;
+    put(
+        lake,
+        &commit_file(2),
+        r#"{"domainMetadata":{"domain":"d","configuration":"","removed":false}}"#,
+    )
+    .await;
+    let _ = commit(&table, "a").await;
+    assert_eq!(snapshot(lake).await.unwrap(), 3);
+    assert_eq!(snapshot(&place.reopened().await).await.unwrap(), 3);
+}
+
+/// A lake of three commits, the second of which has a checkpoint.
+async fn with_checkpoint(place: &Place) {
+    for id in ["a", "b", "c"] {
+        append(&place.lake, tenant(), &[Record::new(id, DAY, "1")]).await;
+    }
+    let table = place
+        .lake
+        .open_or_create_table(tenant(), TableName::Audit)
+        .await
+        .unwrap();
+    table.checkpoint(2).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_commit_behind_a_checkpoint_is_found() {
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    put(&place.lake, &commit_file(1), "").await;
+    let lake = place.reopened().await;
+    let found = lake.verify(&[tenant()], canonical, |_| {}).await.unwrap();
+    let broken = found.iter().find(|f| f.severity == Severity::Broken);
+    assert_eq!(broken.unwrap().path, commit_file(1), "{found:#?}");
+}
+
+#[tokio::test]
+async fn a_hint_at_a_checkpoint_that_is_not_there_is_passed_over() {
+    let hint = in_log("_last_checkpoint");
+    type Damage<'a> = &'a [(&'a Path, Option<&'a str>)];
+    let checkpoint = checkpoint_file(2);
+    let cases: [Damage<'_>; 5] = [
+        &[(&checkpoint, None)],
+        &[(&checkpoint, Some(""))],
+        &[(&hint, Some(r#"{"version":999,"size":7}"#))],
+        &[(&hint, Some(""))],
+        &[(&hint, None), (&checkpoint, Some(""))],
+    ];
+    for damage in cases {
+        for place in places().await {
+            with_checkpoint(&place).await;
+            let store = place.lake.store();
+            for (path, content) in damage {
+                match content {
+                    Some(content) => put(&place.lake, path, content).await,
+                    None => store.delete(path).await.unwrap(),
+                }
+            }
+            let lake = place.reopened().await;
+            assert_eq!(rows(&lake, tenant()).await.len(), 3, "{damage:?}");
+            let found = lake.verify(&[tenant()], canonical, |_| {}).await.unwrap();
+            assert!(
+                found.iter().all(|f| f.severity == Severity::Note),
+                "{found:#?}"
+            );
+            append(&lake, tenant(), &[Record::new("d", DAY, "1")]).await;
+            // The next checkpoint puts the hint right.
+            let table = lake
+                .open_or_create_table(tenant(), TableName::Audit)
+                .await
+                .unwrap();
+            table.checkpoint(4).await.unwrap();
+            let hint = store.get(&hint).await.unwrap().bytes().await.unwrap();
+            let hint: serde_json::Value = serde_json::from_slice(&hint).unwrap();
+            assert_eq!(hint["version"], 4);
+            assert_eq!(snapshot(&place.reopened().await).await.unwrap(), 4);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_from_a_log_is_named() {
+    // The beginning of the log and the checkpoint that stood for it: what is left is not all.
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    let store = place.lake.store();
+    for path in [commit_file(0), commit_file(1), checkpoint_file(2)] {
+        store.delete(&path).await.unwrap();
+    }
+    let error = snapshot(&place.reopened().await).await.unwrap_err();
+    expect_corrupt(
+        &error,
+        &Path::from(format!("tenants/{}/m365_audit", tenant())),
+    );
+
+    // A commit.
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    let store = place.lake.store();
+    for path in [
+        commit_file(1),
+        checkpoint_file(2),
+        in_log("_last_checkpoint"),
+    ] {
+        store.delete(&path).await.unwrap();
+    }
+    let error = snapshot(&place.reopened().await).await.unwrap_err();
+    expect_corrupt(&error, &commit_file(1));
+
+    // A checkpoint that is none.
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    put(&place.lake, &checkpoint_file(2), "PAR1 but not more").await;
+    let error = snapshot(&place.reopened().await).await.unwrap_err();
+    expect_corrupt(&error, &checkpoint_file(2));
+
+    // A commit that is no JSON.
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    put(&place.lake, &commit_file(3), "{\"add\":").await;
+    let error = snapshot(&place.reopened().await).await.unwrap_err();
+    expect_corrupt(&error, &commit_file(3));
+}
+
+#[tokio::test]
+async fn a_put_where_something_is_changes_nothing_and_leaves_nothing() {
+    for place in places().await {
+        let table = place
+            .lake
+            .open_or_create_table(tenant(), TableName::Audit)
+            .await
+            .unwrap();
+        let base = table.snapshot().await.unwrap();
+        for name in ["a", "b"] {
+            let _ = table.try_commit(&base, &[file(name, 1)]).await.unwrap();
+        }
+        let store = place.lake.store();
+        let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
+        let mut names: Vec<_> = objects.iter().map(|object| &object.location).collect();
+        names.sort_unstable();
+        let lake_file = Path::from("lake.json");
+        assert_eq!(names, [&lake_file, &commit_file(0), &commit_file(1)]);
+    }
+}
