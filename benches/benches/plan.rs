@@ -63,6 +63,7 @@ fn file(day: i32, number: i64) -> audit_lake::NewFile {
             r#"{{"numRecords":100000,"minValues":{{"creation_time":"{first}","ingest_sequence":{number}}},"maxValues":{{"creation_time":"{last}","ingest_sequence":{number}}},"nullCount":{{}}}}"#
         ),
         modification_time_ms: start / 1_000,
+        sha256: None,
     }
 }
 
