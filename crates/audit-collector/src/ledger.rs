@@ -169,14 +169,7 @@ impl Entry {
             }
         }
         add(self.state().as_bytes());
-        sha256
-            .finalize()
-            .iter()
-            .fold(String::new(), |mut hex, byte| {
-                use std::fmt::Write;
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hex::encode(sha256.finalize())
     }
 }
 

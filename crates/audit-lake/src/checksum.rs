@@ -21,20 +21,15 @@ pub(crate) fn of(bytes: &[u8]) -> [u8; HASH_BYTES] {
 
 /// The hash as the log has it.
 pub(crate) fn to_hex(hash: [u8; HASH_BYTES]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash)
 }
 
-/// The hash of the file `path` that the log has as `hex`.
-pub(crate) fn from_hex(path: &Path, hex: &str) -> Result<[u8; HASH_BYTES]> {
-    let byte = |at: usize| {
-        let digits = hex.get(2 * at..2 * at + 2)?;
-        u8::from_str_radix(digits, 16).ok()
-    };
-    let bytes: Option<Vec<u8>> = (0..HASH_BYTES).map(byte).collect();
-    bytes
-        .filter(|_| hex.len() == 2 * HASH_BYTES)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| Error::corrupt(path, format!("its tag {TAG} in the log is no SHA-256")))
+/// The hash of the file `path` that the log has as `text`.
+pub(crate) fn from_hex(path: &Path, text: &str) -> Result<[u8; HASH_BYTES]> {
+    let mut hash = [0; HASH_BYTES];
+    hex::decode_to_slice(text, &mut hash)
+        .map_err(|_| Error::corrupt(path, format!("its tag {TAG} in the log is no SHA-256")))?;
+    Ok(hash)
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl Lake {
             Ok(lake)
         } else {
             Err(Error::NotFound {
-                what: format!("the lake `{}`", shown(url)),
+                what: format!("the lake `{}`", without_credentials(url)),
             })
         }
     }
@@ -238,7 +238,7 @@ impl Lake {
     fn new(store: Arc<dyn ObjectStore>, url: Url, options: LakeOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
-                url: without_secrets(url),
+                url: url_without_credentials(url),
                 store,
                 options,
                 tables: Mutex::default(),
@@ -261,7 +261,7 @@ impl Lake {
                     .map(|(key, value)| (key.as_str(), value.as_str()));
                 let (store, root) = object_store::parse_url_opts(&location.url, store_options)
                     .map_err(|source| {
-                        let shown = shown(location.url.as_str());
+                        let shown = without_credentials(location.url.as_str());
                         // It may say the URL again.
                         let reason = source.to_string().replace(location.url.as_str(), &shown);
                         Error::invalid(format!("no object store for `{shown}`: {reason}"))
@@ -327,10 +327,11 @@ struct Location {
     folder: Option<std::path::PathBuf>,
 }
 
-/// A lake's URL as people see it: a user and a query may be secrets. The user that a URL of Azure names is a container.
-fn shown(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
+/// A URL as people see it: without user, password, query and fragment, which may be credentials. What stands before the host
+/// of `abfss://container@account…` is the container, and stays.
+pub fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
     };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -347,15 +348,15 @@ fn is_container(scheme: &str, user: &str) -> bool {
     matches!(scheme, "abfs" | "abfss") && !user.contains(':')
 }
 
-fn without_secrets(url: Url) -> Url {
-    Url::parse(&shown(url.as_str())).unwrap_or(url)
+fn url_without_credentials(url: Url) -> Url {
+    Url::parse(&without_credentials(url.as_str())).unwrap_or(url)
 }
 
 fn location(text: &str) -> Result<Location> {
     let invalid = |reason: &dyn fmt::Display| {
         Error::invalid(format!(
             "`{}` is no place for a lake: {reason}",
-            shown(text)
+            without_credentials(text)
         ))
     };
     if text.is_empty() {
@@ -378,4 +379,27 @@ fn location(text: &str) -> Result<Location> {
         url,
         folder: Some(folder),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn urls_are_shown_without_credentials() {
+        for (url, name) in [
+            ("s3://bucket/a/b", "s3://bucket/a/b"),
+            ("az://user:pw@c/p?sig=SECRET", "az://c/p"),
+            ("https://token@host:1/p#f", "https://host:1/p"),
+            ("https://u:p@w/d@host?x=/y", "https://w/d@host"),
+            ("https://host?sig=a@b/c", "https://host"),
+            (
+                "abfss://container@account.dfs.core.windows.net/p",
+                "abfss://container@account.dfs.core.windows.net/p",
+            ),
+            ("abfss://c:secret@account/p", "abfss://account/p"),
+        ] {
+            assert_eq!(without_credentials(url), name, "{url}");
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub use error::{Error, Result};
 pub use internal_networks::{InternalNetworks, parse_network};
 pub use kept_networks::NetworksDecision;
 pub use keys::Canonical;
-pub use lake::{Lake, LakeOptions};
+pub use lake::{Lake, LakeOptions, without_credentials};
 pub use ledger::Ledger;
 pub use maintain::{
     Compacted, Compaction, Expired, Maintained, MaintenancePolicy, MaintenanceProgress, Vacuumed,

@@ -28,7 +28,7 @@ use url::Url;
 use crate::catalog::{self, TenantScope};
 use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
-use crate::error::{self, Error, Result};
+use crate::error::{Error, Result};
 use crate::first_pass::FirstPass;
 use crate::functions;
 use crate::growth::BoundGrowth;
@@ -40,6 +40,7 @@ use crate::metrics::EngineMetrics;
 use crate::range_count::RangeCounts;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
+use crate::scrub;
 use crate::session::Session;
 use crate::stop;
 
@@ -134,7 +135,7 @@ impl EngineBuilder {
     ///
     /// [`Error::Unavailable`] if the folder for intermediate results or the threads cannot be made.
     pub fn build(self, lake: Lake) -> Result<Engine> {
-        error::hide(lake.url());
+        scrub::hide(lake.url());
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let spill = spill_folder(&self.options)?;
         let budget = Arc::new(Budget::of(self.options.memory_bytes));

@@ -487,7 +487,7 @@ impl ScalarUDFImpl for Bounded {
             return Ok(value);
         }
         let bounds = Bounds::of(&args.config_options).cloned();
-        let given = buffers_of(&args.args);
+        let given = bounds.as_ref().map(|_| buffers_of(&args.args));
         let value = if bytes <= PIECE_BYTES_MAX {
             self.inner.invoke_with_args(args)?
         } else {
@@ -496,7 +496,7 @@ impl ScalarUDFImpl for Bounded {
             let made: Vec<&dyn Array> = made.iter().map(AsRef::as_ref).collect();
             ColumnarValue::Array(concat(&made)?)
         };
-        if let (ColumnarValue::Array(array), Some(bounds)) = (&value, bounds) {
+        if let (ColumnarValue::Array(array), Some(bounds), Some(given)) = (&value, bounds, given) {
             count(array, &given, self.inner.name(), &bounds.memory)?;
         }
         Ok(value)

@@ -67,6 +67,7 @@ mod request;
 mod run;
 mod runtime;
 mod scan;
+mod scrub;
 mod session;
 mod star;
 mod stop;

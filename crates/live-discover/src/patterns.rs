@@ -20,25 +20,31 @@ const COMPILED_BYTES_MAX: usize = 10 << 20;
 /// Functions whose second argument is a pattern: all whose name begins so.
 const FUNCTIONS_PREFIX: &str = "regexp_";
 
-/// Refuses a plan with a regular expression out of bounds.
-pub(crate) fn verify(plan: &LogicalPlan) -> Result<()> {
+/// Refuses a plan with a regular expression out of bounds; the patterns of what it gives match what they say.
+pub(crate) fn verified(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut has_backslash = false;
     let verified = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                pattern_of(expr)
-                    .map_or(Ok(()), verify_pattern)
-                    .map_err(|error| DataFusionError::External(Box::new(error)))?;
+                if let Some(pattern) = pattern_of(expr) {
+                    verify_pattern(pattern)
+                        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+                    has_backslash |= literal(pattern).is_some_and(spells_backslash);
+                }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     });
     verified?;
-    Ok(())
+    match has_backslash {
+        true => with_backslashes_grouped(plan),
+        false => Ok(plan),
+    }
 }
 
-/// A plan whose patterns match what they say. The optimiser makes `LIKE '%a\b%'` of the regular expression `a\\b`, where
+/// The optimiser makes `LIKE '%a\b%'` of the regular expression `a\\b`, where
 /// the backslash is an escape: so `DOMAIN\\user` would be found nowhere. A group is left as it is.
-pub(crate) fn with_backslashes_grouped(plan: LogicalPlan) -> Result<LogicalPlan> {
+fn with_backslashes_grouped(plan: LogicalPlan) -> Result<LogicalPlan> {
     let grouped = plan.transform_down_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
@@ -63,14 +69,25 @@ fn grouped(mut expr: Expr) -> Transformed<Expr> {
         | ScalarValue::LargeUtf8(Some(text)),
         _,
     )) = pattern
-        && [r"\\", r"\x", r"\u", r"\U"]
-            .iter()
-            .any(|spelled| text.contains(spelled))
+        && spells_backslash(text)
     {
         *text = format!("({text})");
         return Transformed::yes(expr);
     }
     Transformed::no(expr)
+}
+
+/// Whether a pattern may ask for a backslash: by an escape, or by its code.
+fn spells_backslash(pattern: &str) -> bool {
+    let spelled = [r"\\", r"\x", r"\u", r"\U"];
+    spelled.iter().any(|spelled| pattern.contains(spelled))
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => text_of(value),
+        _ => None,
+    }
 }
 
 fn is_match(op: Operator) -> bool {
@@ -183,7 +200,7 @@ mod tests {
         let context = SessionContext::new_with_state(state);
         let sql = format!("SELECT {expression} AS x FROM (VALUES ('a', 'b')) AS t(a, b)");
         let plan = context.state().create_logical_plan(&sql).await.unwrap();
-        verify(&plan)
+        super::verified(plan).map(drop)
     }
 
     #[tokio::test]

@@ -374,8 +374,7 @@ pub(crate) async fn plans(
     let logical = star::plan(state, statement).await?;
     guard::verify(&logical)?;
     guard::plan::check(&logical, &limits.shape)?;
-    patterns::verify(&logical)?;
-    let logical = match patterns::with_backslashes_grouped(logical)? {
+    let logical = match patterns::verified(logical)? {
         LogicalPlan::Limit(limit) if request.is_unlimited => Arc::unwrap_or_clone(limit.input),
         logical => logical,
     };

@@ -41,9 +41,10 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use crate::error::{Error, scrub};
+use crate::error::Error;
 use crate::growth;
 use crate::limits::LimitKind;
+use crate::scrub::scrub;
 use crate::stop::Stop;
 use crate::turns::{Queue, Turns};
 
@@ -187,6 +188,7 @@ struct Watched {
     is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
+    /// Whether what it gives is the result.
     is_last: bool,
 }
 

@@ -7,6 +7,7 @@
 mod column;
 mod field;
 mod plain;
+mod rejects;
 pub(crate) mod text;
 pub(crate) mod time;
 mod value;
@@ -30,6 +31,7 @@ use crate::envelope::{Entry, Slab, Text};
 use crate::reject::Reason;
 use column::Column;
 use field::{FIELDS, Role, START};
+use rejects::Rejects;
 use text::push_json_string;
 use value::Fit;
 
@@ -81,7 +83,7 @@ pub fn decode(slab: Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
     let mut rejects = Rejects::default();
     for entry in slab.entries() {
         match decoder.entry(&entry) {
-            Ok(()) => rejects.run = 0,
+            Ok(()) => rejects.end_run(),
             Err(bad) => rejects.push(&entry, bad, tenant, &slab),
         }
     }
@@ -93,64 +95,8 @@ pub fn decode(slab: Slab, tenant: Option<&str>) -> Result<Decoded, ArrowError> {
             .into_iter()
             .map(|part| part.finish(&window))
             .collect::<Result<_, _>>()?,
-        rejects: rejects.all,
+        rejects: rejects.into_all(),
     })
-}
-
-/// Rejects of one kind, one after the other, that are kept each for itself. Nobody looks at each of more, and two bytes
-/// of an input would take hundreds in the lake: what comes beyond is joined, if it is as small as [`TINY_BYTES`].
-const RUN_APART: usize = 1_000;
-const TINY_BYTES: usize = 64;
-
-/// The longest range of bytes of rejects that are joined.
-const JOINED_BYTES_MAX: usize = 64 << 10;
-
-#[derive(Default)]
-struct Rejects {
-    all: Vec<Reject>,
-    /// How many of one kind came one after the other.
-    run: usize,
-    /// How many of them the last reject holds.
-    joined: usize,
-}
-
-impl Rejects {
-    fn push(&mut self, entry: &Entry<'_>, bad: Bad, tenant: Option<&str>, slab: &Slab) {
-        let Bad { reason, detail } = bad;
-        let tenant = tenant.map_or_else(|| named_tenant(entry.source), str::to_owned);
-        let last = self
-            .all
-            .last_mut()
-            .filter(|last| self.run > 0 && last.reason == reason && last.tenant == tenant);
-        self.run = if last.is_some() { self.run + 1 } else { 1 };
-        // Up to the end of this one, with what stands between: commas, white space.
-        let between_and_this = last.as_ref().and_then(|last| {
-            let from = last.offset + last.bytes.len() as u64;
-            slab.range(from..entry.offset + entry.source.len() as u64)
-        });
-        if let (Some(last), Some(bytes)) = (last, between_and_this)
-            && self.run > RUN_APART + 1
-            && entry.source.len() <= TINY_BYTES
-            && last.bytes.len() + bytes.len() <= JOINED_BYTES_MAX
-        {
-            last.bytes.extend_from_slice(bytes);
-            self.joined += 1;
-            last.detail = format!(
-                "{} parts, one after the other: {}",
-                self.joined,
-                reason.words()
-            );
-            return;
-        }
-        self.joined = 1;
-        self.all.push(Reject {
-            tenant,
-            offset: entry.offset,
-            bytes: entry.source.to_vec(),
-            reason,
-            detail,
-        });
-    }
 }
 
 /// Why a record can't be a row.
@@ -764,14 +710,4 @@ fn guid(text: &str) -> Option<String> {
             _ => b.is_ascii_hexdigit(),
         });
     fits.then(|| text.to_ascii_lowercase())
-}
-
-/// The tenant that the bytes of a reject name; good enough to show the reject to the right people.
-fn named_tenant(bytes: &[u8]) -> String {
-    let named = memchr::memmem::find(bytes, b"OrganizationId").and_then(|at| {
-        let rest = &bytes[at + b"OrganizationId".len()..];
-        let begin = rest.iter().take(16).position(u8::is_ascii_hexdigit)?;
-        guid(std::str::from_utf8(rest.get(begin..begin + 36)?).ok()?)
-    });
-    named.unwrap_or_else(|| UNKNOWN_TENANT.to_owned())
 }

@@ -17,7 +17,7 @@ use audit_schema::ContentType;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use super::read::{InputDigest, hex};
+use super::read::InputDigest;
 use super::{
     Contents, FLUSH_BYTES, FLUSH_INPUTS, GATHERED_BYTES_MAX, IngestError, Input, Outcome, Progress,
     Report,
@@ -575,7 +575,7 @@ fn digest(parts: &[&[u8]]) -> String {
         sha256.update((part.len() as u64).to_be_bytes());
         sha256.update(part);
     }
-    hex(&sha256.finalize())
+    hex::encode(sha256.finalize())
 }
 
 fn rows(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, IngestError> {

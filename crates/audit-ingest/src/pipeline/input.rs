@@ -3,7 +3,7 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use audit_lake::Origin;
+use audit_lake::{Origin, without_credentials};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -212,44 +212,5 @@ fn file_path(location: &str) -> Option<PathBuf> {
         Some(("file", path)) => Some(PathBuf::from(path)),
         Some(_) => None,
         None => Some(FilePath::new(location).to_owned()),
-    }
-}
-
-/// A URL without user, password, query and fragment: all of them may be credentials. What stands before the host of
-/// `abfss://container@account…` is the container, and stays.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let is_container = |user: &str| scheme.starts_with("abfs") && !user.contains(':');
-    let host = match authority.rsplit_once('@') {
-        Some((user, host)) if !is_container(user) => host,
-        _ => authority,
-    };
-    format!("{scheme}://{host}{path}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_credentials;
-
-    #[test]
-    fn names_of_urls_have_no_credentials() {
-        for (url, name) in [
-            ("s3://bucket/a/b", "s3://bucket/a/b"),
-            ("az://user:pw@c/p?sig=SECRET", "az://c/p"),
-            ("https://token@host:1/p#f", "https://host:1/p"),
-            ("https://u:p@w/d@host?x=/y", "https://w/d@host"),
-            ("https://host?sig=a@b/c", "https://host"),
-            (
-                "abfss://container@account.dfs.core.windows.net/p",
-                "abfss://container@account.dfs.core.windows.net/p",
-            ),
-            ("abfss://c:secret@account/p", "abfss://account/p"),
-        ] {
-            assert_eq!(without_credentials(url), name, "{url}");
-        }
     }
 }

@@ -311,19 +311,9 @@ impl<'a> Stored<'a> {
         let digest = self.sha256.clone().finalize();
         InputDigest {
             size_bytes: self.size_bytes,
-            sha256: hex(&digest),
+            sha256: hex::encode(digest),
         }
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
 }
 
 impl Read for Stored<'_> {
