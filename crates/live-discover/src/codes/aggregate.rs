@@ -32,6 +32,7 @@ use super::input::{Input, in_common};
 use super::read::{self, Group, Reading};
 use super::rows::{self, Filters, Numbers, Rows};
 use super::search::{self, Search};
+use crate::index::running::Running;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -380,7 +381,8 @@ impl ExecutionPlan for AggregateByCodesExec {
             true => PageIndexPolicy::Skip,
             false => PageIndexPolicy::Optional,
         };
-        let groups = read::row_groups(&reading, &self.input, pages);
+        let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
+        let groups = read::row_groups(&reading, &self.input, running, pages);
         let batch_rows = context.session_config().batch_size();
         let state = State {
             partial: Some(self.empty(consumer)?),

@@ -3,16 +3,21 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, ByteView, MAX_INLINE_VIEW_LEN,
+    RecordBatch, StringViewArray,
+};
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, LikeExpr, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 use memchr::memmem::Finder;
-use regex::{Regex, RegexBuilder};
+use regex::{Regex, RegexBuilder, bytes};
 
 /// What a text is asked for.
 #[derive(Debug)]
@@ -26,8 +31,15 @@ pub(super) struct Pattern {
 #[derive(Debug)]
 pub(super) enum Text {
     /// That it has another one in it.
-    Has(Box<Finder<'static>>),
+    Has(Part),
     Matches(Regex),
+}
+
+/// A text that is looked for in others.
+#[derive(Debug)]
+pub(super) enum Part {
+    AsItIs(Box<Finder<'static>>),
+    InAnyCase(bytes::Regex),
 }
 
 impl Pattern {
@@ -35,8 +47,8 @@ impl Pattern {
     pub(super) fn of(expr: &Arc<dyn PhysicalExpr>) -> Option<(&Arc<dyn PhysicalExpr>, Self)> {
         if let Some(like) = expr.downcast_ref::<LikeExpr>() {
             let (pattern, ignores_case) = (literal(like.pattern())?, like.case_insensitive());
-            let text = match contained(&pattern).filter(|_| !ignores_case) {
-                Some(text) => Text::Has(Box::new(Finder::new(text).into_owned())),
+            let text = match contained(&pattern) {
+                Some(part) => Text::Has(Part::of(part, ignores_case)?),
                 None => {
                     let mut regex = RegexBuilder::new(&of_like(&pattern));
                     regex
@@ -96,32 +108,125 @@ impl Text {
     }
 }
 
+impl Part {
+    /// `None` if it is too long to be looked for in any case.
+    fn of(part: &str, ignores_case: bool) -> Option<Self> {
+        Some(match ignores_case {
+            false => Self::AsItIs(Box::new(Finder::new(part).into_owned())),
+            true => {
+                let mut regex = bytes::RegexBuilder::new(&regex::escape(part));
+                Self::InAnyCase(regex.case_insensitive(true).build().ok()?)
+            }
+        })
+    }
+
+    fn find(&self, text: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Self::AsItIs(part) => {
+                let start = part.find(text)?;
+                Some(start..start + part.needle().len())
+            }
+            Self::InAnyCase(part) => Some(part.find(text)?.range()),
+        }
+    }
+
+    /// Which of the texts have it; nulls have not. Texts behind each other are searched as one, which for short ones is
+    /// several times as fast as each alone.
+    fn is_in_each(&self, texts: &StringViewArray) -> BooleanBuffer {
+        let mut found = BooleanBufferBuilder::new(texts.len());
+        found.append_n(texts.len(), false);
+        let mut longs = Vec::new();
+        for (row, view) in texts.views().iter().enumerate() {
+            let view = ByteView::from(*view);
+            if texts.is_null(row) {
+                continue;
+            }
+            match view.length > MAX_INLINE_VIEW_LEN {
+                true => longs.push(Long::of(view, row)),
+                false => {
+                    let is_in = self.find(texts.value(row).as_bytes()).is_some();
+                    found.set_bit(row, is_in);
+                }
+            }
+        }
+        for behind_each_other in longs.chunk_by(Long::is_close) {
+            let buffer = &texts.data_buffers()[behind_each_other[0].buffer];
+            self.find_in(buffer, behind_each_other, &mut found);
+        }
+        found.finish()
+    }
+
+    /// Sets the bits of those of some texts that have it.
+    fn find_in(&self, buffer: &[u8], mut texts: &[Long], found: &mut BooleanBufferBuilder) {
+        let mut from = texts.first().map_or(0, |text| text.range.start);
+        let end = texts.last().map_or(0, |text| text.range.end);
+        while let Some(hit) = self.find(&buffer[from..end]) {
+            let hit = from + hit.start..from + hit.end;
+            texts = &texts[texts.partition_point(|text| text.range.end <= hit.start)..];
+            let Some((text, others)) = texts.split_first() else {
+                break;
+            };
+            // Else it begins between two texts, or goes on behind one.
+            from = match text.range.start <= hit.start && hit.end <= text.range.end {
+                true => {
+                    found.set_bit(text.row, true);
+                    texts = others;
+                    text.range.end
+                }
+                false => hit.start + 1,
+            };
+        }
+    }
+}
+
+/// A text that lies in one of an array's buffers.
+struct Long {
+    buffer: usize,
+    range: Range<usize>,
+    row: usize,
+}
+
+impl Long {
+    fn of(view: ByteView, row: usize) -> Self {
+        let start = view.offset as usize;
+        Self {
+            buffer: view.buffer_index as usize,
+            range: start..start + view.length as usize,
+            row,
+        }
+    }
+
+    /// Whether another one follows with not much between: lengths, and short texts, which views hold themselves.
+    fn is_close(&self, next: &Self) -> bool {
+        const BETWEEN_MAX: usize = 64;
+        let between = next.range.start.checked_sub(self.range.end);
+        self.buffer == next.buffer && between.is_some_and(|between| between <= BETWEEN_MAX)
+    }
+}
+
 /// Whether a text matches, or doesn't.
 #[derive(Debug)]
 pub(super) struct Matching {
     text: Arc<dyn PhysicalExpr>,
-    regex: Regex,
-    negated: bool,
+    pattern: Arc<Pattern>,
     /// The expression in whose place it stands.
     of: Arc<dyn PhysicalExpr>,
 }
 
 impl Matching {
-    /// `None` for what is no match of texts with a constant pattern, or one that needs no regular expression.
+    /// `None` for what is no match of texts with a constant pattern, or one that DataFusion does as well: a LIKE whose
+    /// pattern is not that of a part.
     pub(super) fn in_place_of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Self> {
+        let (text, pattern) = Pattern::of(expr)?;
         let like = expr.downcast_ref::<LikeExpr>();
-        if like.is_some_and(|like| !like.case_insensitive()) {
+        let is_plain = like.is_some_and(|like| !like.case_insensitive());
+        if is_plain && matches!(pattern.text, Text::Matches(_)) {
             return None;
         }
-        let (text, pattern) = Pattern::of(expr)?;
-        let Text::Matches(regex) = pattern.text else {
-            return None;
-        };
         let is_text = text.data_type(schema).ok()? == DataType::Utf8View;
         is_text.then(|| Self {
             text: Arc::clone(text),
-            regex,
-            negated: pattern.negated,
+            pattern: Arc::new(pattern),
             of: Arc::clone(expr),
         })
     }
@@ -130,9 +235,21 @@ impl Matching {
         let Some(texts) = texts.as_string_view_opt() else {
             return internal_err!("texts have the type {}", texts.data_type());
         };
-        let matches = texts.iter();
-        let matches = matches.map(|text| Some(self.regex.is_match(text?) != self.negated));
-        Ok(matches.collect())
+        let matches = match &self.pattern.text {
+            Text::Has(part) => part.is_in_each(texts),
+            Text::Matches(regex) => {
+                let texts = texts.iter();
+                texts
+                    .map(|text| text.is_some_and(|text| regex.is_match(text)))
+                    .collect()
+            }
+        };
+        let matches = if self.pattern.negated {
+            !&matches
+        } else {
+            matches
+        };
+        Ok(BooleanArray::new(matches, texts.nulls().cloned()))
     }
 }
 
@@ -218,8 +335,7 @@ impl PhysicalExpr for Matching {
         };
         Ok(Arc::new(Self {
             text,
-            regex: self.regex.clone(),
-            negated: self.negated,
+            pattern: Arc::clone(&self.pattern),
             of: Arc::clone(&self.of),
         }))
     }
@@ -231,12 +347,37 @@ impl PhysicalExpr for Matching {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::StringViewArray;
+    use datafusion::arrow::array::{StringArray, UInt32Array};
+    use datafusion::arrow::compute::{cast, take};
     use datafusion::arrow::datatypes::Field;
     use datafusion::common::ScalarValue;
     use datafusion::physical_expr::expressions::{Column, binary, lit};
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        /// However texts lie in buffers, a part is found in each that has it, and not where one ends and the next begins.
+        #[test]
+        fn parts_are_found_in_texts_behind_each_other(
+            texts in prop::collection::vec(prop::option::of("[abAB\u{212a}k]{0,20}"), 0..60),
+            rows in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+            part in "[abk]{0,4}",
+            ignores_case: bool,
+        ) {
+            let part = Part::of(&part, ignores_case).unwrap();
+            let behind_each_other = cast(&StringArray::from(texts.clone()), &DataType::Utf8View).unwrap();
+            let rows: Vec<u32> = rows.iter().filter(|_| !texts.is_empty()).map(|row| row.index(texts.len()) as u32).collect();
+            let picked = take(&behind_each_other, &UInt32Array::from(rows), None).unwrap();
+            let built: StringViewArray = texts.iter().map(Option::as_deref).collect();
+            let sliced = built.slice(texts.len() / 3, texts.len() / 2);
+            for texts in [behind_each_other.as_string_view(), picked.as_string_view(), &built, &sliced] {
+                let alone: Vec<bool> = texts.iter().map(|text| text.is_some_and(|text| part.find(text.as_bytes()).is_some())).collect();
+                let found: Vec<bool> = part.is_in_each(texts).iter().collect();
+                prop_assert_eq!(found, alone);
+            }
+        }
+    }
 
     /// Each pattern of each kind says the same of each text as the expression in whose place it stands.
     #[test]
@@ -300,12 +441,11 @@ mod tests {
             let like = expr.downcast_ref::<LikeExpr>();
             let matching = Matching::in_place_of(&expr, &schema);
             // DataFusion's own is as good.
-            assert_eq!(
-                matching.is_none(),
-                like.is_some_and(|like| !like.case_insensitive())
-            );
+            let is_plain = like.is_some_and(|like| !like.case_insensitive());
+            let is_of_part = matches!(pattern.text, Text::Has(_));
+            assert_eq!(matching.is_none(), is_plain && !is_of_part, "{expr}");
             if let Some(matching) = matching {
-                assert_eq!(values(&matching), expected, "{expr}: {}", matching.regex);
+                assert_eq!(values(&matching), expected, "{expr}: {pattern:?}");
             }
         }
     }

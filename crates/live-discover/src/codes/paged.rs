@@ -24,6 +24,9 @@ const KEPT_FROM: usize = 4;
 /// Rows that have the same text, in the mean, from which on it is held once.
 const ROWS_A_TEXT_MIN: usize = 4;
 
+/// Texts of so many rows of an array are copied, in the mean: to go on with views would take all buffers of each array along.
+const COPIED_MAX: usize = 16;
+
 /// Decoded pages of a column of a row group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeptPages {
@@ -197,7 +200,7 @@ impl Paged {
     }
 
     fn picked(&self, known: &KeptPages, field: &Field) -> Result<ArrayRef> {
-        let mut arrays: Vec<&dyn Array> = Vec::new();
+        let mut arrays: Vec<&ArrayRef> = Vec::new();
         let mut rows = Vec::new();
         for page in &self.pages {
             let found = known.pages.get(&page.number);
@@ -205,15 +208,38 @@ impl Paged {
             if start + page.range.len() > read.rows() {
                 return Err(corrupt("a page with fewer rows than its index says"));
             }
-            let place = |row: &usize| (arrays.len(), read.of_row(start + row));
+            // Pages that were read at once lie in one array.
+            if arrays
+                .last()
+                .is_none_or(|last| !Arc::ptr_eq(last, &read.values))
+            {
+                arrays.push(&read.values);
+            }
+            let array = arrays.len() - 1;
+            let place = |row: &usize| (array, read.of_row(start + row));
             rows.extend(page.rows.iter().map(place));
-            arrays.push(&read.values);
         }
-        Ok(match arrays.is_empty() {
-            true => new_empty_array(field.data_type()),
-            false => interleave(&arrays, &rows)?,
-        })
+        if arrays.is_empty() {
+            return Ok(new_empty_array(field.data_type()));
+        }
+        if rows.len() <= arrays.len() * COPIED_MAX
+            && let Some(texts) = texts(&arrays)
+        {
+            let rows = rows.into_iter();
+            let copied = rows.map(|(array, row)| {
+                let texts = texts[array];
+                texts.is_valid(row).then(|| texts.value(row))
+            });
+            return Ok(Arc::new(copied.collect::<StringViewArray>()));
+        }
+        let arrays: Vec<&dyn Array> = arrays.into_iter().map(AsRef::as_ref).collect();
+        Ok(interleave(&arrays, &rows)?)
     }
+}
+
+fn texts<'a>(arrays: &[&'a ArrayRef]) -> Option<Vec<&'a StringViewArray>> {
+    let arrays = arrays.iter();
+    arrays.map(|array| array.as_string_view_opt()).collect()
 }
 
 /// Whether the rows that are wanted, of which some are in these pages, are few of their pages' or of the column's.

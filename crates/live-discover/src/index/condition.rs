@@ -5,7 +5,7 @@
 use audit_lake::{Condition, TableName};
 use audit_schema::ColumnType;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Like, Operator};
 
@@ -13,11 +13,35 @@ use super::regex;
 use crate::functions::any_text_matches;
 
 /// What follows from all of the filters; `None` if nothing does that the index knows of.
-pub(crate) fn of(table: TableName, filters: &[Expr]) -> Option<Condition> {
+pub(crate) fn of<'a>(
+    table: TableName,
+    filters: impl IntoIterator<Item = &'a Expr>,
+) -> Option<Condition> {
     if table != TableName::Audit {
         return None;
     }
-    Condition::all(filters.iter().map(of_filter))
+    Condition::all(filters.into_iter().map(of_filter))
+}
+
+/// Of so many texts a list takes longer to be asked of all files than to be asked of those that are read. A row group's
+/// index is looked at twice for each, in places that no cache has.
+pub(super) const LONG_LIST: usize = 64;
+
+/// Whether a column is in a list of so many texts, which [`running`](super::running) knows too.
+pub(super) fn is_long_list(filter: &Expr) -> bool {
+    let Expr::InList(InList {
+        expr,
+        list,
+        negated: false,
+    }) = filter
+    else {
+        return false;
+    };
+    // Of ids the few rows are looked at that the index leaves, or bloom filters are asked.
+    let is_key = |column: &Column| column.name == TableName::Audit.key_column();
+    list.len() >= LONG_LIST
+        && matches!(expr.as_ref(), Expr::Column(column) if !is_key(column))
+        && source(expr).is_some()
 }
 
 /// A text of the row, by how it got there from the record's.

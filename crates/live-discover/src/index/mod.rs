@@ -1,7 +1,7 @@
 //! What the index of texts ([`audit_lake::TextIndex`]) saves a scan: from filters to the rows that may match.
 //!
-//! [`condition`] reads filters, [`regex`] the patterns in them, [`running`] what joins look for; [`narrow`](mod@narrow)
-//! asks the files. A filter that is not understood, a file without an index, a store that fails: each leaves the scan as it was.
+//! [`condition`] reads filters, [`regex`] the patterns in them, [`running`] what joins and long lists look for;
+//! [`narrow`](mod@narrow) asks the files. A filter that is not understood, a file without an index, a store that fails: each leaves the scan as it was.
 
 mod condition;
 pub(crate) mod narrow;
@@ -27,7 +27,11 @@ pub(crate) async fn narrow<'a>(
     files: Vec<TenantFile<'a>>,
 ) -> Result<Vec<ScanFile<'a>>> {
     let indexes = Indexes::of(state.config(), state.runtime_env())?;
-    let (Some(condition), Some(indexes)) = (condition::of(table, filters), indexes) else {
+    // Steps by codes ask such a list of the files that they come to, which for the latest rows are few.
+    let by_codes = (filters.iter().flat_map(Expr::column_refs))
+        .all(|column| !scan::is_big(table, column.name()));
+    let asked = (filters.iter()).filter(|filter| !(by_codes && condition::is_long_list(filter)));
+    let (Some(condition), Some(indexes)) = (condition::of(table, asked), indexes) else {
         return Ok(files.into_iter().map(ScanFile::whole).collect());
     };
     let objects: Vec<_> = files.iter().map(|file| scan::object(file.file)).collect();

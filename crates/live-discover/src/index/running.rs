@@ -1,5 +1,6 @@
-//! What a query finds out while it runs: a join knows the keys of its smaller side before it reads the other, and
-//! DataFusion hands them on as a filter. The files of the other side are asked for rows that have one of them.
+//! What the index is asked while a query runs. A join knows the keys of its smaller side before it reads the other, and
+//! DataFusion hands them on as a filter: the files of the other side are asked for rows that have one of them. A long
+//! list is known before, but would be asked of files that are never read.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,7 +18,7 @@ use object_store::ObjectMeta;
 use super::condition;
 use super::narrow::{Access, Indexes, sample};
 
-/// The filters of a scan that become known while it runs, and the files' indexes.
+/// The filters of a scan that files are asked by while it runs, and their indexes.
 pub(crate) struct Running {
     filters: Vec<Arc<dyn PhysicalExpr>>,
     condition: OnceLock<Arc<Condition>>,
@@ -37,7 +38,10 @@ impl Running {
         metrics: &ExecutionPlanMetricsSet,
         partition: usize,
     ) -> Result<Option<Self>> {
-        let filters: Vec<_> = filters.iter().filter(|filter| is_of_run(filter)).collect();
+        let filters = filters.iter();
+        let filters: Vec<_> = filters
+            .filter(|filter| is_of_run(filter) || is_long_list(filter))
+            .collect();
         let indexes = Indexes::of(context.session_config(), &context.runtime_env())?;
         let (false, Some(indexes)) = (filters.is_empty(), indexes) else {
             return Ok(None);
@@ -88,6 +92,12 @@ impl Running {
 /// Whether a filter becomes known only while the query runs.
 pub(crate) fn is_of_run(filter: &Arc<dyn PhysicalExpr>) -> bool {
     filter.is::<DynamicFilterPhysicalExpr>()
+}
+
+/// Whether a column is in a list of which no file was asked before, see [`condition::is_long_list`].
+fn is_long_list(filter: &Arc<dyn PhysicalExpr>) -> bool {
+    let list = filter.downcast_ref::<InListExpr>();
+    list.is_some_and(|list| list.list().len() >= condition::LONG_LIST)
 }
 
 /// What follows from what is known of a filter by now.

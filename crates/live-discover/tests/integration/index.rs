@@ -292,13 +292,57 @@ async fn joins_open_the_files_that_may_have_what_they_look_for() {
             let answer = ask(&with, &sql).await;
             assert_eq!(answer, ask(&without, &sql).await, "{sql}");
             assert!(!answer.is_empty(), "{sql}");
-            let run = ask(&with, &format!("EXPLAIN ANALYZE {sql}")).await;
-            let (_, ruled_out) = run.split_once("files_ruled_out=").expect(&run);
-            let ruled_out: u64 = ruled_out[..ruled_out.find([',', ']']).unwrap()]
-                .parse()
-                .unwrap();
-            assert!(ruled_out > 70, "{sql}: {run}");
+            let ruled_out = metric(&with, &sql, "files_ruled_out").await;
+            assert!(ruled_out > 70, "{sql}: {ruled_out}");
         }
+    }
+}
+
+async fn metric(session: &Session, sql: &str, name: &str) -> u64 {
+    let run = ask(session, &format!("EXPLAIN ANALYZE {sql}")).await;
+    let (_, value) = run.split_once(&format!("{name}=")).expect(&run);
+    let end = value.find([',', ']']).unwrap();
+    value[..end].trim().parse().unwrap()
+}
+
+/// A list costs each file that is asked: of the latest rows those are asked that may have them.
+#[tokio::test]
+async fn a_long_list_is_asked_of_the_files_that_are_come_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = ingested(folder.path(), Arc::new(InMemory::new()), 100, 2_000).await;
+    let (with, without) = (session(&lake, true), session(&lake, false));
+    let (nowhere, common) = (
+        (0..100).map(|number| format!("no such {number}")),
+        "SELECT user_id FROM m365_audit WHERE user_id <> '' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1",
+    );
+    let nowhere: Vec<String> = nowhere.map(|text| quoted(&text)).collect();
+    let nowhere = nowhere.join(", ");
+    let common = quoted(&ask(&without, common).await);
+    for (sql, come_to) in [
+        (
+            format!(
+                "SELECT id, raw FROM m365_audit WHERE user_id IN ({nowhere}, {common}) ORDER BY creation_time DESC, id LIMIT 3"
+            ),
+            1..50,
+        ),
+        (
+            format!(
+                "SELECT id, raw FROM m365_audit WHERE session_id IN ({nowhere}) ORDER BY creation_time DESC, id LIMIT 3"
+            ),
+            100..101,
+        ),
+        (
+            format!(
+                "SELECT operation, count(*) FROM m365_audit WHERE session_id IN ({nowhere}) GROUP BY 1 ORDER BY 1"
+            ),
+            0..1,
+        ),
+    ] {
+        assert_eq!(ask(&with, &sql).await, ask(&without, &sql).await, "{sql}");
+        let processed = metric(&with, &sql, "files_processed").await;
+        let ruled_out = metric(&with, &sql, "files_ruled_out").await;
+        assert!(come_to.contains(&processed), "{sql}: {processed}");
+        assert!(come_to.end > 50 || ruled_out < 50, "{sql}: {ruled_out}");
     }
 }
 
@@ -312,7 +356,7 @@ fn predicate(form: usize, column: &str, value: &str, a: usize, b: usize) -> Stri
         .replace('%', "\\%")
         .replace('_', "\\_");
     let like = quoted(&format!("%{escaped}%"));
-    match form % 12 {
+    match form % 13 {
         0 => format!("{column} = {}", quoted(value)),
         1 => format!("{column} LIKE {like}"),
         2 => format!("{column} ILIKE {}", like.to_uppercase()),
@@ -335,6 +379,13 @@ fn predicate(form: usize, column: &str, value: &str, a: usize, b: usize) -> Stri
             quoted(value),
             quoted(&part)
         ),
+        11 => {
+            let others: Vec<String> = (0..70)
+                .map(|number| quoted(&format!("no such text {number}")))
+                .collect();
+            let (others, value, part) = (others.join(", "), quoted(value), quoted(&part));
+            format!("{column} IN ({value}, {others}, {part}, NULL)")
+        }
         _ => format!("any_text_matches({}, true)", quoted(&part.to_uppercase())),
     }
 }

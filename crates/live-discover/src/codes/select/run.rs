@@ -24,6 +24,7 @@ use crate::codes::pages;
 use crate::codes::read::{FILES_AHEAD, Opened, Reading, Unread};
 use crate::codes::rows::{Filters, Rows};
 use crate::codes::search;
+use crate::index::narrow::Access;
 use crate::index::running::Running;
 
 /// Rows that are read at a time, and about how many bytes are decoded for them: of many columns each row has pages of
@@ -48,15 +49,16 @@ impl SelectByCodesExec {
             batch_rows: context.session_config().batch_size(),
             baseline: BaselineMetrics::new(&self.metrics, partition),
         };
+        let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
         if let Some(first) = self.first.clone() {
             let memory = MemoryConsumer::new("first rows").register(context.memory_pool());
             first.firsts.count_in(memory);
-            let firsts = Arc::clone(&self).firsts(first, Arc::clone(&reading), run.clone());
+            let plan = Arc::clone(&self);
+            let firsts = plan.firsts(first, Arc::clone(&reading), running, run.clone());
             let firsts = firsts.map_ok(|rows| futures::stream::iter(rows).map(Ok));
             let rows = self.values(reading, run, firsts.try_flatten_stream());
             return Ok(rows.boxed());
         }
-        let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
         let Some(Otherwise { plan, is_taken }) = self.otherwise.clone() else {
             return Ok(self.all(reading, running, run));
         };
@@ -93,18 +95,22 @@ impl SelectByCodesExec {
         self.values(reading, run, picked).boxed()
     }
 
-    /// What decides over the rows of a file, fetched.
+    /// What decides over the rows of a file, fetched; `None` if its index rules out all of them.
     async fn candidates(
         &self,
         reading: &Reading,
         running: Option<&Running>,
         file: PartitionedFile,
-    ) -> Result<Candidates> {
-        let mut file = reading.open(file, PageIndexPolicy::Optional).await?;
-        if let Some(running) = running {
-            let access = running.ask(file.object()).await;
-            file.narrow(&access);
+    ) -> Result<Option<Candidates>> {
+        let access = match running {
+            Some(running) => running.ask(&file.object_meta).await,
+            None => Access::Whole,
+        };
+        if matches!(access, Access::Nothing) {
+            return Ok(None);
         }
+        let mut file = reading.open(file, PageIndexPolicy::Optional).await?;
+        file.narrow(&access);
         let file = Arc::new(file);
         let (mut groups, mut unread) = (Vec::new(), Vec::new());
         for (group, may_match) in &file.groups {
@@ -130,10 +136,10 @@ impl SelectByCodesExec {
             narrow,
             rows,
         });
-        Ok(Candidates {
+        Ok(Some(Candidates {
             groups: groups.collect(),
             file,
-        })
+        }))
     }
 
     /// The rows that the filters let pass, and the key of each if only the first are wanted.
@@ -181,7 +187,8 @@ impl SelectByCodesExec {
                 let running = running.clone();
                 async move { plan.candidates(&reading, running.as_deref(), file).await }
             })
-            .buffered(self.ahead);
+            .buffered(self.ahead)
+            .try_filter_map(|candidates| std::future::ready(Ok(candidates)));
         let (plan, run) = (Arc::clone(self), run.clone());
         let picked = candidates.and_then(move |candidates| {
             let _timer = run.baseline.elapsed_compute().timer();
@@ -203,6 +210,7 @@ impl SelectByCodesExec {
         self: Arc<Self>,
         first: First,
         reading: Arc<Reading>,
+        running: Option<Running>,
         run: Run,
     ) -> Result<Vec<Picked>> {
         let firsts = &first.firsts;
@@ -218,10 +226,10 @@ impl SelectByCodesExec {
                 .map(|taken| async {
                     let candidates = match taken.is_behind() {
                         true => None,
-                        false => Some(
-                            self.candidates(&reading, None, taken.file().clone())
-                                .await?,
-                        ),
+                        false => {
+                            let file = taken.file().clone();
+                            self.candidates(&reading, running.as_ref(), file).await?
+                        }
                     };
                     Ok::<_, DataFusionError>((taken, candidates))
                 })
