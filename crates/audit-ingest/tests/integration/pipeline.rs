@@ -257,7 +257,10 @@ async fn what_is_no_input_is_skipped_with_words() {
         ("BADGE.md", "neither JSON nor"),
         ("LINK.md", "neither JSON nor"),
         ("LICENSE", "neither JSON nor"),
-        ("MANIFEST.csv", "without an AuditData column"),
+        (
+            "MANIFEST.csv",
+            "without an AuditData or RawEventData column",
+        ),
         ("page", "a page"),
         ("nothing", "empty"),
         ("notification.json", "a webhook notification"),
