@@ -149,6 +149,10 @@ fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr>
         };
         return Ok(negated_if(negated, is_found));
     }
+    // The optimiser refuses it, and would drop the limit of an EXISTS.
+    if is_limited_by_row(&subquery.subquery)? {
+        return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
+    }
     let null_is_false = match place {
         Place::Conjunct if !negated || (!is_correlated && is_of_columns(&value)?) => {
             return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
@@ -196,6 +200,13 @@ fn negated_if(negated: bool, expr: Expr) -> Expr {
     } else {
         expr
     }
+}
+
+/// Whether a LIMIT counts rows that depend on the row outside.
+fn is_limited_by_row(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Limit(_)) && !node.all_out_ref_exprs().is_empty())
+    })
 }
 
 /// Whether the join for `NOT IN` has this for its key: without a column it would compare row by row, and forget NULL.
