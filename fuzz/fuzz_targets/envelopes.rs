@@ -45,6 +45,16 @@ enum Form {
     SearchJson,
     GraphPage,
     GraphLines,
+    HuntingLines,
+    EventHub,
+    Elastic,
+}
+
+impl Form {
+    /// Whether other events stand beside records, which must be known from them.
+    fn is_mixed(&self) -> bool {
+        matches!(self, Self::HuntingLines | Self::EventHub | Self::Elastic)
+    }
 }
 
 impl Leaf {
@@ -108,7 +118,13 @@ fn cell(text: &str) -> String {
 }
 
 fuzz_target!(|input: Input| {
-    let records: Vec<Map<String, Value>> = input.records.iter().map(Record::members).collect();
+    let mut records: Vec<Map<String, Value>> = input.records.iter().map(Record::members).collect();
+    if input.form.is_mixed() {
+        for record in &mut records {
+            record.insert("Id".to_owned(), json!("1"));
+            record.insert("RecordType".to_owned(), json!(1));
+        }
+    }
     if records.is_empty()
         || records
             .iter()
@@ -142,6 +158,17 @@ fuzz_target!(|input: Input| {
             let wrapped =
                 each(&|text| format!("{{\"Identity\":\"1\",\"AuditData\":{}}}", json!(text)));
             format!("[{}]", wrapped.join(",\n"))
+        }
+        Form::HuntingLines => {
+            each(&|text| format!("{{\"RawEventData\":{},\"ReportId\":\"2\"}}", json!(text)))
+                .join("\n")
+        }
+        Form::EventHub => {
+            let element = |text: &String| format!("{{\"properties\":{{\"RawEventData\":{text}}}}}");
+            format!("{{\"records\":[{}]}}", each(&element).join(","))
+        }
+        Form::Elastic => {
+            each(&|text| format!("{{\"event\":{{\"original\":{}}}}}", json!(text))).join("\n")
         }
         Form::GraphPage | Form::GraphLines => {
             let wrapped = each(&|text| format!("{{\"id\":\"1\",\"auditData\":{text}}}"));

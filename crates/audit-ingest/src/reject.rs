@@ -30,7 +30,15 @@ pub enum Reason {
     Damaged,
     /// Another answer of the API (a listing, a subscription, a notification), no record.
     ApiForm,
+    /// A row or document made of a record, which has lost fields of it.
+    Flattened,
+    /// An event of another kind, where records are among other events.
+    OtherEvent,
 }
+
+/// What is said of rows of Log Analytics.
+pub(crate) const FLATTENED: &str = "a row of a Log Analytics table such as Sentinel's OfficeActivity, which has renamed and lost fields of the record: \
+     take the records from the Management Activity API, Search-UnifiedAuditLog or CloudAppEvents instead";
 
 impl Reason {
     /// The code kept in the lake.
@@ -48,6 +56,8 @@ impl Reason {
             Self::Damaged => "damaged",
             Self::ApiError => "api_error",
             Self::ApiForm => "api_form",
+            Self::Flattened => "flattened",
+            Self::OtherEvent => "other_event",
         }
     }
 
@@ -66,6 +76,8 @@ impl Reason {
             Self::Damaged => "the compressed stream ends too early, or can't be read from here on",
             Self::ApiError => "an error of the API where records were expected",
             Self::ApiForm => "another answer of the API, no record",
+            Self::Flattened => "a row or document that has lost fields of the record",
+            Self::OtherEvent => "an event of another kind, no audit record",
         }
     }
 }

@@ -128,7 +128,8 @@ pub(crate) struct Maintain {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads content blobs of the Management Activity API, NDJSON, Search-UnifiedAuditLog CSV and JSON, CSV of the \
-Purview portal and JSON of Microsoft Graph; plain, gzip or zstd. What is in the lake already is not added again, \
+Purview portal, JSON of Microsoft Graph, CloudAppEvents of Defender as CSV, JSON and streamed, JSON of Wazuh and of \
+Elastic's integration; plain, gzip or zstd. What is in the lake already is not added again, \
 so an ingest that was stopped is completed by the same command.
 
 Examples:

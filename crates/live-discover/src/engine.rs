@@ -43,6 +43,7 @@ use crate::scan::STORE_URL;
 use crate::scrub;
 use crate::session::Session;
 use crate::stop;
+use crate::truth::AsCompared;
 
 /// What all queries of an engine share.
 #[derive(Debug, Clone)]
@@ -368,6 +369,7 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
         .with_physical_optimizer_rules(physical_rules(options))
         .build();
     functions::register(&mut state)?;
+    state.register_function_rewrite(Arc::new(AsCompared))?;
     // Last: it sees the functions that others put in place of operators.
     state.register_function_rewrite(Arc::new(BoundGrowth))?;
     Ok(state)

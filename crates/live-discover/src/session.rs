@@ -28,6 +28,7 @@ use crate::inside;
 use crate::library::Library;
 use crate::limits::Limits;
 use crate::lookup::{self, Lookup};
+use crate::membership;
 use crate::memory::{Needs, QueryMemory};
 use crate::patterns;
 use crate::place::{self, Asked, Places};
@@ -373,6 +374,7 @@ pub(crate) async fn plans(
 ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
     let logical = star::plan(state, statement).await?;
     guard::verify(&logical)?;
+    let logical = membership::with_nulls(logical)?;
     guard::plan::check(&logical, &limits.shape)?;
     let logical = match patterns::verified(logical)? {
         LogicalPlan::Limit(limit) if request.is_unlimited => Arc::unwrap_or_clone(limit.input),

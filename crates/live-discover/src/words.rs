@@ -51,6 +51,7 @@ const RULES: &[(&str, &str)] = &[
     (r"cast value (.+) to type (\w+)", "$1 does not fit into the type; take a larger one"),
     (r"parsing timestamp from '(.*)': .*", "'$1' is no time; it is written 2024-01-31T08:00:00Z"),
     (r#"syntax for type interval: "(.*)""#, "'$1' is no span of time; it is written like '7 days' or '1 hour 30 minutes'"),
+    (r"overflow happened on: (.+)", "$1 is beyond the numbers of its type; CAST(… AS DECIMAL(38, 0)) gives a larger one"),
     (r"divide by zero", "division by zero; x / nullif(y, 0) gives NULL instead"),
     (r"^cast error: Format error", "the pattern of the format is none; it is written like '%Y-%m-%d'"),
     // Clauses.
@@ -62,6 +63,8 @@ const RULES: &[(&str, &str)] = &[
      "an aggregate function cannot stand inside another; compute the inner one in a subquery"),
     (r"does not support logical expression WindowFunction",
      "a window function cannot stand here; compute it in a subquery and use its column"),
+    (r"does not support logical expression (?:InSubquery|Exists)",
+     "IN (SELECT …) and EXISTS stand in WHERE or HAVING, without LIMIT where they depend on the row; elsewhere use a join"),
     (r"window (\S+) is not defined", "no window `$1`; write OVER (…), or define it with WINDOW $1 AS (…)"),
     (r"^(\w+) queries have different number of columns", "the queries of this $1 have different numbers of columns"),
     (r"Previous inputs were of type (.+), but got incompatible type (.+) on column '(.+)'",

@@ -6,6 +6,7 @@
 
 mod column;
 mod field;
+mod no_record;
 mod plain;
 mod rejects;
 pub(crate) mod text;
@@ -124,7 +125,7 @@ enum Stop {
     RecordType(Option<i64>),
     /// It is not written as most are: it wants the lazy pass.
     Odd,
-    /// A column's field came twice, or the object is a wrapper: it wants the careful pass.
+    /// A column's field came twice, or the object is a wrapper or has no time: it wants the careful pass.
     Careful,
 }
 
@@ -266,21 +267,19 @@ impl<'t> Decoder<'t> {
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Bad> {
-        let (text, checked) = match entry
-            .text
-            .map_err(|reason| Bad::new(reason, reason.words()))?
-        {
-            Text::Object(text) => (text, true),
-            Text::Cell(text) => (text, false),
-        };
+        let given = (entry.text).map_err(|reason| Bad::new(reason, reason.words()))?;
+        let (Text::Object(text) | Text::Cell(text) | Text::RawEvent(text)) = given;
         let text = simdutf8::compat::from_utf8(text).map_err(|e| {
             Bad::new(
                 Reason::InvalidUtf8,
                 format!("byte {} of the record", e.valid_up_to()),
             )
         })?;
-        if !checked {
+        if !matches!(given, Text::Object(_)) {
             wrapped::check_object(text)?;
+        }
+        if matches!(given, Text::RawEvent(_)) {
+            wrapped::check_raw_event(text)?;
         }
         self.record(text)
     }
@@ -406,6 +405,9 @@ impl<'t> Decoder<'t> {
                 None => rows.without_column(key, raw, &mut seen),
             }
         }
+        if !seen.time {
+            return Err(Bad::new(Reason::NoTime, Reason::NoTime.words()).into());
+        }
         self.close(wrapped.text(), seen)
     }
 
@@ -413,7 +415,7 @@ impl<'t> Decoder<'t> {
     fn close(&mut self, raw: &str, seen: Seen) -> Result<(), Stop> {
         let rows = &mut self.parts[self.current];
         if !seen.time {
-            return Err(no_time(raw).into());
+            return Err(Stop::Careful);
         }
         if !seen.tenant && self.fixed_tenant.is_none() && rows.tenant != UNKNOWN_TENANT {
             return Err(Stop::Tenant(UNKNOWN_TENANT.to_owned()));
@@ -628,32 +630,6 @@ impl Part {
             tenant: self.tenant,
             batch,
         })
-    }
-}
-
-/// An object without a time is none of ours; what it is instead helps whoever looks for the records.
-#[cold]
-fn no_time(text: &str) -> Bad {
-    let has = |name: &str| {
-        to_object_iter(text)
-            .map_while(Result::ok)
-            .any(|(key, _)| key == name)
-    };
-    if has("error") {
-        Bad::new(
-            Reason::ApiError,
-            "an error of the API where records were expected: retrieve the blob again",
-        )
-    } else if has("contentUri") || has("contentId") {
-        Bad::new(
-            Reason::ApiForm,
-            "an entry of a listing: it names a content blob and is no record",
-        )
-    } else {
-        Bad::new(
-            Reason::NoTime,
-            "an object without a CreationTime that can be read",
-        )
     }
 }
 

@@ -1,14 +1,12 @@
-//! Records inside the objects that other interfaces wrap around them.
+//! Records inside the objects that other interfaces and collectors wrap around them.
 //!
-//! `Search-UnifiedAuditLog` gives objects whose `AuditData` is the record, as JSON text or as an
-//! object; Microsoft Graph gives objects whose `auditData` is the record with annotations and,
-//! for some types, with the fields one level down. The record is the payload; the wrapper fills
-//! only what the payload lacks.
+//! The record is the payload, an object or its JSON text; the wrapper fills only what the payload lacks.
 
 use std::borrow::Cow;
 
 use sonic_rs::to_object_iter;
 
+use super::no_record::{ELASTIC, no_record};
 use super::text::{push_json_string, unescape};
 use super::value::{named_number, string};
 use super::{Bad, check_escapes, invalid_json};
@@ -17,6 +15,42 @@ use crate::reject::Reason;
 
 /// A member's name and the JSON text of its value.
 pub(super) type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Who wraps records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrapper {
+    /// Microsoft Graph's `security/auditLog/queries`: the payload has annotations and, for some types, its fields one
+    /// level down.
+    Graph,
+    /// `Search-UnifiedAuditLog`.
+    Search,
+    /// Defender's table of this name, asked for or streamed: an event of any application that is connected.
+    CloudAppEvents,
+    /// Wazuh's module `office365`, which adds the content type as `Subscription`.
+    Wazuh,
+    /// Elastic's integration `o365` and the module of Beats.
+    Elastic,
+}
+
+/// The members that lead to the record, outermost first. The first of these paths that an object has is taken: what is
+/// as it came before what was made of it.
+const PATHS: [(&[&str], Wrapper); 11] = [
+    (&["auditData"], Wrapper::Graph),
+    (&["AuditData"], Wrapper::Search),
+    (&["RawEventData"], Wrapper::CloudAppEvents),
+    (&["properties", "RawEventData"], Wrapper::CloudAppEvents),
+    (&["office365"], Wrapper::Wazuh),
+    // An event of the archives; in `data`, as in alerts, values are texts.
+    (&["full_log", "office365"], Wrapper::Wazuh),
+    (&["data", "office365"], Wrapper::Wazuh),
+    (&["event", "original"], Wrapper::Elastic),
+    (&["event.original"], Wrapper::Elastic),
+    (&["o365audit"], Wrapper::Elastic),
+    (&["o365", "audit"], Wrapper::Elastic),
+];
+
+/// What Wazuh adds to a record.
+const SUBSCRIPTION: &str = "Subscription";
 
 /// Wrapper member → record member.
 const GRAPH: [(&str, &str); 11] = [
@@ -41,9 +75,53 @@ const SEARCH: [(&str, &str); 5] = [
     ("UserIds", "UserId"),
 ];
 
-/// The members that make an object worth a closer look.
+impl Wrapper {
+    /// Wrapper member → record member.
+    fn fills(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Graph => &GRAPH,
+            Self::Search => &SEARCH,
+            Self::CloudAppEvents | Self::Wazuh | Self::Elastic => &[],
+        }
+    }
+
+    /// Whether the payload is a record, where it can be something else.
+    fn check(self, payload: &str) -> Result<(), Bad> {
+        let (needs, reason, words): (&[&str], _, _) = match self {
+            Self::Graph | Self::Search => return Ok(()),
+            Self::CloudAppEvents => (
+                &["CreationTime", "Id", "RecordType"],
+                Reason::OtherEvent,
+                "RawEventData is an event of another application than Office 365: it has no CreationTime, Id and RecordType",
+            ),
+            Self::Wazuh => (
+                &["CreationTime", "Id"],
+                Reason::OtherEvent,
+                "an event of Wazuh's office365 module that is no record: it has no CreationTime and Id",
+            ),
+            Self::Elastic => (&["CreationTime", "Id"], Reason::Flattened, ELASTIC),
+        };
+        let members = read(payload)?;
+        let has = |name: &&str| {
+            let given = |(key, raw): &Member<'_>| key == name && raw != "null";
+            members.iter().any(given)
+        };
+        match needs.iter().all(has) {
+            true => Ok(()),
+            false => Err(Bad::new(reason, words)),
+        }
+    }
+}
+
+/// Whether a cell of the column `RawEventData` is a record.
+pub(super) fn check_raw_event(text: &str) -> Result<(), Bad> {
+    Wrapper::CloudAppEvents.check(text)
+}
+
+/// The members for which an object is looked at closely before it turns out to have no time. None is a record's own.
 pub(super) fn is_marker(key: &str) -> bool {
-    matches!(key, "AuditData" | "auditData" | "dynamicProperties") || is_annotation(key)
+    let is_payload = matches!(key, "AuditData" | "auditData" | "RawEventData");
+    is_payload || key == "dynamicProperties" || is_annotation(key)
 }
 
 /// Graph's annotations say how to read a member; they are no part of the record.
@@ -60,57 +138,55 @@ pub(super) struct Wrapped<'a> {
 
 /// Takes the wrapper off, if there is one.
 pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
-    let members = read(text)?;
-    let has = |name: &str| members.iter().any(|(key, _)| key == name);
-    let (payload, names): (_, &[(&str, &str)]) = if has("CreationTime") {
-        return Ok(Wrapped {
-            text: Cow::Borrowed(text),
-            outer: Vec::new(),
-        });
-    } else if has("auditData") {
-        ("auditData", &GRAPH)
-    } else if has("AuditData") {
-        ("AuditData", &SEARCH)
-    } else {
-        return Ok(Wrapped {
-            text: Cow::Borrowed(text),
-            outer: Vec::new(),
-        });
+    let bare = Wrapped {
+        text: Cow::Borrowed(text),
+        outer: Vec::new(),
     };
-    let raw = members
-        .iter()
-        .rev()
-        .find(|(key, _)| key == payload)
-        .map(|(_, raw)| raw.clone())
-        .unwrap_or_default();
-    let text = match raw.as_bytes().first() {
-        Some(b'{') => raw,
-        Some(b'"') => {
-            let text = unescape(string(&raw)).into_owned();
-            if text.trim().is_empty() {
-                return Err(Bad::new(Reason::Empty, format!("{payload} is empty")));
-            }
-            check_object(&text)?;
-            // Those of the wrapper were looked at; these are escapes within its own.
-            check_escapes(&text)?;
-            Cow::Owned(text)
+    let mut members = read(text)?;
+    if has(&members, "CreationTime") {
+        return Ok(bare);
+    }
+    // A hit of a search in Elasticsearch or OpenSearch.
+    if let Some(document) = get(&members, "_source").and_then(|raw| object(raw).ok()) {
+        members = members_of(document)?;
+    }
+    for (path, wrapper) in PATHS {
+        if let Some(raw) = follow(&members, path)? {
+            return payload(raw, path, wrapper, &members);
         }
-        Some(b'n') => return Err(Bad::new(Reason::Empty, format!("{payload} is null"))),
-        _ => {
-            return Err(Bad::new(
-                Reason::NotAnObject,
-                format!("{payload} holds no object"),
-            ));
-        }
-    };
-    let outer = names.iter().filter_map(|(outer, inner)| {
-        let (_, raw) = members.iter().find(|(key, _)| key == outer)?;
-        Some((Cow::Borrowed(*inner), by_number(inner, raw.clone())))
+    }
+    match has(&members, "dynamicProperties") {
+        true => Ok(bare),
+        false => Err(no_record(&members)),
+    }
+}
+
+fn payload<'a>(
+    raw: Cow<'a, str>,
+    path: &[&str],
+    wrapper: Wrapper,
+    outside: &[Member<'a>],
+) -> Result<Wrapped<'a>, Bad> {
+    let mut text = object(raw).map_err(|bad| Bad {
+        detail: format!("{}: {}", path.join("."), bad.detail),
+        ..bad
+    })?;
+    wrapper.check(&text)?;
+    let fills = wrapper.fills().iter().filter_map(|(outer, inner)| {
+        let raw = get(outside, outer)?;
+        Some((Cow::Borrowed(*inner), by_number(inner, raw)))
     });
-    Ok(Wrapped {
-        text,
-        outer: outer.collect(),
-    })
+    let mut outer: Vec<_> = fills.collect();
+    if wrapper == Wrapper::Wazuh {
+        let (added, own): (Vec<_>, Vec<_>) = members_of(text.clone())?
+            .into_iter()
+            .partition(|(key, _)| key == SUBSCRIPTION);
+        if !added.is_empty() {
+            text = Cow::Owned(spell(&own));
+            outer = added;
+        }
+    }
+    Ok(Wrapped { text, outer })
 }
 
 impl Wrapped<'_> {
@@ -145,6 +221,73 @@ impl Wrapped<'_> {
         }
         Ok(members)
     }
+}
+
+/// What the path leads to, if these members have it. A string on the way is looked into.
+fn follow<'a>(members: &[Member<'a>], path: &[&str]) -> Result<Option<Cow<'a, str>>, Bad> {
+    let [name, rest @ ..] = path else {
+        return Ok(None);
+    };
+    match get(members, name) {
+        Some(raw) if !rest.is_empty() => match object(raw) {
+            Ok(text) => follow(&members_of(text)?, rest),
+            Err(_) => Ok(None),
+        },
+        found => Ok(found),
+    }
+}
+
+/// The object that a value is, or whose text it is.
+fn object(raw: Cow<'_, str>) -> Result<Cow<'_, str>, Bad> {
+    match raw.as_bytes().first() {
+        Some(b'{') => Ok(raw),
+        Some(b'"') => {
+            let text = unescape(string(&raw)).into_owned();
+            if text.trim().is_empty() {
+                return Err(Bad::new(Reason::Empty, "an empty text"));
+            }
+            check_object(&text)?;
+            // Those of the wrapper were looked at; these are escapes within its own.
+            check_escapes(&text)?;
+            Ok(Cow::Owned(text))
+        }
+        Some(b'n') => Err(Bad::new(Reason::Empty, "null")),
+        _ => Err(Bad::new(Reason::NotAnObject, "no object")),
+    }
+}
+
+/// The value of the last member of this name, which is the one that counts.
+fn get<'a>(members: &[Member<'a>], name: &str) -> Option<Cow<'a, str>> {
+    let found = members.iter().rev().find(|(key, _)| key == name);
+    found.map(|(_, raw)| raw.clone())
+}
+
+pub(super) fn has(members: &[Member<'_>], name: &str) -> bool {
+    members.iter().any(|(key, _)| key == name)
+}
+
+fn members_of(object: Cow<'_, str>) -> Result<Vec<Member<'_>>, Bad> {
+    match object {
+        Cow::Borrowed(text) => read(text),
+        Cow::Owned(text) => {
+            let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+            let members = read(&text)?.into_iter();
+            Ok(members.map(|(key, raw)| (owned(key), owned(raw))).collect())
+        }
+    }
+}
+
+/// The object that has these members.
+fn spell(members: &[Member<'_>]) -> String {
+    let mut text = String::new();
+    for (key, raw) in members {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        push_json_string(&mut text, key);
+        text.push(':');
+        text.push_str(raw);
+    }
+    text.push('}');
+    text
 }
 
 fn read(text: &str) -> Result<Vec<Member<'_>>, Bad> {

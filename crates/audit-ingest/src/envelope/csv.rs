@@ -1,6 +1,6 @@
-//! CSV exports: the records are the JSON texts of the column `AuditData`.
+//! CSV exports: the records are the JSON texts of the column `AuditData`, or of `RawEventData`.
 //!
-//! `Search-UnifiedAuditLog | Export-Csv` and the Purview portal; a `#TYPE` or `sep=` line, other separators,
+//! `Search-UnifiedAuditLog | Export-Csv`, the Purview portal and Defender's `CloudAppEvents`; a `#TYPE` or `sep=` line, other separators,
 //! line ends of CR, LF or both and Windows-1252 cells are read as they come.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
@@ -8,8 +8,12 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use super::{Content, Form, MAX_PIECE_BYTES, MAX_RECORD_BYTES, SLAB_BYTES, Slab};
 use crate::reject::Reason;
 
-/// The column that holds the record.
-const AUDIT_DATA: &[u8] = b"AuditData";
+/// The columns that hold records.
+const AUDIT_DATA: &str = "AuditData";
+const RAW_EVENT_DATA: &str = "RawEventData";
+
+/// Columns of Sentinel's `OfficeActivity`, which holds no records.
+const OFFICE_ACTIVITY: [&str; 2] = ["OfficeId", "OfficeWorkload"];
 
 /// The longest line that is taken for a header; a table has some dozen columns.
 const HEADER_BYTES_MAX: usize = 1 << 20;
@@ -30,13 +34,15 @@ pub(super) struct Header {
 impl Header {
     /// The table's form by its columns.
     pub(super) fn form(&self) -> Form {
-        let has = |name: &str| {
-            self.fields
-                .iter()
-                .any(|field| field.eq_ignore_ascii_case(name.as_bytes()))
-        };
-        if !has("AuditData") {
-            Form::Csv
+        let has = |name: &str| self.column(name).is_some();
+        if !has(AUDIT_DATA) {
+            if has(RAW_EVENT_DATA) {
+                Form::CloudAppEventsCsv
+            } else if OFFICE_ACTIVITY.into_iter().any(has) {
+                Form::OfficeActivityCsv
+            } else {
+                Form::Csv
+            }
         } else if has("RecordId") || !(has("Identity") || has("ResultIndex") || has("RecordType")) {
             Form::PurviewCsv
         } else {
@@ -44,10 +50,16 @@ impl Header {
         }
     }
 
-    fn audit_data(&self) -> Option<usize> {
+    fn column(&self, name: &str) -> Option<usize> {
         self.fields
             .iter()
-            .position(|field| field.eq_ignore_ascii_case(AUDIT_DATA))
+            .position(|field| field.eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    /// The column that holds records.
+    fn payload(&self) -> Option<usize> {
+        self.column(AUDIT_DATA)
+            .or_else(|| self.column(RAW_EVENT_DATA))
     }
 }
 
@@ -63,9 +75,9 @@ pub(super) fn header(text: &[u8]) -> Option<Header> {
             separator,
             fields: split(line, separator),
         })
-        .max_by_key(|header| (header.audit_data().is_some(), header.fields.len()))
+        .max_by_key(|header| (header.payload().is_some(), header.fields.len()))
         .filter(|header| {
-            header.audit_data().is_some()
+            header.payload().is_some()
                 || header.fields.len() > 1 && header.fields.iter().all(|f| is_name(f))
         })
 }
@@ -137,7 +149,9 @@ pub(super) struct CsvReader {
 struct Table {
     core: Reader,
     /// Which field holds the record; `None`: none does, so each row is a reject.
-    audit_data: Option<usize>,
+    payload: Option<usize>,
+    /// It is `RawEventData`.
+    raw_events: bool,
     /// The current row's unquoted fields and where each ends, up to the record's.
     fields: Vec<u8>,
     fields_len: usize,
@@ -149,13 +163,14 @@ struct Table {
 
 impl Table {
     fn new(header: Option<&Header>) -> Self {
-        let audit_data = header.and_then(Header::audit_data);
+        let payload = header.and_then(Header::payload);
         Self {
             core: rows_after_header(header.map_or(b',', |header| header.separator)),
-            audit_data,
+            payload,
+            raw_events: header.is_some_and(|header| header.form() == Form::CloudAppEventsCsv),
             fields: vec![0; FIELDS_BYTES],
             fields_len: 0,
-            ends: vec![0; audit_data.map_or(0, |at| at + 1) + ENDS],
+            ends: vec![0; payload.map_or(0, |at| at + 1) + ENDS],
             ends_len: 0,
             too_large: false,
         }
@@ -171,7 +186,7 @@ impl Table {
 
     /// The cell that should hold the record, if the row goes as far.
     fn cell(&self) -> Option<&[u8]> {
-        let at = self.audit_data?;
+        let at = self.payload?;
         let ends = self.ends.get(..self.ends_len)?;
         let begin = match at.checked_sub(1) {
             Some(before) => *ends.get(before)?,
@@ -283,7 +298,7 @@ impl CsvReader {
                 true
             }
             ReadRecordResult::OutputEndsFull => {
-                table.ends_len = table.audit_data.map_or(0, |at| at + 1);
+                table.ends_len = table.payload.map_or(0, |at| at + 1);
                 true
             }
             ReadRecordResult::Record => {
@@ -332,7 +347,11 @@ impl CsvReader {
                     let (text, _, _) = encoding_rs::WINDOWS_1252.decode(cell);
                     self.slab.cells.extend_from_slice(text.as_bytes());
                 }
-                Content::Cell(begin..self.slab.cells.len())
+                let range = begin..self.slab.cells.len();
+                match table.raw_events {
+                    true => Content::RawEvent(range),
+                    false => Content::Cell(range),
+                }
             }
         };
         table.fields_len = 0;

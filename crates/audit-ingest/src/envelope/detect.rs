@@ -3,6 +3,7 @@
 use sonic_rs::{JsonValueTrait, LazyValue, to_object_iter};
 
 use super::text::{Encoding, Transcoder};
+use crate::reject::FLATTENED;
 
 /// A source form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,14 @@ pub enum Form {
     PurviewCsv,
     /// Records of Microsoft Graph's `security/auditLog/queries`, bare or as pages.
     GraphJson,
+    /// Defender's `CloudAppEvents`, bare, as messages of an Event Hub or as lines in a storage account.
+    CloudAppEventsJson,
+    /// The same exported from the portal.
+    CloudAppEventsCsv,
+    /// Events, alerts and archives of Wazuh.
+    WazuhJson,
+    /// Documents of Elastic's integration for Office 365 or of Beats.
+    ElasticJson,
     /// No content at all.
     Empty,
     /// A page for people.
@@ -28,6 +37,8 @@ pub enum Form {
     Api(ApiForm),
     /// A table without the column that holds records.
     Csv,
+    /// The same of Sentinel: rows made of records.
+    OfficeActivityCsv,
     /// None of these.
     Unknown,
 }
@@ -60,29 +71,41 @@ impl Form {
             Self::SearchUnifiedAuditLogJson => "search_unified_audit_log_json",
             Self::PurviewCsv => "purview_csv",
             Self::GraphJson => "graph_json",
+            Self::CloudAppEventsJson => "cloud_app_events_json",
+            Self::CloudAppEventsCsv => "cloud_app_events_csv",
+            Self::WazuhJson => "wazuh_json",
+            Self::ElasticJson => "elastic_json",
             Self::Empty => "empty",
             Self::Html => "html",
             Self::Api(_) => "api_answer",
             Self::Csv => "csv",
+            Self::OfficeActivityCsv => "office_activity_csv",
             Self::Unknown => "unknown",
         }
     }
 
     /// The forms that hold records, for `--source` and its help.
-    pub const SOURCES: [Self; 6] = [
+    pub const SOURCES: [Self; 10] = [
         Self::ContentBlob,
         Self::Ndjson,
         Self::SearchUnifiedAuditLogCsv,
         Self::SearchUnifiedAuditLogJson,
         Self::PurviewCsv,
         Self::GraphJson,
+        Self::CloudAppEventsJson,
+        Self::CloudAppEventsCsv,
+        Self::WazuhJson,
+        Self::ElasticJson,
     ];
 
     /// Why an input of this form is not read, if it is not, and what to do instead.
     pub fn refusal(self) -> Option<&'static str> {
         match self {
             Self::Api(form) => form.refusal(),
-            Self::Csv => Some("a table without an AuditData column, so it holds no audit records"),
+            Self::Csv => Some(
+                "a table without an AuditData or RawEventData column, so it holds no audit records",
+            ),
+            Self::OfficeActivityCsv => Some(FLATTENED),
             Self::Unknown => Some("neither JSON nor a CSV export with an AuditData column"),
             _ => None,
         }
@@ -197,12 +220,24 @@ fn json_object(text: &[u8], plain: Form) -> Form {
     keys.form(plain)
 }
 
+/// Members that stand in an object without a record's own, or in objects within it.
+const DEEPER: [(&str, Form); 6] = [
+    ("\"RawEventData\"", Form::CloudAppEventsJson),
+    ("\"office365\"", Form::WazuhJson),
+    ("\"o365audit\"", Form::ElasticJson),
+    ("\"o365\"", Form::ElasticJson),
+    ("\"event.original\"", Form::ElasticJson),
+    ("\"o365.audit\"", Form::ElasticJson),
+];
+
 /// The members that tell the forms apart.
 #[derive(Debug, Default)]
 struct Keys {
     record: bool,
     audit_data_text: bool,
     audit_data_graph: bool,
+    /// What tells the forms whose records may stand deeper.
+    deeper: Option<Form>,
     odata_page: bool,
     content_uri: bool,
     client_id: bool,
@@ -232,6 +267,8 @@ impl Keys {
     fn cut_off(&mut self, text: &str) {
         self.audit_data_text |= !self.record && text.contains("\"AuditData\"");
         self.audit_data_graph |= !self.record && text.contains("\"auditData\"");
+        let holds = |(member, _): &&(&str, _)| !self.record && text.contains(member);
+        self.deeper = DEEPER.iter().find(holds).map(|(_, form)| *form);
         self.odata_page |=
             text.starts_with("{\"@odata.context\"") || text.starts_with("{\"value\"");
     }
@@ -243,6 +280,8 @@ impl Keys {
             Form::GraphJson
         } else if self.audit_data_text {
             Form::SearchUnifiedAuditLogJson
+        } else if let Some(form) = self.deeper {
+            form
         } else if self.odata_page {
             Form::GraphJson
         } else if self.notification {
@@ -345,6 +384,35 @@ mod tests {
             (
                 "{'error':{'code':'AF429','message':'Too many requests.'}}",
                 Form::Api(ApiForm::Error),
+            ),
+            (
+                "{\"Timestamp\":\"x\",\"ActionType\":\"y\",\"RawEventData\":{\"CreationTime\":",
+                Form::CloudAppEventsJson,
+            ),
+            (
+                "{\"records\":[{\"time\":\"x\",\"properties\":{\"RawEventData\":{",
+                Form::CloudAppEventsJson,
+            ),
+            (
+                "Timestamp,ActionType,ReportId,RawEventData\n",
+                Form::CloudAppEventsCsv,
+            ),
+            (
+                "TenantId,OfficeWorkload,RecordType,\"TimeGenerated [UTC]\"\n",
+                Form::OfficeActivityCsv,
+            ),
+            (
+                "{\"integration\":\"office365\",\"office365\":{\"Id\":",
+                Form::WazuhJson,
+            ),
+            (
+                "{\"event\":{\"dataset\":\"o365.audit\",\"original\":\"{",
+                Form::ElasticJson,
+            ),
+            // A record's own member decides.
+            (
+                "{\"CreationTime\":\"x\",\"properties\":{\"RawEventData\":1}}",
+                Form::Ndjson,
             ),
             (
                 "{\"validationCode\":\"x\"}",

@@ -1,5 +1,5 @@
 //! JSON in all its wrappings: an array of records, records one after the other, several arrays in
-//! one file, pages `{"value": [ … ]}`.
+//! one file, pages `{"value": [ … ]}`, messages of an Event Hub `{"records": [ … ]}`.
 //!
 //! Only brackets and strings are looked at; whether what stands between them is a record, the
 //! decoder says. The state survives any cut of the input.
@@ -8,7 +8,7 @@ use super::{Content, MAX_DEPTH, MAX_PIECE_BYTES, MAX_RECORD_BYTES, Slab};
 use crate::bytes::{self, BLOCK};
 use crate::reject::Reason;
 
-/// How far a page's first members are looked at for its `value`.
+/// How far a page's first members are looked at for its `value` or `records`.
 const PAGE_HEAD_BYTES: usize = 16 << 10;
 
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ enum Wrapper {
     #[default]
     None,
     Array,
-    /// In the `value` array of a page.
+    /// In the `value` or `records` array of a page.
     Page,
     /// Behind it, in the page's own object: members follow that are no records.
     PageTail,
@@ -505,7 +505,7 @@ enum Head {
     Unknown,
 }
 
-/// A page begins with annotations (`"@odata.context": "…"`) and counts, then `"value": [`.
+/// A page begins with annotations (`"@odata.context": "…"`) and counts, then `"value": [` or `"records": [`.
 fn page_head(text: &[u8]) -> Head {
     let mut at = 1;
     let skip_space = |at: &mut usize| {

@@ -68,6 +68,8 @@ enum Content {
     Object,
     /// The record's text is this range of `cells`.
     Cell(Range<usize>),
+    /// The same of a column that holds other events too.
+    RawEvent(Range<usize>),
     Reject(Reason),
 }
 
@@ -89,6 +91,8 @@ pub enum Text<'a> {
     Object(&'a [u8]),
     /// A cell: anything may stand in it.
     Cell(&'a [u8]),
+    /// A cell of Defender's `RawEventData`: records, and events of other applications.
+    RawEvent(&'a [u8]),
 }
 
 impl Slab {
@@ -102,6 +106,7 @@ impl Slab {
                 text: match &item.content {
                     Content::Object => Ok(Text::Object(source)),
                     Content::Cell(range) => Ok(Text::Cell(&self.cells[range.clone()])),
+                    Content::RawEvent(range) => Ok(Text::RawEvent(&self.cells[range.clone()])),
                     Content::Reject(reason) => Err(*reason),
                 },
             }
@@ -198,7 +203,9 @@ impl Reader {
     /// A reader for an input whose first bytes were [`detect`]ed.
     pub fn new(detected: &Detected) -> Self {
         let inner = match detected.form {
-            Form::SearchUnifiedAuditLogCsv | Form::PurviewCsv => Inner::Csv(Box::default()),
+            Form::SearchUnifiedAuditLogCsv | Form::PurviewCsv | Form::CloudAppEventsCsv => {
+                Inner::Csv(Box::default())
+            }
             Form::Html => Inner::Refused(Reason::Html, Slab::default()),
             Form::Unknown => Inner::Refused(Reason::InvalidJson, Slab::default()),
             _ => Inner::Json(json::JsonReader::default()),

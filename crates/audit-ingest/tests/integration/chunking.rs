@@ -21,6 +21,10 @@ fn piece() -> impl Strategy<Value = String> {
             "{{\"@odata.context\":\"x\",\"value\":[{good}],\"@odata.nextLink\":\"y\"}}"
         )),
         Just(format!(
+            "{{\"records\":[{{\"properties\":{{\"RawEventData\":{good}}}}},{{\"properties\":{{}}}}]}}"
+        )),
+        Just(format!("{{\"office365\":{good}}}")),
+        Just(format!(
             "CreationDate,AuditData\r\n1,\"{}\"\r\n2,\r\n",
             good.replace('"', "\"\"")
         )),

@@ -23,6 +23,20 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
     let search = format!(
         r#"{{"RecordType":"ExchangeAdmin","CreationDate":"x","UserIds":"a@b.c","AuditData":{text},"Identity":"ab12"}}"#
     );
+    let hunting = |raw: &str| {
+        format!(
+            r#"{{"Timestamp":"2026-07-16T10:00:00.1234567Z","ActionType":"Set-Mailbox","ObjectId":"of the outer row","IPAddress":"192.0.2.1","RawEventData":{raw},"ReportId":"not the Id"}}"#
+        )
+    };
+    let streamed = format!(
+        r#"{{"time":"2026-07-16T10:01:02.1234567Z","tenantId":"t","operationName":"Publish","category":"AdvancedHunting-CloudAppEvents","properties":{}}}"#,
+        hunting(RECORD)
+    );
+    let wazuh = format!(r#"{{"integration":"office365","office365":{RECORD}}}"#);
+    let wazuh_text = serde_json::to_string(&wazuh).unwrap();
+    let elastic = format!(
+        r#"{{"@timestamp":"2026-07-16T10:00:00.000Z","event":{{"dataset":"o365.audit","id":"AB12","original":{text}}},"o365":{{"audit":{{"CreationTime":"2026-07-16T10:00:00","RecordType":"1"}}}}}}"#
+    );
     let utf16 = |text: &str| -> Vec<u8> {
         [0xFF, 0xFE]
             .into_iter()
@@ -52,6 +66,22 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         ("graph record", graph.clone().into()),
         ("graph page", format!("{{\"@odata.context\":\"c\",\"@odata.count\":1,\"value\":[{graph}],\"@odata.nextLink\":\"n\"}}").into()),
         ("graph page, value first", format!("{{\"value\":[{graph}]}}").into()),
+        ("hunting, object", format!("[{}]", hunting(RECORD)).into()),
+        ("hunting, text", hunting(&text).into()),
+        ("hunting csv", format!("Timestamp,ActionType,RawEventData,ReportId\r\nx,y,{cell},z\r\n").into()),
+        ("event hub message", format!("{{\"records\":[{streamed}]}}").into()),
+        ("event hub messages, one a line", format!("{{\"records\":[]}}\n{{ \"records\": [ {streamed} ] }}\n").into()),
+        ("storage account", format!("{streamed}\n").into()),
+        ("wazuh event", wazuh.clone().into()),
+        ("wazuh alert", format!(r#"{{"timestamp":"x","rule":{{"id":"91532"}},"data":{wazuh},"location":"office365"}}"#).into()),
+        ("wazuh archive", format!(r#"{{"full_log":{wazuh_text},"data":{{"integration":"office365","office365":{{"CreationTime":"x"}}}}}}"#).into()),
+        ("wazuh archive, event cut off", format!(r#"{{"full_log":"{{\"integration\":","data":{wazuh}}}"#).into()),
+        ("wazuh alert, a hit of the indexer", format!(r#"[{{"_index":"wazuh-alerts","_source":{{"data":{wazuh}}}}}]"#).into()),
+        ("elastic", elastic.clone().into()),
+        ("elastic, a hit", format!("{{\"_index\":\"logs-o365.audit\",\"_source\":{elastic}}}").into()),
+        ("elastic, dotted", format!("[{{\"event.original\":{text}}}]").into()),
+        ("elastic, of Beats", format!("{{\"event\":{{\"kind\":\"event\"}},\"o365audit\":{RECORD}}}").into()),
+        ("elastic, of the pipeline", format!("{{\"o365\":{{\"audit\":{RECORD}}}}}").into()),
     ]
 }
 
@@ -93,6 +123,116 @@ fn wrappers_fill_what_the_record_lacks() {
         ("workload", json!("Exchange")),
     ] {
         assert_eq!(row[column], want, "{column}");
+    }
+}
+
+/// The content type that Wazuh adds to a record is kept beside it, and is none of what makes two records the same.
+#[test]
+fn the_subscription_of_wazuh_is_no_part_of_the_record() {
+    let record = RECORD.trim_end_matches('}');
+    let event = format!(
+        r#"{{"integration":"office365","office365":{record},"Subscription":"Audit.General"}}}}"#
+    );
+    let read = read(event.as_bytes());
+    assert_eq!(read.rejects, []);
+    assert_eq!(read.column("raw"), [json!(RECORD)]);
+    let extra = read.column("extra")[0].as_str().unwrap().to_owned();
+    assert!(
+        extra.ends_with(r#","Subscription":"Audit.General"}"#),
+        "{extra}"
+    );
+}
+
+/// Alerts of Wazuh have texts for numbers.
+#[test]
+fn texts_for_numbers_are_read() {
+    let alert = r#"{"data":{"office365":{"CreationTime":"2026-07-16T10:00:00","Id":"1","RecordType":"15","UserType":"0"}}}"#;
+    let read = read(alert.as_bytes());
+    assert_eq!(read.column("record_type"), [json!(15)]);
+    assert_eq!(read.column("user_type"), [json!(0)]);
+}
+
+#[test]
+fn objects_of_other_interfaces_without_a_record_say_what_they_are() {
+    let app = r#"{"eventVersion":"1.08","eventName":"ConsoleLogin"}"#;
+    let without_id = r#"{"CreationTime":"2026-07-16T10:00:00","RecordType":1,"Id":null}"#;
+    let cases = [
+        (format!(r#"[{{"RawEventData":{app}}}]"#), "other_event", "an event of another application"),
+        (format!(r#"[{{"RawEventData":{without_id}}}]"#), "other_event", "an event of another application"),
+        (format!("Timestamp,RawEventData\n1,{}\n", csv_cell(app)), "other_event", "an event of another application"),
+        (format!("Timestamp,RawEventData\n1,{}\n", csv_cell(without_id)), "other_event", "an event of another application"),
+        ("Timestamp,RawEventData\n1,\n".to_owned(), "empty", "no content"),
+        (r#"{"Timestamp":"x","RawEventData":null}"#.to_owned(), "empty", "RawEventData: null"),
+        (r#"{"Timestamp":"x","RawEventData":"{\"Id\":"}"#.to_owned(), "truncated", "RawEventData: the cell begins"),
+        (r#"{"records":[{"category":"AdvancedHunting-DeviceEvents","properties":{"DeviceId":"1"}}]}"#.to_owned(), "other_event", "another table of advanced hunting"),
+        (r#"[{"records":[{"properties":{}}]}]"#.to_owned(), "no_time", "lists objects"),
+        (r#"{"schema":[],"results":[{"RawEventData":{}}]}"#.to_owned(), "no_time", "lists objects"),
+        (r#"{"integration":"office365","office365":{"actor":"wazuh","response":"Unknown error"}}"#.to_owned(), "other_event", "Wazuh"),
+        (r#"{"event":{"id":"1"},"o365":{"audit":{"CreationTime":"2026-07-16T10:00:00"}}}"#.to_owned(), "flattened", "event.original"),
+        (r#"{"@timestamp":"x","o365.audit.RecordType":"1"}"#.to_owned(), "flattened", "event.original"),
+        (r#"{"TimeGenerated":"2026-07-16T10:00:00Z","OfficeId":"1","Type":"OfficeActivity"}"#.to_owned(), "flattened", "Sentinel's OfficeActivity"),
+        (r#"{"TimeGenerated [UTC]":"7/16/2026, 10:00:00 AM","RecordType":"ExchangeAdmin"}"#.to_owned(), "flattened", "Sentinel's OfficeActivity"),
+        (r#"{"CreationTime_t":"2026-07-16T10:00:00Z","Id_g":"1"}"#.to_owned(), "flattened", "Log Analytics"),
+        // Members of these names tell nothing by themselves.
+        (r#"{"properties":{},"data":1,"event":"x","o365":[],"full_log":"{","_source":null}"#.to_owned(), "no_time", "without a CreationTime"),
+    ];
+    for (text, reason, words) in cases {
+        let Read { rows, rejects } = read(text.as_bytes());
+        assert_eq!((rows.len(), rejects.len()), (0, 1), "{text}");
+        assert_eq!(rejects[0].reason.code(), reason, "{text}");
+        assert!(
+            rejects[0].detail.contains(words),
+            "{text}: {}",
+            rejects[0].detail
+        );
+    }
+}
+
+/// A record is one by its own time, whatever else it has.
+#[test]
+fn members_named_as_wrappers_name_theirs_are_a_records_own() {
+    for member in [
+        "properties",
+        "data",
+        "records",
+        "event",
+        "o365",
+        "office365",
+        "RawEventData",
+        "AuditData",
+        "_source",
+    ] {
+        let inner = r#"{"office365":{"CreationTime":"2020-01-01T00:00:00","Id":"inner"}}"#;
+        let record =
+            format!(r#"{{"Id":"outer","{member}":{inner},"CreationTime":"2026-07-16T10:00:00"}}"#);
+        let read = read(format!("[{record}]").as_bytes());
+        assert_eq!(read.rejects, [], "{member}");
+        assert_eq!(read.column("id"), [json!("outer")], "{member}");
+        assert_eq!(read.column("raw"), [json!(record)], "{member}");
+        assert_eq!(
+            read.column("extra"),
+            [json!(format!(r#"{{"{member}":{inner}}}"#))],
+            "{member}"
+        );
+    }
+}
+
+/// Of streamed events each that is no record is a reject of its own bytes.
+#[test]
+fn a_streamed_event_that_is_no_record_does_not_cost_its_neighbours() {
+    let good = format!(r#"{{"properties":{{"RawEventData":{RECORD}}}}}"#);
+    let bad = r#"{"properties":{"RawEventData":{"eventName":"x"}}}"#;
+    let text = format!(r#"{{"records":[{good},{bad},{good}]}}"#);
+    for size in [1, 100, text.len()] {
+        let read = read_in(text.as_bytes(), &[size], None);
+        assert_eq!(read.rows.len(), 2, "{size}");
+        assert_eq!(read.reasons(), ["other_event"], "{size}");
+        assert_eq!(read.rejects[0].bytes, bad.as_bytes(), "{size}");
+        assert_eq!(
+            read.rejects[0].offset as usize,
+            text.find(bad).unwrap(),
+            "{size}"
+        );
     }
 }
 

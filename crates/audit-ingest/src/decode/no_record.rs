@@ -1,0 +1,60 @@
+//! What an object is that holds no record: told to whoever looks for the records in it.
+
+use super::Bad;
+use super::wrapped::{Member, has};
+use crate::reject::{FLATTENED, Reason};
+
+pub(super) const ELASTIC: &str = "a document of Elastic's o365 integration, which has renamed or dropped the record's CreationTime or Id: \
+     export documents that have event.original (the integration's setting preserve_original_event)";
+
+/// Columns of Log Analytics: of its own tables, and as scripts fill tables with records.
+const LOG_ANALYTICS: [&str; 5] = [
+    "TimeGenerated",
+    "TimeGenerated [UTC]",
+    "CreationTime_t",
+    "CreationTime_t [UTC]",
+    "CreationTime_s",
+];
+
+/// An object without a time, in which nothing is found that may have one.
+#[cold]
+pub(super) fn no_record(members: &[Member<'_>]) -> Bad {
+    let has = |name: &str| has(members, name);
+    let is_streamed =
+        |(key, raw): &Member<'_>| key == "category" && raw.starts_with("\"AdvancedHunting-");
+    let (reason, words) = if has("error") {
+        (
+            Reason::ApiError,
+            "an error of the API where records were expected: retrieve the blob again",
+        )
+    } else if has("contentUri") || has("contentId") {
+        (
+            Reason::ApiForm,
+            "an entry of a listing: it names a content blob and is no record",
+        )
+    } else if members.iter().any(is_streamed) {
+        (
+            Reason::OtherEvent,
+            "an event of another table of advanced hunting than CloudAppEvents",
+        )
+    } else if LOG_ANALYTICS.into_iter().any(has) {
+        (Reason::Flattened, FLATTENED)
+    } else if members
+        .iter()
+        .any(|(key, _)| key.starts_with("o365.audit."))
+    {
+        (Reason::Flattened, ELASTIC)
+    } else if ["records", "results", "Results", "hits"]
+        .into_iter()
+        .any(has)
+    {
+        (
+            Reason::NoTime,
+            "an answer or a message that lists objects, where one of them was expected: give its list as an array, or the \
+             objects one a line",
+        )
+    } else {
+        (Reason::NoTime, Reason::NoTime.words())
+    };
+    Bad::new(reason, words)
+}

@@ -1,0 +1,303 @@
+//! `IN (SELECT …)` where NULL is one of its answers.
+//!
+//! The optimiser makes a join of it whose mark is true or false. That is right where NULL and false come to the same:
+//! for what a filter keeps, below AND and OR. Elsewhere (`NOT`, `NOT IN` beside OR, `IS NULL`, CASE) the answer is NULL
+//! for a value that is not found, if the value is NULL and there are rows, or if one of them is NULL: there it is
+//! spelled out. `NOT IN` alone is a join that knows of NULL, as far as it compares nothing but a column.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
+    lit,
+};
+
+/// The plan with the answers of the standard.
+pub(crate) fn with_nulls(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut is_asked = false;
+    plan.apply_with_subqueries(|node| {
+        is_asked = matches!(node, LogicalPlan::Filter(filter) if asks(&filter.predicate)?);
+        Ok(match is_asked {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    if !is_asked {
+        return Ok(plan);
+    }
+    // From the innermost: what is named several times is shared, not rewritten once more.
+    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Filter(filter) if asks(&filter.predicate)? => {
+            let Filter {
+                predicate, input, ..
+            } = filter;
+            let predicate = condition(predicate, Place::Conjunct, input.schema())?;
+            let filter = Filter::try_new(predicate, input)?;
+            Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+        }
+        node => Ok(Transformed::no(node)),
+    })?;
+    Ok(rewritten.data)
+}
+
+fn asks(predicate: &Expr) -> Result<bool> {
+    predicate.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_)
+        ))
+    })
+}
+
+/// Where in a filter an expression stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It decides alone whether a row goes.
+    Conjunct,
+    /// A row that it is NULL for goes the way of those that it is false for.
+    NullIsFalse,
+    Elsewhere,
+}
+
+fn condition(expr: Expr, place: Place, input: &DFSchema) -> Result<Expr> {
+    match member(expr) {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::And | Operator::Or),
+            right,
+        }) => {
+            let place = match (op, place) {
+                (Operator::Or, Place::Conjunct) => Place::NullIsFalse,
+                _ => place,
+            };
+            let [left, right] = [
+                condition(*left, place, input)?,
+                condition(*right, place, input)?,
+            ];
+            Ok(Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(left),
+                op,
+                Box::new(right),
+            )))
+        }
+        Expr::IsTrue(inner) => {
+            let inner = condition(*inner, Place::NullIsFalse, input)?;
+            Ok(Expr::IsTrue(Box::new(inner)))
+        }
+        Expr::IsNotTrue(inner) => {
+            let inner = condition(*inner, Place::NullIsFalse, input)?;
+            Ok(Expr::IsNotTrue(Box::new(inner)))
+        }
+        Expr::InSubquery(within) => is_member(within, place, input),
+        Expr::Exists(exists) => exists_or_not(exists),
+        other => {
+            let mapped = other.map_children(|child| {
+                condition(child, Place::Elsewhere, input).map(Transformed::yes)
+            })?;
+            Ok(mapped.data)
+        }
+    }
+}
+
+/// `= ANY`, `<> ALL` and NOT as the IN that they are.
+fn member(expr: Expr) -> Expr {
+    match expr {
+        Expr::SetComparison(SetComparison {
+            expr,
+            subquery,
+            op: op @ (Operator::Eq | Operator::NotEq),
+            quantifier,
+        }) if (op == Operator::Eq) == (quantifier == SetQuantifier::Any) => {
+            Expr::InSubquery(InSubquery::new(expr, subquery, op == Operator::NotEq))
+        }
+        Expr::Not(inner) => match member(*inner) {
+            Expr::InSubquery(within) => Expr::InSubquery(InSubquery {
+                negated: !within.negated,
+                ..within
+            }),
+            inner => Expr::Not(Box::new(inner)),
+        },
+        expr => expr,
+    }
+}
+
+fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr> {
+    let InSubquery {
+        expr: value,
+        subquery,
+        negated,
+    } = within;
+    let is_correlated = !subquery.outer_ref_columns.is_empty();
+    if is_correlated
+        && let Some(Only {
+            having,
+            columns,
+            of,
+        }) = only_row(&subquery.subquery)
+    {
+        let Some(column) = columns.first() else {
+            return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
+        };
+        let is_equal = Expr::eq(*value, scalar(&subquery, &of, column)?);
+        let is_found = match having {
+            Some(having) => scalar(&subquery, &of, &having)?.is_true().and(is_equal),
+            None => is_equal,
+        };
+        return Ok(negated_if(negated, is_found));
+    }
+    // The optimiser refuses it, and would drop the limit of an EXISTS.
+    if is_limited_by_row(&subquery.subquery)? {
+        return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
+    }
+    let null_is_false = match place {
+        Place::Conjunct if !negated || (!is_correlated && is_of_columns(&value)?) => {
+            return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
+        }
+        Place::Conjunct | Place::NullIsFalse => !negated,
+        Place::Elsewhere => false,
+    };
+    let rows = &subquery.subquery;
+    let Some((qualifier, field)) = rows.schema().iter().next() else {
+        return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
+    };
+    let member = Expr::Column(Column::from((qualifier, field)));
+    let only = |condition: Expr| {
+        LogicalPlanBuilder::from(Arc::clone(rows))
+            .filter(condition)?
+            .build()
+    };
+    let mut answer = if is_correlated {
+        // Not IN: the optimiser would make the join of `NOT IN` of it again, which cannot be of two columns.
+        let outside = outside(value.as_ref().clone(), input)?;
+        exists(&subquery, only(member.clone().eq(outside))?)
+    } else {
+        // By a name of its own: a mark would take a column that is computed for two.
+        let named = LogicalPlanBuilder::from(Arc::clone(rows))
+            .alias("__members")?
+            .build()?;
+        let named = subquery.with_plan(Arc::new(named));
+        Expr::InSubquery(InSubquery::new(value.clone(), named, false))
+    };
+    let null = || lit(ScalarValue::Boolean(None));
+    if !null_is_false && field.is_nullable() {
+        answer = answer.or(null().and(has_rows(&subquery, only(member.is_null())?)?));
+    }
+    // A value whose type is not known is one of a query that fails.
+    if !null_is_false && value.nullable(input).unwrap_or(true) {
+        let has_rows = has_rows(&subquery, rows.as_ref().clone())?;
+        answer = answer.or(null().and(value.is_null().and(has_rows)));
+    }
+    Ok(negated_if(negated, answer))
+}
+
+fn negated_if(negated: bool, expr: Expr) -> Expr {
+    if negated {
+        Expr::Not(Box::new(expr))
+    } else {
+        expr
+    }
+}
+
+/// Whether a LIMIT counts rows that depend on the row outside.
+fn is_limited_by_row(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Limit(_)) && !node.all_out_ref_exprs().is_empty())
+    })
+}
+
+/// Whether the join for `NOT IN` has this for its key: without a column it would compare row by row, and forget NULL.
+fn is_of_columns(value: &Expr) -> Result<bool> {
+    let is_other = value.exists(|expr| {
+        Ok(expr.is_volatile_node()
+            || matches!(
+                expr,
+                Expr::ScalarSubquery(_) | Expr::OuterReferenceColumn(..)
+            ))
+    })?;
+    Ok(!is_other && !value.column_refs().is_empty())
+}
+
+/// A value of the row outside, as the query inside names it.
+fn outside(value: Expr, input: &DFSchema) -> Result<Expr> {
+    let named = value.transform_up(|expr| match expr {
+        Expr::Column(column) => {
+            let field = Arc::clone(input.field_from_column(&column)?);
+            Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+        }
+        expr => Ok(Transformed::no(expr)),
+    })?;
+    Ok(named.data)
+}
+
+fn exists(subquery: &Subquery, plan: LogicalPlan) -> Expr {
+    let subquery = Subquery {
+        outer_ref_columns: plan.all_out_ref_exprs(),
+        ..subquery.with_plan(Arc::new(plan))
+    };
+    Expr::Exists(Exists::new(subquery, false))
+}
+
+/// Whether a query has a row: once for all, where it does not depend on the row outside.
+fn has_rows(subquery: &Subquery, plan: LogicalPlan) -> Result<Expr> {
+    if !subquery.outer_ref_columns.is_empty() {
+        return Ok(exists(subquery, plan));
+    }
+    let counted = LogicalPlanBuilder::from(plan)
+        .limit(0, Some(1))?
+        .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias("rows")])?
+        .project(vec![
+            Expr::Column(Column::new_unqualified("rows")).gt(lit(0_i64)),
+        ])?
+        .build()?;
+    Ok(Expr::ScalarSubquery(subquery.with_plan(Arc::new(counted))))
+}
+
+/// A query of aggregates without GROUP BY: it has a row also where it finds none, which a join would miss.
+struct Only {
+    having: Option<Expr>,
+    columns: Vec<Expr>,
+    of: Arc<LogicalPlan>,
+}
+
+fn only_row(plan: &LogicalPlan) -> Option<Only> {
+    let LogicalPlan::Projection(projection) = plan else {
+        return None;
+    };
+    let (having, of) = match projection.input.as_ref() {
+        LogicalPlan::Filter(filter) => (Some(filter.predicate.clone()), &filter.input),
+        _ => (None, &projection.input),
+    };
+    match of.as_ref() {
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Some(Only {
+            having,
+            columns: projection.expr.clone(),
+            of: Arc::clone(of),
+        }),
+        _ => None,
+    }
+}
+
+fn scalar(subquery: &Subquery, of: &Arc<LogicalPlan>, column: &Expr) -> Result<Expr> {
+    let plan = LogicalPlanBuilder::from(Arc::clone(of))
+        .project(vec![column.clone()])?
+        .build()?;
+    Ok(Expr::ScalarSubquery(subquery.with_plan(Arc::new(plan))))
+}
+
+fn exists_or_not(exists: Exists) -> Result<Expr> {
+    let Exists { subquery, negated } = exists;
+    if !subquery.outer_ref_columns.is_empty()
+        && let Some(Only { having, of, .. }) = only_row(&subquery.subquery)
+    {
+        let is_there = match having {
+            Some(having) => scalar(&subquery, &of, &having)?.is_true(),
+            None => lit(true),
+        };
+        return Ok(negated_if(negated, is_there));
+    }
+    Ok(Expr::Exists(Exists { subquery, negated }))
+}
