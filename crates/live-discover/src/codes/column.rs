@@ -84,6 +84,15 @@ impl Chunk {
 }
 
 impl Coded {
+    /// Texts, of which the first is null, and for each row which of them it has.
+    pub(super) fn new(codes: Vec<u32>, texts: StringViewArray) -> Self {
+        let codes = match texts.len() <= 1 + usize::from(u16::MAX) {
+            true => Codes::Short(codes.into_iter().map(|code| code as u16).collect()),
+            false => Codes::Long(codes),
+        };
+        Self { codes, texts }
+    }
+
     /// What something makes of the code of each of these rows.
     pub(super) fn of_codes<T>(&self, rows: &Selection, mut make: impl FnMut(u32) -> T) -> Vec<T> {
         match (rows, &self.codes) {
@@ -391,13 +400,7 @@ fn coded(texts: &ArrayRef, mut codes: Vec<u32>) -> Result<Chunk> {
             *code = *number;
         }
     }
-    Ok(Chunk::Coded(Arc::new(Coded {
-        codes: match u16::try_from(count) {
-            Ok(_) => Codes::Short(codes.into_iter().map(|code| code as u16).collect()),
-            Err(_) => Codes::Long(codes),
-        },
-        texts: used.finish(),
-    })))
+    Ok(Chunk::Coded(Arc::new(Coded::new(codes, used.finish()))))
 }
 
 /// The codes of places in a dictionary; 0 is null.

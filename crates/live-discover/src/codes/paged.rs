@@ -8,13 +8,13 @@ use bytes::Bytes;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, StringViewArray, UInt32Array, new_empty_array,
 };
-use datafusion::arrow::compute::{cast, interleave, take};
+use datafusion::arrow::compute::{cast, concat, interleave, take};
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::{HashMap, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::page_index::offset_index::PageLocation;
 
-use super::column::{Place, Selection, corrupt};
+use super::column::{Chunk, Coded, Place, Selection, corrupt};
 use super::pages::{self, Part, Wanted};
 
 /// Pages are kept where of their rows, or of the column's pages, one in so many is wanted at most: whoever reads all of a
@@ -40,7 +40,7 @@ pub(super) struct KeptPages {
 #[derive(Debug, Clone)]
 struct Values {
     values: ArrayRef,
-    /// Where texts repeat, `values` has each once, and this says which of them each row has.
+    /// Where texts repeat, `values` has null and each of them once, and this says which of them each row has.
     codes: Option<Arc<[u16]>>,
 }
 
@@ -68,6 +68,11 @@ impl Values {
                 false => values,
             }),
         }
+    }
+
+    /// Whether it is what was read at once with other pages.
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.values, &other.values)
     }
 
     fn rows(&self) -> usize {
@@ -175,7 +180,7 @@ impl Paged {
         place: &Place<'_>,
         field: &Field,
         fetched: &[Bytes],
-    ) -> Result<(ArrayRef, Option<KeptPages>)> {
+    ) -> Result<(Chunk, Option<KeptPages>)> {
         let Some((rows, wanted)) = &self.missing else {
             return Ok((self.picked(&self.kept, field)?, None));
         };
@@ -199,8 +204,8 @@ impl Paged {
         Ok((values, self.is_kept.then_some(known)))
     }
 
-    fn picked(&self, known: &KeptPages, field: &Field) -> Result<ArrayRef> {
-        let mut arrays: Vec<&ArrayRef> = Vec::new();
+    fn picked(&self, known: &KeptPages, field: &Field) -> Result<Chunk> {
+        let mut arrays: Vec<&Values> = Vec::new();
         let mut rows = Vec::new();
         for page in &self.pages {
             let found = known.pages.get(&page.number);
@@ -209,19 +214,20 @@ impl Paged {
                 return Err(corrupt("a page with fewer rows than its index says"));
             }
             // Pages that were read at once lie in one array.
-            if arrays
-                .last()
-                .is_none_or(|last| !Arc::ptr_eq(last, &read.values))
-            {
-                arrays.push(&read.values);
+            if arrays.last().is_none_or(|last| !last.is_same(read)) {
+                arrays.push(read);
             }
             let array = arrays.len() - 1;
             let place = |row: &usize| (array, read.of_row(start + row));
             rows.extend(page.rows.iter().map(place));
         }
         if arrays.is_empty() {
-            return Ok(new_empty_array(field.data_type()));
+            return Ok(Chunk::Plain(new_empty_array(field.data_type())));
         }
+        if let Some(coded) = by_codes(&arrays, &rows)? {
+            return Ok(Chunk::Coded(Arc::new(coded)));
+        }
+        let arrays: Vec<&dyn Array> = arrays.iter().map(|read| read.values.as_ref()).collect();
         if rows.len() <= arrays.len() * COPIED_MAX
             && let Some(texts) = texts(&arrays)
         {
@@ -230,14 +236,32 @@ impl Paged {
                 let texts = texts[array];
                 texts.is_valid(row).then(|| texts.value(row))
             });
-            return Ok(Arc::new(copied.collect::<StringViewArray>()));
+            return Ok(Chunk::Plain(Arc::new(copied.collect::<StringViewArray>())));
         }
-        let arrays: Vec<&dyn Array> = arrays.into_iter().map(AsRef::as_ref).collect();
-        Ok(interleave(&arrays, &rows)?)
+        Ok(Chunk::Plain(interleave(&arrays, &rows)?))
     }
 }
 
-fn texts<'a>(arrays: &[&'a ArrayRef]) -> Option<Vec<&'a StringViewArray>> {
+/// Rows of texts that are held once, if they are not fewer than these: who filters them looks at each text once.
+fn by_codes(arrays: &[&Values], rows: &[(usize, usize)]) -> Result<Option<Coded>> {
+    let held: usize = arrays.iter().map(|read| read.values.len()).sum();
+    if held > rows.len() || arrays.iter().any(|read| read.codes.is_none()) {
+        return Ok(None);
+    }
+    let starts = arrays.iter().scan(0, |held, read| {
+        let start = *held;
+        *held += read.values.len();
+        Some(start)
+    });
+    let starts: Vec<usize> = starts.collect();
+    let values: Vec<&dyn Array> = arrays.iter().map(|read| read.values.as_ref()).collect();
+    let texts = concat(&values)?;
+    let code = |(array, row): &(usize, usize)| (starts[*array] + row) as u32;
+    let codes = rows.iter().map(code).collect();
+    Ok((texts.as_string_view_opt()).map(|texts| Coded::new(codes, texts.clone())))
+}
+
+fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<Vec<&'a StringViewArray>> {
     let arrays = arrays.iter();
     arrays.map(|array| array.as_string_view_opt()).collect()
 }
@@ -262,31 +286,52 @@ fn missing<'p>(pages: &'p [Page], kept: &KeptPages) -> impl Iterator<Item = &'p 
 /// An index of pages that contradicts itself.
 pub(super) fn pages_of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Page>> {
     let locations = place.pages().unwrap_or_default();
+    let page_of = |row: usize| {
+        let behind = locations.partition_point(|page| first_row(page) <= row);
+        let number = behind.saturating_sub(1);
+        let start = locations.get(number).map_or(0, first_row);
+        let end = locations.get(number + 1).map_or(place.rows(), first_row);
+        match (start..end).contains(&row) && end <= place.rows() {
+            true => Ok((number, start..end)),
+            false => Err(corrupt("an index of pages that contradicts itself")),
+        }
+    };
     let mut pages: Vec<Page> = Vec::new();
-    let mut is_wrong = false;
-    rows.each(|row| {
-        let row = row as usize;
-        if pages.last().is_none_or(|page| !page.range.contains(&row)) {
-            let behind = locations.partition_point(|page| first_row(page) <= row);
-            let number = behind.saturating_sub(1);
-            let start = locations.get(number).map_or(0, first_row);
-            let end = locations.get(number + 1).map_or(place.rows(), first_row);
-            is_wrong |= !(start..end).contains(&row)
-                || end > place.rows()
-                || pages.last().is_some_and(|last| last.range.end > start);
-            pages.push(Page {
-                number,
-                range: start..end,
-                rows: Vec::new(),
-            });
+    match rows {
+        Selection::Range(rows) => {
+            let mut first = rows.start;
+            while first < rows.end {
+                let (number, range) = page_of(first)?;
+                let last = range.end.min(rows.end);
+                pages.push(Page {
+                    number,
+                    rows: (first - range.start..last - range.start).collect(),
+                    range,
+                });
+                first = last;
+            }
         }
-        if let Some(page) = pages.last_mut() {
-            page.rows.push(row.saturating_sub(page.range.start));
+        Selection::Rows(rows) => {
+            let mut left = rows.as_slice();
+            while let Some(first) = left.first() {
+                let (number, range) = page_of(*first as usize)?;
+                let count = left.partition_point(|row| (*row as usize) < range.end);
+                let (here, others) = left.split_at(count.max(1));
+                let here = here.iter();
+                pages.push(Page {
+                    number,
+                    rows: here
+                        .map(|row| (*row as usize).saturating_sub(range.start))
+                        .collect(),
+                    range,
+                });
+                left = others;
+            }
         }
-    });
-    match is_wrong {
-        true => Err(corrupt("an index of pages that contradicts itself")),
-        false => Ok(pages),
+    }
+    match pages.is_sorted_by(|page, next| page.range.end <= next.range.start) {
+        true => Ok(pages),
+        false => Err(corrupt("an index of pages that contradicts itself")),
     }
 }
 
@@ -316,11 +361,11 @@ fn is_sparse(texts: &StringViewArray) -> bool {
     texts.total_buffer_bytes_used() * 2 < held
 }
 
-/// Each of the texts once, and for each row which of them it has; `None` where not so many rows have the same.
+/// Null and each of the texts once, and for each row which of them it has; `None` where not so many rows have the same.
 fn coded(texts: &StringViewArray) -> Option<(StringViewArray, Vec<u16>)> {
     let different_max = (texts.len() / ROWS_A_TEXT_MIN).min(usize::from(u16::MAX));
-    let mut known: HashMap<Option<u128>, u16> = HashMap::default();
-    let mut firsts: Vec<u32> = Vec::new();
+    let mut known: HashMap<Option<u128>, u16> = [(None, 0)].into_iter().collect();
+    let mut firsts: Vec<Option<u32>> = vec![None];
     let mut codes: Vec<u16> = Vec::with_capacity(texts.len());
     let mut last = None;
     // Of one dictionary, texts are the same whose views are; of others some may be taken to be different.
@@ -330,10 +375,10 @@ fn coded(texts: &StringViewArray) -> Option<(StringViewArray, Vec<u16>)> {
             Some((same, code)) if same == view => code,
             _ => match known.get(&view) {
                 Some(code) => *code,
-                None if firsts.len() == different_max => return None,
+                None if firsts.len() >= different_max => return None,
                 None => {
                     let code = u16::try_from(firsts.len()).ok()?;
-                    firsts.push(u32::try_from(row).ok()?);
+                    firsts.push(Some(u32::try_from(row).ok()?));
                     known.insert(view, code);
                     code
                 }
@@ -374,5 +419,29 @@ mod tests {
         assert!(small.codes.is_none());
         assert_eq!(&small.values, &texts);
         assert_eq!(Values::small(new_empty_array(texts.data_type())).rows(), 0);
+    }
+
+    #[test]
+    fn rows_of_texts_that_are_held_once_go_by_codes() {
+        let small = |texts: [Option<&str>; 3]| {
+            let rows: UInt32Array = (0..300).map(|row| row % 3).collect::<Vec<_>>().into();
+            let texts = StringViewArray::from(texts.to_vec());
+            Values::small(take(&texts, &rows, None).unwrap())
+        };
+        let read = [
+            small([Some("a"), None, Some("b")]),
+            small([Some("b"), Some("c"), Some("d")]),
+        ];
+        let arrays: Vec<&Values> = read.iter().collect();
+        let place = |row: usize| (row % 2, read[row % 2].of_row(row));
+        let rows: Vec<(usize, usize)> = (0..50).map(place).collect();
+        let values: Vec<&dyn Array> = read.iter().map(|read| read.values.as_ref()).collect();
+        let coded = by_codes(&arrays, &rows).unwrap().unwrap();
+        assert!(coded.texts.is_null(0));
+        let coded = Chunk::Coded(Arc::new(coded));
+        let found = coded.values(&Selection::Range(0..50)).unwrap();
+        assert_eq!(&found, &interleave(&values, &rows).unwrap());
+        // Of fewer rows than texts each is looked at alone.
+        assert!(by_codes(&arrays, &rows[..5]).unwrap().is_none());
     }
 }

@@ -524,7 +524,7 @@ impl Encoded {
         if let (Some(hot), Some(kept)) = (&self.hot, kept) {
             hot.put_pages(self.pages_key(), kept);
         }
-        Ok(Chunk::Plain(values))
+        Ok(values)
     }
 
     fn kept_pages(&self) -> Arc<KeptPages> {

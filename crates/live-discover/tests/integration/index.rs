@@ -213,7 +213,7 @@ needle_count       16  703   2    0
 like               14  474   2    0
 ilike              14  486   2    0
 regex              14  488   2    0
-indicators         16  917   2    0
+indicators         14  911   2    0
 latest              7   77   3   48
 latest_operation   16  477   2    0
 by_operation       14   71   2    0
@@ -318,31 +318,40 @@ async fn a_long_list_is_asked_of_the_files_that_are_come_to() {
     let nowhere: Vec<String> = nowhere.map(|text| quoted(&text)).collect();
     let nowhere = nowhere.join(", ");
     let common = quoted(&ask(&without, common).await);
-    for (sql, come_to) in [
+    for (sql, opened, ruled_out) in [
         (
             format!(
                 "SELECT id, raw FROM m365_audit WHERE user_id IN ({nowhere}, {common}) ORDER BY creation_time DESC, id LIMIT 3"
             ),
             1..50,
+            0..50,
         ),
         (
             format!(
                 "SELECT id, raw FROM m365_audit WHERE session_id IN ({nowhere}) ORDER BY creation_time DESC, id LIMIT 3"
             ),
-            100..101,
+            0..10,
+            90..1_000,
         ),
         (
             format!(
-                "SELECT operation, count(*) FROM m365_audit WHERE session_id IN ({nowhere}) GROUP BY 1 ORDER BY 1"
+                "SELECT operation, count(*) FROM m365_audit WHERE session_id IN ({nowhere}) GROUP BY 1"
             ),
-            0..1,
+            0..10,
+            90..1_000,
         ),
     ] {
         assert_eq!(ask(&with, &sql).await, ask(&without, &sql).await, "{sql}");
-        let processed = metric(&with, &sql, "files_processed").await;
-        let ruled_out = metric(&with, &sql, "files_ruled_out").await;
-        assert!(come_to.contains(&processed), "{sql}: {processed}");
-        assert!(come_to.end > 50 || ruled_out < 50, "{sql}: {ruled_out}");
+        let files_processed = metric(&with, &sql, "files_processed").await;
+        let files_ruled_out = metric(&with, &sql, "files_ruled_out").await;
+        assert!(
+            opened.contains(&files_processed),
+            "{sql}: {files_processed}"
+        );
+        assert!(
+            ruled_out.contains(&files_ruled_out),
+            "{sql}: {files_ruled_out}"
+        );
     }
 }
 
