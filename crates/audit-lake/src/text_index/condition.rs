@@ -95,11 +95,18 @@ impl Condition {
                     })
                     .unwrap_or(0)
             }
-            Self::Any(conditions) => any(conditions, group, bucket),
+            Self::Any(conditions) => {
+                let of = |condition: &Self| condition.blocks(group, bucket);
+                conditions
+                    .iter()
+                    .map(of)
+                    .fold(0, |all, blocks| all | blocks)
+            }
             Self::Text(TextMarks(marks)) => {
                 let mut blocks = u64::MAX;
                 for &mark in marks {
-                    blocks &= with_mark(mark, group, bucket);
+                    let (at, rows) = places(mark, group.buckets);
+                    blocks &= bucket(at).map_or(u64::MAX, |bytes| group.blocks(rows, bytes));
                     if blocks == 0 {
                         break;
                     }
@@ -108,42 +115,6 @@ impl Condition {
             }
         }
     }
-}
-
-fn with_mark<'b>(mark: Mark, group: &GroupIndex, bucket: &impl Fn(u32) -> Option<&'b [u8]>) -> u64 {
-    let (at, rows) = places(mark, group.buckets);
-    bucket(at).map_or(u64::MAX, |bytes| group.blocks(rows, bytes))
-}
-
-/// The blocks for which one of the conditions may hold. Of texts the first mark of each is looked at, then the second of
-/// those that are left: looks that do not wait for each other, which for a long list is most of the time.
-fn any<'b>(
-    conditions: &[Condition],
-    group: &GroupIndex,
-    bucket: &impl Fn(u32) -> Option<&'b [u8]>,
-) -> u64 {
-    let mut all = 0;
-    let mut left = Vec::with_capacity(conditions.len());
-    for condition in conditions {
-        match condition {
-            Condition::Text(TextMarks(marks)) => left.push((marks.as_slice(), u64::MAX)),
-            _ => all |= condition.blocks(group, bucket),
-        }
-    }
-    while !left.is_empty() {
-        left.retain_mut(|(marks, blocks)| match marks {
-            [mark, others @ ..] => {
-                *blocks &= with_mark(*mark, group, bucket);
-                *marks = others;
-                *blocks != 0
-            }
-            [] => {
-                all |= *blocks;
-                false
-            }
-        });
-    }
-    all
 }
 
 /// The different marks of a text's grams.

@@ -64,10 +64,6 @@ impl GroupIndex {
     pub(super) fn blocks(&self, rows: [usize; 2], bucket: &[u8]) -> u64 {
         let row = |row: usize| {
             let start = row * self.width;
-            // Mostly there are bytes of other rows behind it.
-            if let Some(word) = bucket.get(start..).and_then(|bytes| bytes.first_chunk()) {
-                return u64::from_le_bytes(*word) & (u64::MAX >> (64 - 8 * self.width));
-            }
             let mut word = [0; BLOCKS_MAX / 8];
             match bucket.get(start..start + self.width) {
                 Some(bytes) => word[..self.width].copy_from_slice(bytes),

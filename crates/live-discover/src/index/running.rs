@@ -27,7 +27,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// `None` if there are no such filters, or no indexes to ask.
+    /// `None` if there are no such filters, nothing follows from them, or there are no indexes to ask.
     ///
     /// # Errors
     ///
@@ -46,9 +46,16 @@ impl Running {
         let (false, Some(indexes)) = (filters.is_empty(), indexes) else {
             return Ok(None);
         };
+        let condition = OnceLock::new();
+        if !filters.iter().any(|filter| is_of_run(filter)) {
+            let Some(known) = Condition::all(filters.iter().map(|filter| of_filter(filter))) else {
+                return Ok(None);
+            };
+            condition.get_or_init(|| Arc::new(known));
+        }
         Ok(Some(Self {
             filters: filters.into_iter().map(Arc::clone).collect(),
-            condition: OnceLock::new(),
+            condition,
             indexes,
             files_ruled_out: MetricBuilder::new(metrics).counter("files_ruled_out", partition),
         }))
@@ -94,7 +101,7 @@ pub(crate) fn is_of_run(filter: &Arc<dyn PhysicalExpr>) -> bool {
     filter.is::<DynamicFilterPhysicalExpr>()
 }
 
-/// Whether a column is in a list of which no file was asked before, see [`condition::is_long_list`].
+/// Whether it is a list of which no file may have been asked before the query runs, see [`condition::is_long_list`].
 fn is_long_list(filter: &Arc<dyn PhysicalExpr>) -> bool {
     let list = filter.downcast_ref::<InListExpr>();
     list.is_some_and(|list| list.list().len() >= condition::LONG_LIST)
