@@ -23,6 +23,7 @@ use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::guard;
+use crate::index;
 use crate::information;
 use crate::inside;
 use crate::library::Library;
@@ -382,6 +383,7 @@ pub(crate) async fn plans(
     };
     let logical = without_unions(state, logical)?;
     let optimised = state.optimize(&logical)?;
+    index::mark_first_rows(state.config_mut(), &optimised);
     let batch_rows = guard::plan::batch_rows(&optimised, state.config().batch_size())?;
     state.config_mut().options_mut().execution.batch_size =
         ConfigNonZeroUsize::try_new(batch_rows)?;

@@ -32,7 +32,6 @@ use super::input::{Input, in_common};
 use super::read::{self, Group, Reading};
 use super::rows::{self, Filters, Numbers, Rows};
 use super::search::{self, Search};
-use crate::index::running::Running;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -381,8 +380,7 @@ impl ExecutionPlan for AggregateByCodesExec {
             true => PageIndexPolicy::Skip,
             false => PageIndexPolicy::Optional,
         };
-        let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
-        let groups = read::row_groups(&reading, &self.input, running, pages);
+        let groups = read::row_groups(&reading, &self.input, pages);
         let batch_rows = context.session_config().batch_size();
         let state = State {
             partial: Some(self.empty(consumer)?),

@@ -26,7 +26,6 @@ use super::pages;
 use super::rows::{Rows, Source};
 use super::shape::Shape;
 use crate::index::narrow::Access;
-use crate::index::running::Running;
 use crate::memory::{Key, Part as Kept};
 
 /// Files that are fetched ahead.
@@ -40,28 +39,21 @@ pub(super) struct Group {
     pub(super) rows: Rows,
 }
 
-/// The row groups of a partition, whole, of files that `running` does not rule out. `pages`: whether it is asked where
-/// their pages are; their file is open then.
+/// The row groups of a partition, whole. `pages`: whether it is asked where their pages are; their file is open then.
 pub(super) fn row_groups(
     reading: &Arc<Reading>,
     input: &Input,
-    running: Option<Running>,
     pages: PageIndexPolicy,
 ) -> impl Stream<Item = Result<Group>> + Send + use<> {
-    let (reading, running) = (Arc::clone(reading), running.map(Arc::new));
+    let reading = Arc::clone(reading);
     let files = input
         .groups
         .get(reading.partition)
         .map(|group| group.files().to_vec());
     futures::stream::iter(files.unwrap_or_default())
         .map(move |file| {
-            let (reading, running) = (Arc::clone(&reading), running.clone());
+            let reading = Arc::clone(&reading);
             async move {
-                if let Some(running) = &running
-                    && matches!(running.ask(&file.object_meta).await, Access::Nothing)
-                {
-                    return Ok(Vec::new());
-                }
                 if pages == PageIndexPolicy::Skip
                     && let Some(groups) = reading.kept(&file)
                 {

@@ -13,11 +13,42 @@ use std::sync::Arc;
 use audit_lake::TableName;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::prelude::SessionConfig;
 
 use self::narrow::{Access, Indexes};
 use crate::scan::{self, ScanFile};
 use crate::table::TenantFile;
+
+/// Marks the configuration of a query that wants the first rows of one scan in an order.
+struct FirstRows;
+
+/// Marks a query by its plan: the files that its scan names are not all read, then.
+pub(crate) fn mark_first_rows(config: &mut SessionConfig, plan: &LogicalPlan) {
+    let (mut node, mut is_first) = (plan, false);
+    while let Some(input) = match node {
+        LogicalPlan::Sort(sort) => {
+            is_first |= sort.fetch.is_some();
+            Some(&sort.input)
+        }
+        LogicalPlan::Limit(limit) => Some(&limit.input),
+        LogicalPlan::Projection(projection) => Some(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => Some(&alias.input),
+        LogicalPlan::Filter(filter) => Some(&filter.input),
+        LogicalPlan::Explain(explain) => Some(&explain.plan),
+        LogicalPlan::Analyze(analyze) => Some(&analyze.input),
+        _ => None,
+    } {
+        node = input.as_ref();
+    }
+    if is_first && matches!(node, LogicalPlan::TableScan(_)) {
+        config.set_extension(Arc::new(FirstRows));
+    }
+}
+
+fn wants_first_rows(config: &SessionConfig) -> bool {
+    config.get_extension::<FirstRows>().is_some()
+}
 
 /// The files that may have a row that matches all filters, and which rows that may be.
 pub(crate) async fn narrow<'a>(
@@ -27,10 +58,11 @@ pub(crate) async fn narrow<'a>(
     files: Vec<TenantFile<'a>>,
 ) -> Result<Vec<ScanFile<'a>>> {
     let indexes = Indexes::of(state.config(), state.runtime_env())?;
-    // Steps by codes ask such a list of the files that they come to, which for the latest rows are few.
-    let by_codes = (filters.iter().flat_map(Expr::column_refs))
-        .all(|column| !scan::is_big(table, column.name()));
-    let asked = (filters.iter()).filter(|filter| !(by_codes && condition::is_long_list(filter)));
+    // The step that finds the first rows by codes asks such a list of the files that it comes to, which are few.
+    let is_late = wants_first_rows(state.config())
+        && (filters.iter().flat_map(Expr::column_refs))
+            .all(|column| !scan::is_big(table, column.name()));
+    let asked = (filters.iter()).filter(|filter| !(is_late && condition::is_long_list(filter)));
     let (Some(condition), Some(indexes)) = (condition::of(table, asked), indexes) else {
         return Ok(files.into_iter().map(ScanFile::whole).collect());
     };

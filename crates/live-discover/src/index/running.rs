@@ -1,6 +1,6 @@
 //! What the index is asked while a query runs. A join knows the keys of its smaller side before it reads the other, and
 //! DataFusion hands them on as a filter: the files of the other side are asked for rows that have one of them. A long
-//! list is known before, but would be asked of files that are never read.
+//! list is known before, but where the first rows are wanted it would be asked of files that are never read.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,8 +15,8 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use object_store::ObjectMeta;
 
-use super::condition;
 use super::narrow::{Access, Indexes, sample};
+use super::{condition, wants_first_rows};
 
 /// The filters of a scan that files are asked by while it runs, and their indexes.
 pub(crate) struct Running {
@@ -38,9 +38,10 @@ impl Running {
         metrics: &ExecutionPlanMetricsSet,
         partition: usize,
     ) -> Result<Option<Self>> {
+        let lists = wants_first_rows(context.session_config());
         let filters = filters.iter();
         let filters: Vec<_> = filters
-            .filter(|filter| is_of_run(filter) || is_long_list(filter))
+            .filter(|filter| is_of_run(filter) || (lists && is_long_list(filter)))
             .collect();
         let indexes = Indexes::of(context.session_config(), &context.runtime_env())?;
         let (false, Some(indexes)) = (filters.is_empty(), indexes) else {
