@@ -3,7 +3,8 @@
 //! SYSTEM is `ours`; `datafusion`, stock DataFusion on the lake's data files with filters evaluated in the Parquet
 //! reader; or `datafusion-default`, the same as it comes. `ours` can have the lake in memory and wait before each request,
 //! as if it were far away, unless LATENCY_MS is 0, and can have another bound of its memory. Questions come as JSON lines on
-//! standard input, and for each an answer goes to standard output. The first line of output says what opening took.
+//! standard input, and for each an answer goes to standard output, with what the engine of `ours` does with its memory by
+//! then. The first line of output says what opening took.
 
 use std::fs::File;
 use std::io::{BufRead, Write, stdin, stdout};
@@ -18,7 +19,7 @@ use benches::SetupError;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use live_discover::{
-    Engine, EngineOptions, Lake, LakeOptions, Limits, Request, Session, TenantScope,
+    Engine, EngineMetrics, EngineOptions, Lake, LakeOptions, Limits, Request, Session, TenantScope,
 };
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
@@ -55,6 +56,8 @@ struct Answer {
     id: String,
     #[serde(flatten)]
     outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<EngineMetrics>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +67,7 @@ struct Opened {
 }
 
 enum System {
-    Ours(Box<Session>),
+    Ours(Box<(Engine, Session)>),
     DataFusion(SessionContext),
 }
 
@@ -101,9 +104,19 @@ fn main() -> Result<(), SetupError> {
         say(&Answer {
             id: question.id,
             outcome,
+            memory: system.memory(),
         })?;
     }
     Ok(())
+}
+
+impl System {
+    fn memory(&self) -> Option<EngineMetrics> {
+        match self {
+            Self::Ours(ours) => Some(ours.0.metrics()),
+            Self::DataFusion(_) => None,
+        }
+    }
 }
 
 async fn open(
@@ -124,7 +137,7 @@ async fn ours(
     lake: &str,
     latency: Option<Duration>,
     memory_mib: Option<u64>,
-) -> Result<Session, SetupError> {
+) -> Result<(Engine, Session), SetupError> {
     let mut options = EngineOptions {
         parallelism: Some(THREADS),
         ..EngineOptions::default()
@@ -142,7 +155,9 @@ async fn ours(
     if let Some(latency) = latency {
         lake = far_away(&lake, latency).await?;
     }
-    Ok(engine.build(lake)?.session(TenantScope::All, limits))
+    let engine = engine.build(lake)?;
+    let session = engine.session(TenantScope::All, limits);
+    Ok((engine, session))
 }
 
 /// The lake in memory, behind a store that waits before each request.
@@ -207,8 +222,8 @@ async fn answer(system: &System, question: &Question) -> Result<Vec<f64>, SetupE
 
 async fn ask(system: &System, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), SetupError> {
     Ok(match system {
-        System::Ours(session) => {
-            let mut stream = session.query(Request::new(sql)).await?;
+        System::Ours(ours) => {
+            let mut stream = ours.1.query(Request::new(sql)).await?;
             let mut batches = Vec::new();
             while let Some(batch) = stream.next().await {
                 batches.push(batch?);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
@@ -29,8 +29,9 @@ use super::column::Selection;
 use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::{Input, in_common};
+use super::numbers::Numbers;
 use super::read::{self, Group, Reading};
-use super::rows::{self, Filters, Numbers, Rows};
+use super::rows::{self, Filters, Rows};
 use super::search::{self, Search};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
@@ -223,7 +224,7 @@ impl AggregateByCodesExec {
         if self.counts_rows()
             && let Some(coded) = Numbers::told_by(&keys)
         {
-            let mut counts = vec![0; coded.texts.len()];
+            let mut counts = vec![0; coded.different()];
             for selected in selections {
                 coded.count(&selected, &mut counts);
             }
@@ -375,7 +376,7 @@ impl ExecutionPlan for AggregateByCodesExec {
         let consumer = MemoryConsumer::new("groups").register(context.memory_pool());
         let plan = Arc::new(self.clone());
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics);
+        let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics)?;
         let pages = match self.searches.is_empty() {
             true => PageIndexPolicy::Skip,
             false => PageIndexPolicy::Optional,

@@ -1,12 +1,11 @@
-//! One column of one row group, decoded: texts as numbers of a dictionary, as they lie in the file.
+//! One column of one row group, decoded: texts as numbers of a dictionary, as they lie in the file, and what is wanted of its rows.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, StringViewArray, StringViewBuilder, UInt32Array,
-    new_null_array,
+    Array, ArrayRef, AsArray, Int32Array, StringViewBuilder, UInt32Array, new_null_array,
 };
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
@@ -16,38 +15,23 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 
+use super::coded::Coded;
+use super::packed::Packed;
 use super::pages::{self, Part};
 
 /// The values of a column in one row group.
 #[derive(Debug, Clone)]
 pub(super) enum Chunk {
     Coded(Arc<Coded>),
+    Packed(Arc<Packed>),
     Plain(ArrayRef),
-}
-
-/// Texts that repeat: for each row, where in `texts` its text is.
-#[derive(Debug)]
-pub(super) struct Coded {
-    codes: Codes,
-    /// The different texts. The first is null, whether a row has it or not.
-    pub(super) texts: StringViewArray,
-}
-
-/// As short as the number of texts allows: they are kept.
-#[derive(Debug)]
-enum Codes {
-    Short(Vec<u16>),
-    Long(Vec<u32>),
 }
 
 impl Chunk {
     /// A column that the file doesn't have.
     pub(super) fn nulls(data_type: &DataType, rows: usize) -> Self {
         match data_type {
-            DataType::Utf8View => Self::Coded(Arc::new(Coded {
-                codes: Codes::Short(vec![0; rows]),
-                texts: StringViewArray::new_null(1),
-            })),
+            DataType::Utf8View => Self::Coded(Arc::new(Coded::nulls(rows))),
             _ => Self::Plain(new_null_array(data_type, rows)),
         }
     }
@@ -55,13 +39,8 @@ impl Chunk {
     /// Bytes that it holds.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Coded(coded) => {
-                let codes = match &coded.codes {
-                    Codes::Short(codes) => codes.capacity() * size_of::<u16>(),
-                    Codes::Long(codes) => codes.capacity() * size_of::<u32>(),
-                };
-                codes + coded.texts.get_array_memory_size()
-            }
+            Self::Coded(coded) => coded.size(),
+            Self::Packed(packed) => packed.size(),
             Self::Plain(values) => values.get_array_memory_size(),
         }
     }
@@ -75,90 +54,10 @@ impl Chunk {
             (Self::Plain(values), Selection::Rows(rows)) => {
                 take(values, &UInt32Array::from(rows.clone()), None)?
             }
-            (Self::Coded(coded), rows) => {
-                let codes = coded.of_codes(rows, |code| code);
-                take(&coded.texts, &UInt32Array::from(codes), None)?
-            }
+            (Self::Packed(packed), rows) => packed.values(rows)?,
+            (Self::Coded(coded), rows) => coded.values(rows)?,
         })
     }
-}
-
-impl Coded {
-    /// Texts, of which the first is null, and for each row which of them it has.
-    pub(super) fn new(codes: Vec<u32>, texts: StringViewArray) -> Self {
-        let codes = match texts.len() <= 1 + usize::from(u16::MAX) {
-            true => Codes::Short(codes.into_iter().map(|code| code as u16).collect()),
-            false => Codes::Long(codes),
-        };
-        Self { codes, texts }
-    }
-
-    /// What something makes of the code of each of these rows.
-    pub(super) fn of_codes<T>(&self, rows: &Selection, mut make: impl FnMut(u32) -> T) -> Vec<T> {
-        match (rows, &self.codes) {
-            (Selection::Range(range), Codes::Short(codes)) => (codes[range.clone()].iter())
-                .map(|code| make(u32::from(*code)))
-                .collect(),
-            (Selection::Range(range), Codes::Long(codes)) => codes[range.clone()]
-                .iter()
-                .map(|code| make(*code))
-                .collect(),
-            (Selection::Rows(rows), Codes::Short(codes)) => (rows.iter())
-                .map(|row| make(u32::from(codes[*row as usize])))
-                .collect(),
-            (Selection::Rows(rows), Codes::Long(codes)) => {
-                rows.iter().map(|row| make(codes[*row as usize])).collect()
-            }
-        }
-    }
-
-    /// Counts these rows by their code.
-    pub(super) fn count(&self, rows: &Selection, counts: &mut [i64]) {
-        match (rows, &self.codes) {
-            (Selection::Range(range), Codes::Short(codes)) => {
-                count_runs(&codes[range.clone()], counts, usize::from);
-            }
-            (Selection::Range(range), Codes::Long(codes)) => {
-                count_runs(&codes[range.clone()], counts, |code| code as usize);
-            }
-            (Selection::Rows(rows), Codes::Short(codes)) => {
-                (rows.iter()).for_each(|row| counts[usize::from(codes[*row as usize])] += 1)
-            }
-            (Selection::Rows(rows), Codes::Long(codes)) => {
-                (rows.iter()).for_each(|row| counts[codes[*row as usize] as usize] += 1)
-            }
-        }
-    }
-
-    /// Those of the rows whose text passes.
-    pub(super) fn selected(&self, rows: Selection, passes: &[bool]) -> Selection {
-        match &self.codes {
-            Codes::Short(codes) => rows.filter(|row| passes[usize::from(codes[*row as usize])]),
-            Codes::Long(codes) => rows.filter(|row| passes[codes[*row as usize] as usize]),
-        }
-    }
-
-    /// The texts, so many at a time.
-    pub(super) fn texts_by(&self, count: usize) -> impl Iterator<Item = ArrayRef> {
-        let starts = (0..self.texts.len()).step_by(count);
-        starts.map(move |start| {
-            let len = count.min(self.texts.len() - start);
-            Arc::new(self.texts.slice(start, len)) as ArrayRef
-        })
-    }
-}
-
-/// Counts codes, those that follow their like at once: each count waits for the one before it of the same code.
-fn count_runs<C: Copy + PartialEq>(codes: &[C], counts: &mut [i64], at: impl Fn(C) -> usize) {
-    const RUN: usize = 8;
-    let (runs, rest) = codes.as_chunks::<RUN>();
-    for run in runs {
-        match run.iter().all(|code| *code == run[0]) {
-            true => counts[at(run[0])] += RUN as i64,
-            false => run.iter().for_each(|code| counts[at(*code)] += 1),
-        }
-    }
-    rest.iter().for_each(|code| counts[at(*code)] += 1);
 }
 
 /// Rows of a row group.
@@ -307,7 +206,11 @@ impl Place<'_> {
         if let Some(texts) = values.as_dictionary_opt::<Int32Type>() {
             return coded(texts.values(), codes_of(texts.keys()));
         }
-        Ok(Chunk::Plain(cast(&values, field.data_type())?))
+        let values = cast(&values, field.data_type())?;
+        Ok(match Packed::of(&values)? {
+            Some(packed) => Chunk::Packed(Arc::new(packed)),
+            None => Chunk::Plain(values),
+        })
     }
 
     /// What `key` has in each bag of a column of bags.

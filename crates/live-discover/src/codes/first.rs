@@ -83,6 +83,8 @@ struct State {
     /// The first ranks, as many as are wanted, the last of them on top.
     ranks: BinaryHeap<Rank>,
     found: Vec<Found>,
+    /// Bytes that the files of these hold.
+    held: usize,
     /// How many rows these are, and how many were left when those that are not wanted any more were last taken out.
     rows: usize,
     wanted: usize,
@@ -105,6 +107,7 @@ impl State {
             self.found.retain(|found| !found.rows.is_empty());
         }
         self.rows = self.found.iter().map(|found| found.rows.len()).sum();
+        self.held = self.found.iter().map(|found| found.file.size()).sum();
         self.wanted = self.rows;
     }
 }
@@ -243,6 +246,7 @@ impl Firsts {
             return Ok(());
         }
         state.rows += wanted.len();
+        state.held += file.size();
         state.found.push(Found {
             file: Arc::clone(file),
             group,
@@ -252,7 +256,7 @@ impl Firsts {
         if state.rows > 2 * state.wanted + self.fetch {
             state.prune(self.fetch);
         }
-        let bytes = state.rows * size_of::<(Rank, u32)>();
+        let bytes = state.rows * size_of::<(Rank, u32)>() + state.held;
         match &mut state.memory {
             Some(memory) => memory.try_resize(bytes),
             None => Ok(()),

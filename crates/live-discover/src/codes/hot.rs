@@ -8,9 +8,11 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use object_store::path::Path;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::coded::Coded;
 use super::column::Chunk;
 use super::paged::KeptPages;
 use super::shape::Shape;
+use super::texts::Texts;
 use crate::memory::{Budget, Key, Part};
 
 /// Columns of which it is known how much of them was read by pages; with more it is forgotten.
@@ -22,6 +24,7 @@ pub(crate) struct HotColumns {
     /// How much of columns was read by pages, in percent, by the hash of their key: two that have the same make a column
     /// be kept early.
     read: Mutex<HashMap<u64, usize>>,
+    new_texts: Mutex<()>,
 }
 
 impl HotColumns {
@@ -29,6 +32,7 @@ impl HotColumns {
         Self {
             budget,
             read: Mutex::default(),
+            new_texts: Mutex::default(),
         }
     }
 
@@ -38,11 +42,61 @@ impl HotColumns {
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Chunk> {
-        self.budget.get(key).map(Arc::unwrap_or_clone)
+        let chunk = self.budget.get(key).map(Arc::unwrap_or_clone)?;
+        if let Chunk::Coded(coded) = &chunk
+            && let Some((texts, _)) = coded.shared()
+        {
+            // They go after all whose they are.
+            self.budget.touch(&texts.key);
+        }
+        Some(chunk)
     }
 
-    pub(super) fn put(&self, key: &Key, chunk: &Chunk) {
+    /// Keeps a column, and gives it as it is kept.
+    pub(super) fn put(&self, key: &Key, chunk: Chunk) -> Chunk {
+        let chunk = match chunk {
+            Chunk::Coded(coded) => Chunk::Coded(self.sharing(key, coded)),
+            other => other,
+        };
         (self.budget).put(key.clone(), Arc::new(chunk.clone()), chunk.size());
+        chunk
+    }
+
+    /// The column, with its texts among those of the table's other row groups.
+    fn sharing(&self, key: &Key, coded: Arc<Coded>) -> Arc<Coded> {
+        let Part::Column { name, .. } = &key.part else {
+            return coded;
+        };
+        let coded = match Arc::try_unwrap(coded) {
+            Ok(coded) => coded,
+            Err(coded) => return coded,
+        };
+        let texts = self.texts(Key {
+            path: table_of(&key.path),
+            part: Part::Texts {
+                name: Arc::clone(name),
+            },
+        });
+        let before = texts.size();
+        let coded = coded.sharing(&texts);
+        if texts.size() > before {
+            (self.budget).put(texts.key.clone(), Arc::clone(&texts), texts.size());
+        }
+        Arc::new(coded)
+    }
+
+    /// The texts of a column of a table.
+    fn texts(&self, key: Key) -> Arc<Texts> {
+        // Who comes second finds what the first put.
+        let _one = self
+            .new_texts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.budget.get(&key).unwrap_or_else(|| {
+            let texts = Arc::new(Texts::new(key.clone()));
+            self.budget.put(key, Arc::clone(&texts), texts.size());
+            texts
+        })
     }
 
     pub(super) fn shape(&self, path: &Path) -> Option<Arc<Shape>> {
@@ -95,6 +149,12 @@ impl HotColumns {
         read.insert(key, before + percent);
         false
     }
+}
+
+/// The folder of a data file's table, which has one for each day.
+fn table_of(file: &Path) -> Path {
+    let parts: Vec<_> = file.parts().collect();
+    Path::from_iter(parts.into_iter().rev().skip(2).rev())
 }
 
 fn shape_key(path: &Path) -> Key {

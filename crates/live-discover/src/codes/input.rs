@@ -5,9 +5,7 @@ use std::sync::Arc;
 use audit_lake::TableName;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::physical_plan::parquet::{
-    ParquetAccessPlan, ParquetFileReaderFactory, RowGroupAccess,
-};
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::expressions::{Column, Literal};
@@ -35,7 +33,6 @@ pub(super) fn in_common(plan: &dyn ExecutionPlan) -> EquivalenceProperties {
 #[derive(Debug, Clone)]
 pub(super) struct Input {
     pub(super) groups: Arc<[FileGroup]>,
-    pub(super) readers: Arc<dyn ParquetFileReaderFactory>,
     /// The columns of the files, and behind them those that are constant in each.
     pub(super) table: SchemaRef,
     pub(super) constant_from: usize,
@@ -106,7 +103,6 @@ impl Input {
         };
         let input = Self {
             groups: config.file_groups.clone().into(),
-            readers: Arc::clone(source.parquet_file_reader_factory()?),
             constant_from: source.table_schema().file_schema().fields().len(),
             table,
             columns,

@@ -12,11 +12,16 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
+use super::coded::Coded;
+use super::texts;
+
 /// The values of one key, numbered in the order of their coming. Null is a value too.
 pub(super) struct Key {
     data_type: DataType,
     values: Values,
     null: Option<u32>,
+    /// For texts that row groups share, the number that the key has where a row has the text, by the number there.
+    of_shared: Vec<(Arc<texts::Texts>, Vec<Option<u32>>)>,
 }
 
 enum Values {
@@ -53,7 +58,38 @@ impl Key {
             data_type: data_type.clone(),
             values,
             null: None,
+            of_shared: Vec::new(),
         })
+    }
+
+    /// What is known of each text of a column, which this key is made of.
+    pub(super) fn known(&self, coded: &Coded) -> Vec<Option<u32>> {
+        let known = coded.shared().and_then(|(texts, numbers)| {
+            let mut of_shared = self.of_shared.iter();
+            let (_, known) = of_shared.find(|(of, _)| Arc::ptr_eq(of, texts))?;
+            let number = |text: &u32| known.get(*text as usize).copied().flatten();
+            Some(numbers.iter().map(number).collect())
+        });
+        known.unwrap_or_else(|| vec![None; coded.different()])
+    }
+
+    /// Takes note of the number for a text, for the next row group.
+    pub(super) fn remember(&mut self, coded: &Coded, code: usize, number: u32) {
+        let Some((texts, numbers)) = coded.shared() else {
+            return;
+        };
+        let mut of_shared = self.of_shared.iter();
+        let at = of_shared.position(|(of, _)| Arc::ptr_eq(of, texts));
+        let at = at.unwrap_or_else(|| {
+            self.of_shared.push((Arc::clone(texts), Vec::new()));
+            self.of_shared.len() - 1
+        });
+        let (_, known) = &mut self.of_shared[at];
+        let text = numbers[code] as usize;
+        if known.len() <= text {
+            known.resize(text + 1, None);
+        }
+        known[text] = Some(number);
     }
 
     pub(super) fn incoming(&self, values: &ArrayRef) -> Result<Incoming> {
@@ -115,7 +151,9 @@ impl Key {
 
     /// Bytes that it takes, about.
     pub(super) fn size(&self) -> usize {
-        match &self.values {
+        let of_shared = self.of_shared.iter();
+        let of_shared = of_shared.map(|(_, known)| known.capacity() * size_of::<Option<u32>>());
+        let values = match &self.values {
             Values::Texts(known) => {
                 known.bytes.capacity()
                     + known.ends.capacity() * size_of::<usize>()
@@ -124,7 +162,8 @@ impl Key {
             Values::Numbers(known) => {
                 known.values.capacity() * size_of::<i64>() + known.known.allocation_size()
             }
-        }
+        };
+        values + of_shared.sum::<usize>()
     }
 }
 

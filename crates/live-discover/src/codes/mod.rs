@@ -10,9 +10,12 @@
 //!  shape              what is kept of a footer for columns that are kept
 //!  paged              rows of a column ─► their values, by pages that are kept
 //!  column             a column of a row group ─► codes and texts, or values
+//!  coded, packed      codes and texts, and numbers, in little memory
 //!  expression, rows   which rows the filters let pass; the value of an expression for these
 //!  search             a text that is looked for in a large column ─► the rows that have it
-//!  keys, groups       values ─► numbers; numbers of several keys ─► groups
+//!  texts              the different texts of a column, once for all row groups
+//!  keys, numbers      values of a key ─► numbers, for the rows of a row group
+//!  groups             numbers of several keys ─► groups
 //!  aggregate          a step: DataFusion's own accumulators, by group
 //!  first, select      a step: the rows that pass, the first of them by a key, and their values
 //! ```
@@ -21,6 +24,7 @@
 //! together stays DataFusion's. [`input`] reads these steps; with one that it doesn't know, all stays as it was.
 
 mod aggregate;
+mod coded;
 mod column;
 mod expression;
 mod first;
@@ -29,6 +33,8 @@ mod hot;
 mod input;
 mod keys;
 mod matching;
+mod numbers;
+mod packed;
 mod paged;
 mod pages;
 mod read;
@@ -36,6 +42,7 @@ mod rows;
 mod search;
 mod select;
 mod shape;
+mod texts;
 
 use std::sync::Arc;
 

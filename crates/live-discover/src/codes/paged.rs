@@ -14,7 +14,8 @@ use datafusion::common::{HashMap, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::page_index::offset_index::PageLocation;
 
-use super::column::{Chunk, Coded, Place, Selection, corrupt};
+use super::coded::Coded;
+use super::column::{Chunk, Place, Selection, corrupt};
 use super::pages::{self, Part, Wanted};
 
 /// Pages are kept where of their rows, or of the column's pages, one in so many is wanted at most: whoever reads all of a
@@ -437,7 +438,7 @@ mod tests {
         let rows: Vec<(usize, usize)> = (0..50).map(place).collect();
         let values: Vec<&dyn Array> = read.iter().map(|read| read.values.as_ref()).collect();
         let coded = by_codes(&arrays, &rows).unwrap().unwrap();
-        assert!(coded.texts.is_null(0));
+        assert!(coded.texts().unwrap().is_null(0));
         let coded = Chunk::Coded(Arc::new(coded));
         let found = coded.values(&Selection::Range(0..50)).unwrap();
         assert_eq!(&found, &interleave(&values, &rows).unwrap());

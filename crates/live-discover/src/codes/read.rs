@@ -7,15 +7,16 @@ use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{ParquetFileReaderFactory, RowGroupAccess};
+use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
 use datafusion::execution::TaskContext;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt, TryStreamExt};
-use object_store::ObjectMeta;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
+use object_store::{ObjectMeta, ObjectStore};
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use parquet::schema::types::ColumnDescPtr;
 
 use super::column::{Chunk, Place, Selection};
 use super::expression::{self, Used};
@@ -25,8 +26,10 @@ use super::paged::{KeptPages, Paged};
 use super::pages;
 use super::rows::{Rows, Source};
 use super::shape::Shape;
+use crate::footer::{self, Tail};
 use crate::index::narrow::Access;
 use crate::memory::{Key, Part as Kept};
+use crate::scan;
 
 /// Files that are fetched ahead.
 pub(super) const FILES_AHEAD: usize = 4;
@@ -81,10 +84,10 @@ pub(super) fn row_groups(
 /// How columns of files are read.
 pub(super) struct Reading {
     columns: Vec<Reads>,
-    readers: Arc<dyn ParquetFileReaderFactory>,
+    store: Arc<dyn ObjectStore>,
+    footers: Arc<FileMetadataCache>,
     pub(super) hot: Option<Arc<HotColumns>>,
     partition: usize,
-    metrics: ExecutionPlanMetricsSet,
     bytes_scanned: Count,
     files_processed: Count,
 }
@@ -107,6 +110,9 @@ struct FieldReads {
 pub(super) struct Opened {
     file: PartitionedFile,
     metadata: Arc<ParquetMetaData>,
+    shape: Arc<Shape>,
+    /// All of it, if it is small and was read for its footer.
+    whole: Option<Tail>,
     /// Its row groups that may have a row, and which of their rows these may be where that is known.
     pub(super) groups: Vec<(usize, Option<RowSelection>)>,
 }
@@ -157,8 +163,24 @@ impl Opened {
         Place {
             metadata: &self.metadata,
             group,
-            leaves: leaves(&self.metadata, column),
+            leaves: self.leaves(column),
         }
+    }
+
+    /// Where a column is in it.
+    fn leaves(&self, column: &str) -> Range<usize> {
+        self.shape.leaves(&self.metadata, column)
+    }
+
+    /// Parts of it, if all of it is here.
+    fn parts(&self, ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
+        let whole = self.whole.as_ref()?;
+        ranges.iter().map(|range| whole.part(range)).collect()
+    }
+
+    /// Bytes that it holds beside what the engine keeps.
+    pub(super) fn size(&self) -> usize {
+        self.whole.as_ref().map_or(0, Tail::size)
     }
 
     pub(super) fn rows(&self, group: usize) -> usize {
@@ -179,7 +201,7 @@ impl Reading {
         partition: usize,
         context: &TaskContext,
         metrics: &ExecutionPlanMetricsSet,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>> {
         let columns = used.columns.iter().map(|wanted| {
             let expression::Wanted { column, key } = wanted.clone();
             match column.checked_sub(input.constant_from) {
@@ -191,15 +213,16 @@ impl Reading {
                 }),
             }
         });
-        Arc::new(Self {
+        let runtime = context.runtime_env();
+        Ok(Arc::new(Self {
             columns: columns.collect(),
-            readers: Arc::clone(&input.readers),
+            store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
+            footers: runtime.cache_manager.get_file_metadata_cache(),
             hot: context.session_config().get_extension::<HotColumns>(),
             partition,
-            metrics: metrics.clone(),
             bytes_scanned: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
             files_processed: MetricBuilder::new(metrics).counter("files_processed", partition),
-        })
+        }))
     }
 
     /// Asks for the footer, and where the pages are if that is of use.
@@ -208,10 +231,9 @@ impl Reading {
         file: PartitionedFile,
         pages: PageIndexPolicy,
     ) -> Result<Opened> {
-        let mut reader =
-            (self.readers).create_reader(self.partition, file.clone(), None, &self.metrics)?;
-        let options = ArrowReaderOptions::new().with_page_index_policy(pages);
-        let metadata = reader.get_metadata(Some(&options)).await?;
+        let store = self.store.as_ref();
+        let footer = footer::with_file(store, &self.footers, &file.object_meta, pages);
+        let (metadata, whole) = footer.await?;
         let shape = match &self.hot {
             Some(hot) => hot.shape_or(&file.object_meta.location, &metadata),
             None => Arc::new(Shape::of(&metadata)),
@@ -221,6 +243,8 @@ impl Reading {
         Ok(Opened {
             file,
             metadata,
+            shape,
+            whole,
             groups,
         })
     }
@@ -332,9 +356,13 @@ impl Reading {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
-        let file = file.file.clone();
-        let mut reader = (self.readers).create_reader(self.partition, file, None, &self.metrics)?;
-        let fetched = reader.get_byte_ranges(ranges).await?;
+        let fetched = match file.parts(&ranges) {
+            Some(parts) => parts,
+            None => {
+                let path = &file.object().location;
+                self.store.get_ranges(path, &ranges).await?
+            }
+        };
         self.bytes_scanned.add(fetched.iter().map(Bytes::len).sum());
         Ok(fetched)
     }
@@ -344,7 +372,7 @@ impl Reading {
             Reads::Constant(at) => return Found::Here(Source::Constant(constant(&file.file, *at))),
             Reads::Field(field) => field,
         };
-        let leaves = leaves(&file.metadata, field.field.name());
+        let leaves = file.leaves(field.field.name());
         if leaves.is_empty() {
             return Found::Here(Source::Decoded(field.nulls(file.rows(group))));
         }
@@ -455,19 +483,6 @@ impl UnreadColumn {
     }
 }
 
-/// Where the column is in a file: one after the other, none if the file lacks it.
-fn leaves(metadata: &ParquetMetaData, name: &str) -> Range<usize> {
-    let leaves = metadata.file_metadata().schema_descr().columns();
-    let is_its =
-        |leaf: &ColumnDescPtr| leaf.path().parts().first().is_some_and(|root| root == name);
-    let start = leaves.iter().position(is_its).unwrap_or(leaves.len());
-    let count = leaves[start..]
-        .iter()
-        .take_while(|leaf| is_its(leaf))
-        .count();
-    start..start + count
-}
-
 /// A column of a row group that is to be decoded.
 struct Encoded {
     metadata: Arc<ParquetMetaData>,
@@ -504,10 +519,10 @@ impl Encoded {
             Some(key) => self.place().decode_bag(bytes, &self.field, key)?,
             None => self.place().decode(bytes, &self.field)?,
         };
-        if let Some(hot) = &self.hot {
-            hot.put(&self.key, &chunk);
-        }
-        Ok(chunk)
+        Ok(match &self.hot {
+            Some(hot) => hot.put(&self.key, chunk),
+            None => chunk,
+        })
     }
 
     /// The values of some rows.

@@ -3,14 +3,13 @@
 
 use std::cell::OnceCell;
 use std::ops::Range;
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 
-use super::column::{Chunk, Coded, Selection};
+use super::coded::Coded;
+use super::column::{Chunk, Selection};
 use super::expression::Expression;
-use super::keys::{Incoming, Key};
 
 /// Where a column of a row group is.
 pub(super) enum Source {
@@ -58,6 +57,12 @@ impl Rows {
         }
     }
 
+    /// The values of the columns that the expression is over, if all rows have the same.
+    pub(super) fn constants(&self, expression: &Expression) -> Option<Vec<&ScalarValue>> {
+        let columns = expression.columns.iter();
+        columns.map(|at| self.constant(*at)).collect()
+    }
+
     fn array(&self, at: usize, rows: &Selection) -> Result<ArrayRef> {
         match (self.constant(at), self.chunk(at)?) {
             (Some(value), _) => value.to_array_of_size(rows.count()),
@@ -73,7 +78,7 @@ impl Rows {
     }
 
     /// The only column that the expression is over, if that is of texts that repeat.
-    fn coded(&self, expression: &Expression) -> Result<Option<&Coded>> {
+    pub(super) fn coded(&self, expression: &Expression) -> Result<Option<&Coded>> {
         let [at] = expression.columns.as_slice() else {
             return Ok(None);
         };
@@ -102,8 +107,8 @@ impl<'a> Filters<'a> {
         let (mut by_text, mut others) = (Vec::new(), Vec::new());
         for filter in filters {
             let of_texts = rows.coded(filter)?.map(|coded| {
-                let mut passes = Vec::with_capacity(coded.texts.len());
-                for texts in coded.texts_by(batch_rows) {
+                let mut passes = Vec::with_capacity(coded.different());
+                for texts in coded.texts_by(batch_rows)? {
                     let count = texts.len();
                     passes.extend(passing(&filter.evaluate(vec![texts], count)?)?);
                 }
@@ -136,113 +141,6 @@ impl<'a> Filters<'a> {
             selection = selection.filter(|_| passing.next().unwrap_or(false));
         }
         Ok(selection)
-    }
-}
-
-/// The values of a key for the rows of a row group, as numbers.
-pub(super) enum Numbers<'a> {
-    /// One for all rows, once there is one.
-    Constant {
-        incoming: Incoming,
-        number: Option<u32>,
-    },
-    /// The number of each text, of those that a selected row has.
-    ByText {
-        coded: &'a Coded,
-        incoming: Incoming,
-        numbers: Vec<Option<u32>>,
-    },
-    ByRow {
-        rows: &'a Rows,
-        expression: &'a Expression,
-    },
-}
-
-impl<'a> Numbers<'a> {
-    pub(super) fn new(
-        rows: &'a Rows,
-        expression: &'a Expression,
-        key: &Key,
-        batch_rows: usize,
-    ) -> Result<Self> {
-        let constants = expression.columns.iter().map(|at| rows.constant(*at));
-        if let Some(constants) = constants.collect::<Option<Vec<_>>>() {
-            let columns = constants.into_iter().map(ScalarValue::to_array);
-            let value = expression.evaluate(columns.collect::<Result<_>>()?, 1)?;
-            return Ok(Self::Constant {
-                incoming: key.incoming(&value)?,
-                number: None,
-            });
-        }
-        if let Some(coded) = rows.coded(expression)? {
-            let count = coded.texts.len();
-            let texts: ArrayRef = Arc::new(coded.texts.clone());
-            let values = match expression.is_column() {
-                true => Some(texts),
-                // More would be more values at a time than the query may make. It may fail for a text that no selected
-                // row has, too.
-                false if count <= batch_rows => expression.evaluate(vec![texts], count).ok(),
-                false => None,
-            };
-            if let Some(values) = values {
-                return Ok(Self::ByText {
-                    coded,
-                    incoming: key.incoming(&values)?,
-                    numbers: vec![None; count],
-                });
-            }
-        }
-        Ok(Self::ByRow { rows, expression })
-    }
-
-    /// The column whose codes alone tell the keys of a row, if there is one.
-    pub(super) fn told_by(keys: &[Self]) -> Option<&'a Coded> {
-        let mut told_by = None;
-        for key in keys {
-            match key {
-                Self::Constant { .. } => {}
-                Self::ByText { coded, .. } if told_by.is_none() => told_by = Some(*coded),
-                _ => return None,
-            }
-        }
-        told_by
-    }
-
-    /// The number of a row that has this code in the column that tells the keys.
-    pub(super) fn of_code(&mut self, key: &mut Key, code: usize) -> Result<u32> {
-        Ok(match self {
-            Self::Constant { incoming, number } => {
-                *number.get_or_insert_with(|| key.number(incoming, 0))
-            }
-            Self::ByText { incoming, .. } => key.number(incoming, code),
-            Self::ByRow { .. } => return internal_err!("a code tells this key"),
-        })
-    }
-
-    /// The number of each of these rows.
-    pub(super) fn of(&mut self, key: &mut Key, selection: &Selection) -> Result<Vec<u32>> {
-        Ok(match self {
-            Self::Constant { incoming, number } => {
-                let number = *number.get_or_insert_with(|| key.number(incoming, 0));
-                vec![number; selection.count()]
-            }
-            Self::ByText {
-                coded,
-                incoming,
-                numbers,
-            } => {
-                let numbers = numbers.as_mut_slice();
-                coded.of_codes(selection, |code| {
-                    let known = &mut numbers[code as usize];
-                    *known.get_or_insert_with(|| key.number(incoming, code as usize))
-                })
-            }
-            Self::ByRow { rows, expression } => {
-                let incoming = key.incoming(&rows.values(expression, selection)?)?;
-                let numbers = (0..selection.count()).map(|at| key.number(&incoming, at));
-                numbers.collect()
-            }
-        })
     }
 }
 

@@ -1,18 +1,28 @@
 //! What of a file's footer a query needs that has all columns decoded already: a small part of it.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::ops::Range;
 
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::schema::types::ColumnDescPtr;
 
 /// The row groups and the columns of a file.
 #[derive(Debug)]
 pub(super) struct Shape {
     groups: Vec<Group>,
-    /// Hashes of their names, in order: of two that have the same one is taken to be there, and the footer is asked.
-    columns: Vec<u32>,
+    /// In the order of their hashes.
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Column {
+    /// Of its name: of two columns that have the same one is taken to be there, and the footer is asked.
+    hash: u32,
+    /// The first of its leaves.
+    leaf: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +35,18 @@ struct Group {
 impl Shape {
     pub(super) fn of(metadata: &ParquetMetaData) -> Self {
         let schema = metadata.file_metadata().schema_descr();
-        let fields = schema.root_schema().get_fields().iter();
-        let mut columns: Vec<u32> = fields.map(|field| hash(field.name())).collect();
+        let mut columns: Vec<Column> = Vec::new();
+        let mut root = None;
+        for (leaf, column) in (0..).zip(schema.columns()) {
+            let name = column.path().parts().first();
+            if root != name {
+                let hash = name.map_or(0, |name| hash(name));
+                columns.push(Column { hash, leaf });
+                root = name;
+            }
+        }
         columns.sort_unstable();
+        columns.shrink_to_fit();
         Self {
             groups: metadata.row_groups().iter().map(Group::of).collect(),
             columns,
@@ -36,11 +55,30 @@ impl Shape {
 
     /// Bytes that it holds.
     pub(super) fn size(&self) -> usize {
-        self.groups.capacity() * size_of::<Group>() + self.columns.capacity() * size_of::<u32>()
+        self.groups.capacity() * size_of::<Group>() + self.columns.capacity() * size_of::<Column>()
     }
 
     pub(super) fn has_column(&self, name: &str) -> bool {
-        self.columns.binary_search(&hash(name)).is_ok()
+        let hash = hash(name);
+        let found = (self.columns).binary_search_by_key(&hash, |column| column.hash);
+        found.is_ok()
+    }
+
+    /// Where a column is among the leaves of `metadata`, which is the file's: one after the other, none if the file lacks
+    /// it.
+    pub(super) fn leaves(&self, metadata: &ParquetMetaData, name: &str) -> Range<usize> {
+        let leaves = metadata.file_metadata().schema_descr().columns();
+        let hash = hash(name);
+        let first = (self.columns).partition_point(|column| column.hash < hash);
+        let same = self.columns[first..].iter();
+        let same = same.take_while(|column| column.hash == hash);
+        let of_name = same.map(|column| {
+            let start = column.leaf as usize;
+            let behind = leaves.get(start..).unwrap_or_default().iter();
+            start..start + behind.take_while(|leaf| is_of(leaf, name)).count()
+        });
+        let mut of_name = of_name.filter(|found| !found.is_empty());
+        of_name.next().unwrap_or(0..0)
     }
 
     /// Rows of a row group.
@@ -84,6 +122,11 @@ impl Group {
         let part = file.range.as_ref();
         part.is_none_or(|part| (part.start..part.end).contains(&self.start))
     }
+}
+
+/// Whether a leaf is of a column.
+fn is_of(leaf: &ColumnDescPtr, name: &str) -> bool {
+    leaf.path().parts().first().is_some_and(|root| root == name)
 }
 
 fn hash(name: &str) -> u32 {

@@ -15,10 +15,11 @@ use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::metadata::ParquetMetaData;
 use tokio::task::JoinSet;
 
-use crate::footer::{self, End};
+use crate::footer::{self, End, Tail};
 use crate::memory::{Budget, Key, Part};
 use crate::scan;
 
@@ -172,16 +173,17 @@ impl Indexes {
             Some(known) => (KnownFile::clone(&known), None),
             None => self.first(&file).await?,
         };
+        let tail = end.as_ref().map(|end| &end.tail);
         for group in &mut known.groups {
             if let Some((index, known)) = &mut group.index {
-                self.complete(condition, &file, index, known).await?;
+                self.complete(condition, &file, tail, index, known).await?;
             }
         }
         let access = known.access(condition);
         if let Some(end) = end
             && !matches!(access, Some(Access::Nothing))
         {
-            end.keep(self.footers.as_ref(), &file);
+            end.keep(self.footers.as_ref(), &file, PageIndexPolicy::Optional);
         }
         let bytes = known.size();
         self.known.0.put(key, Arc::new(known), bytes);
@@ -199,11 +201,12 @@ impl Indexes {
         Some((KnownFile::of(footer.ok()?.as_ref(), file.size), None))
     }
 
-    /// Reads what the condition asks of a row group's index, and is not known yet.
+    /// Reads what the condition asks of a row group's index, and is not known yet; what the file's end has is read.
     async fn complete(
         &self,
         condition: &Condition,
         file: &ObjectMeta,
+        tail: Option<&Tail>,
         index: &GroupIndex,
         known: &mut Known,
     ) -> Option<()> {
@@ -216,13 +219,20 @@ impl Indexes {
         {
             let ranges: Vec<Range<u64>> =
                 missing.iter().map(|bucket| index.bucket(*bucket)).collect();
-            let parts = self.store.get_ranges(&file.location, &ranges).await.ok()?;
+            let read = |tail: &Tail| ranges.iter().map(|range| tail.part(range)).collect();
+            let parts: Vec<Bytes> = match tail.and_then(read) {
+                Some(parts) => parts,
+                None => self.store.get_ranges(&file.location, &ranges).await.ok()?,
+            };
             // Of their own: a store may give parts of what it read at once, which all of it would stay for.
             let parts = parts.iter().map(|bytes| Bytes::copy_from_slice(bytes));
             buckets.extend(missing.into_iter().zip(parts));
         } else {
-            let whole = self.store.get_range(&file.location, index.range()).await;
-            *known = Known::Whole(whole.ok()?);
+            let range = index.range();
+            *known = Known::Whole(match tail.and_then(|tail| tail.part(&range)) {
+                Some(part) => Bytes::copy_from_slice(&part),
+                None => self.store.get_range(&file.location, range).await.ok()?,
+            });
         }
         Some(())
     }

@@ -92,6 +92,11 @@ impl Budget {
         self.state().cache.get(key)
     }
 
+    /// Asks for an entry because of another one that is of use with it only.
+    pub(crate) fn touch(&self, key: &Key) {
+        self.state().cache.touch(key);
+    }
+
     /// Whether something is kept under the key; that it was asked does not count.
     pub(crate) fn contains(&self, key: &Key) -> bool {
         self.state().cache.contains(key)
@@ -99,10 +104,29 @@ impl Budget {
 
     /// Keeps a value of so many bytes, in place of what is of less use, if queries leave room.
     pub(crate) fn put<V: Any + Send + Sync>(&self, key: Key, value: Arc<V>, bytes: usize) {
+        self.put_if(key, value, bytes, |_, _| true);
+    }
+
+    /// Keeps a value of so many bytes if nothing has to go for it.
+    pub(crate) fn put_in_free<V: Any + Send + Sync>(&self, key: Key, value: Arc<V>, bytes: usize) {
+        self.put_if(key, value, bytes, |with_it, room| with_it <= room);
+    }
+
+    /// Keeps a value of so many bytes if that is worth it, by how many bytes there are with it, and how many there may be.
+    fn put_if<V: Any + Send + Sync>(
+        &self,
+        key: Key,
+        value: Arc<V>,
+        bytes: usize,
+        pays: impl FnOnce(usize, usize) -> bool,
+    ) {
         let bytes = bytes.saturating_add(ENTRY_BYTES + key.path.as_ref().len());
         let mut gone = Vec::new();
         let mut state = self.state();
         let room = self.limit_bytes.saturating_sub(state.queries.bytes);
+        if !pays(state.cache.bytes().saturating_add(bytes), room) {
+            return;
+        }
         state.cache.put(key, value, bytes, room, &mut gone);
         state.note_most();
         drop(state);

@@ -38,6 +38,8 @@ pub(crate) enum Part {
     TextIndex,
     /// A column of a row group, decoded.
     Column { group: usize, name: Arc<str> },
+    /// The different texts of a column, of all data files of a table: its path is that of their folder.
+    Texts { name: Arc<str> },
     /// Pages of a column of a row group, decoded.
     Pages { group: usize, name: Arc<str> },
     /// Which rows of a row group have a text in a column.
@@ -53,15 +55,17 @@ impl Part {
         match self {
             Self::Footer => Kind::Footers,
             Self::TextIndex => Kind::TextIndexes,
-            Self::Shape | Self::Column { .. } | Self::Pages { .. } | Self::Found { .. } => {
-                Kind::Columns
-            }
+            Self::Shape
+            | Self::Column { .. }
+            | Self::Texts { .. }
+            | Self::Pages { .. }
+            | Self::Found { .. } => Kind::Columns,
         }
     }
 }
 
-/// What an entry is known by. The path of a data file names its tenant, and what is in the file never changes: so
-/// nothing that is kept goes stale, or to somebody else.
+/// What an entry is known by. The path of a data file, or of a table's folder, names its tenant, and what is in the file
+/// never changes: so nothing that is kept goes stale, or to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) path: Path,
@@ -188,6 +192,14 @@ impl Cache {
             None => counts.misses += 1,
         }
         value
+    }
+
+    /// An entry that is of use with another one that was asked for is asked for, too; it does not count.
+    pub(super) fn touch(&mut self, key: &Key) {
+        self.now += 1;
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.asked = self.now;
+        }
     }
 
     /// Keeps a value of so many bytes, if all together may have `room`. What goes is added to `gone`.

@@ -9,6 +9,7 @@ use datafusion::execution::cache::{Cache, CacheEntryInfo, CacheValue};
 use object_store::path::Path;
 
 use super::{Budget, Key, Kind, Part};
+use crate::footer;
 
 /// Footers and page indexes of data files.
 pub(crate) struct Footers(pub(crate) Arc<Budget>);
@@ -27,7 +28,13 @@ impl Cache<Path, CachedFileMetadataEntry> for Footers {
 
     fn put(&self, path: &Path, value: CachedFileMetadataEntry) -> Option<CachedFileMetadataEntry> {
         let bytes = value.size() + size_of::<CachedFileMetadataEntry>() + path.as_ref().len();
-        self.0.put(key(path), Arc::new(value), bytes);
+        let (key, value) = (key(path), Arc::new(value));
+        // Without a page index it was read for whole columns, which are kept, and ask for no footer then.
+        let footer = footer::parquet(&value);
+        match footer.is_some_and(|footer| footer.offset_index().is_some()) {
+            true => self.0.put(key, value, bytes),
+            false => self.0.put_in_free(key, value, bytes),
+        }
         // Who had it before is asked by nobody.
         None
     }

@@ -198,36 +198,36 @@ async fn questions_read_what_they_need() {
 
 /// Question; requests and KiB cold; the same warm.
 const READ: &str = "\
-id                 12  331   2    0
-id_whole           12  439   2    0
-address            16  766   2    0
+id                 10  317   2    0
+id_whole           10  425   2    0
+address            14  752   2    0
 user_day            6  315   2    0
-user_month         16  317   2    0
-file               16  495   2    0
-session            12  359   2    0
-correlation        12  305   2    0
-needle_once        12  291   2    0
-needle_absent      10  203   2    0
-needle_percent     19 1170   5  483
-needle_count       16  703   2    0
-like               14  474   2    0
-ilike              14  486   2    0
-regex              14  488   2    0
-indicators         14  911   2    0
-latest              7   77   3   48
-latest_operation   16  477   2    0
-by_operation       14   71   2    0
-by_day             13   69   2    0
-by_hour            14  232   2    0
-failed_sign_ins    13  226   2    0
-addresses_by_user  14   78   2    0
-first_seen         14   92   2    0
-inbox_rules        14  242   2    0
-user_agents        13  207   2    0
-mass_download      16  239   2    0
-chain              16  302   2    0
-extra              14  438   2    0
-name in a bag      12  203   2    0
+user_month         14  304   2    0
+file               14  481   2    0
+session            10  345   2    0
+correlation        10  292   2    0
+needle_once        10  290   2    0
+needle_absent       8  201   2    0
+needle_percent     17 1156   5  483
+needle_count       14  689   2    0
+like               12  472   2    0
+ilike              12  473   2    0
+regex              12  474   2    0
+indicators         13  898   2    0
+latest              5  119   3   48
+latest_operation   14  463   2    0
+by_operation        9  200   2    0
+by_day              9  198   2    0
+by_hour            12  219   2    0
+failed_sign_ins    11  212   2    0
+addresses_by_user   9  207   2    0
+first_seen          9  221   2    0
+inbox_rules        12  240   2    0
+user_agents         9  202   2    0
+mass_download      14  226   2    0
+chain              14  288   2    0
+extra              12  424   2    0
+name in a bag      10  201   2    0
 ";
 
 /// Each request takes 30 ms, as one to an object store far away does.

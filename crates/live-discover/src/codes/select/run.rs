@@ -43,7 +43,7 @@ impl SelectByCodesExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics);
+        let reading = Reading::new(&self.input, &self.used, partition, &context, &self.metrics)?;
         let run = Run {
             partition,
             batch_rows: context.session_config().batch_size(),
