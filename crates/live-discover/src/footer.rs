@@ -72,11 +72,11 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// A part of the file, if it is in these bytes.
+    /// A part of the file, if it is in these bytes; of its own, as what is made of it may stay for long.
     pub(crate) fn part(&self, range: &Range<u64>) -> Option<Bytes> {
         let at = |place: u64| usize::try_from(place.checked_sub(self.start)?).ok();
         let (start, end) = (at(range.start)?, at(range.end)?);
-        (start <= end && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+        (self.bytes.get(start..end)).map(Bytes::copy_from_slice)
     }
 
     /// Bytes that it holds.

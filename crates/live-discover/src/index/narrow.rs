@@ -230,7 +230,7 @@ impl Indexes {
         } else {
             let range = index.range();
             *known = Known::Whole(match tail.and_then(|tail| tail.part(&range)) {
-                Some(part) => Bytes::copy_from_slice(&part),
+                Some(part) => part,
                 None => self.store.get_range(&file.location, range).await.ok()?,
             });
         }

@@ -189,3 +189,32 @@ async fn groups_of_columns_that_are_kept_ask_for_no_footer() {
         assert_eq!(footers(), before, "{sql}");
     }
 }
+
+/// Footers have no room beside each other, the columns have: they stay, and nothing is read the second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn footers_do_not_take_the_place_of_columns() {
+    const SQL: &str =
+        "SELECT operation, count(*) FROM m365_audit GROUP BY operation ORDER BY operation";
+    let folder = tempfile::tempdir().unwrap();
+    let lake = generated(folder.path(), 60, 1_000).await;
+    let unbounded = engine(&lake, 1 << 30);
+    let expected = ask(&unbounded.session(TenantScope::All, Limits::default()), SQL).await;
+    let footers = unbounded.metrics().footers;
+    let columns = unbounded.metrics().columns;
+    assert!(footers.entries >= 40 && columns.bytes * 4 < footers.bytes);
+
+    // Half of it is counted.
+    let memory_bytes = usize::try_from(footers.bytes + 2 * columns.bytes).unwrap();
+    let engine = engine(&lake, memory_bytes);
+    let session = engine.session(TenantScope::All, Limits::default());
+    let misses = || engine.metrics().footers.misses;
+    assert_eq!(ask(&session, SQL).await, expected);
+    let first = misses();
+    // The first columns went for the last ones, as some footers had come when there was room.
+    assert_eq!(ask(&session, SQL).await, expected);
+    let second = misses();
+    assert_eq!(ask(&session, SQL).await, expected);
+    let third = misses();
+    assert!((second - first) * 2 < first, "{first} {second}");
+    assert_eq!(third, second, "{first} {second}");
+}
