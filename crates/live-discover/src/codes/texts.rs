@@ -56,20 +56,21 @@ impl Texts {
     /// The number of each of a row group's texts, of which the first is null. `None` where most of them are new, as of a
     /// column whose texts come and go, or all together would be too many.
     pub(super) fn numbers(&self, texts: &StringViewArray) -> Option<Box<[u32]>> {
-        {
+        let mut numbers = {
             let state = self.state();
-            let new = state.unknown(texts).count();
+            let numbers = state.numbers(texts);
+            let new = numbers.iter().filter(|number| number.is_none()).count();
             let most_are_new = state.texts.len() > 1 && new * 2 > texts.len();
             if most_are_new || !state.has_room_for(texts, new) {
                 return None;
             }
-            if new == 0 {
-                return Some(state.numbers(texts));
-            }
+            numbers
+        };
+        if numbers.iter().any(Option::is_none) {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.add(texts, &mut numbers).ok()?;
         }
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.add(texts).ok()?;
-        Some(state.numbers(texts))
+        numbers.into_iter().collect()
     }
 
     /// The texts that have these numbers.
@@ -89,16 +90,12 @@ impl State {
         self.known.find(self.hasher.hash_one(text), is_it).copied()
     }
 
-    /// Which of a row group's texts are not known, the first of which is null.
-    fn unknown(&self, texts: &StringViewArray) -> impl Iterator<Item = u32> {
-        let is_unknown = |at: &u32| self.number(texts.value(*at as usize)).is_none();
-        (1..texts.len() as u32).filter(is_unknown)
-    }
-
-    /// The numbers of a row group's texts, all of which are known.
-    fn numbers(&self, texts: &StringViewArray) -> Box<[u32]> {
-        let texts = texts.iter();
-        let numbers = texts.map(|text| text.and_then(|text| self.number(text)).unwrap_or(0));
+    /// The numbers of a row group's texts, as far as they are known; that of null is 0.
+    fn numbers(&self, texts: &StringViewArray) -> Vec<Option<u32>> {
+        let numbers = texts.iter().map(|text| match text {
+            Some(text) => self.number(text),
+            None => Some(0),
+        });
         numbers.collect()
     }
 
@@ -107,12 +104,23 @@ impl State {
             && (new == 0 || self.size() + texts.get_array_memory_size() <= BYTES_MAX)
     }
 
-    fn add(&mut self, texts: &StringViewArray) -> Result<()> {
-        let new: Vec<u32> = self.unknown(texts).collect();
+    /// Takes in those of a row group's texts that have no number, and gives them one.
+    fn add(&mut self, texts: &StringViewArray, numbers: &mut [Option<u32>]) -> Result<()> {
+        let first = self.texts.len() as u32;
+        let mut new: Vec<u32> = Vec::new();
+        for (at, number) in numbers.iter_mut().enumerate() {
+            if number.is_none() {
+                // Others may have come before.
+                let known = self.number(texts.value(at));
+                *number = known.or_else(|| {
+                    new.push(at as u32);
+                    Some(first + new.len() as u32 - 1)
+                });
+            }
+        }
         let new = take(texts, &UInt32Array::from(new), None)?;
         // Of the row group's own there is nothing left then.
         let new = new.as_string_view().gc();
-        let first = self.texts.len() as u32;
         let all = concat(&[&self.texts, &new])?;
         let all = all.as_string_view();
         self.texts = match all.data_buffers().len() > PARTS_MAX {

@@ -193,8 +193,8 @@ async fn groups_of_columns_that_are_kept_ask_for_no_footer() {
 /// Footers have no room beside each other, the columns have: they stay, and nothing is read the second time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn footers_do_not_take_the_place_of_columns() {
-    const SQL: &str =
-        "SELECT operation, count(*) FROM m365_audit GROUP BY operation ORDER BY operation";
+    // Sorts would have more than there is.
+    const SQL: &str = "SELECT count(DISTINCT operation) FROM m365_audit";
     let folder = tempfile::tempdir().unwrap();
     let lake = generated(folder.path(), 60, 1_000).await;
     let unbounded = engine(&lake, 1 << 30);
