@@ -8,7 +8,6 @@ use audit_lake::TableName;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
@@ -33,7 +32,7 @@ pub(crate) async fn columns(
         return Ok(None);
     }
     let runtime = state.runtime_env();
-    let store = runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?;
+    let store = scan::store(runtime)?;
     let kept = runtime.cache_manager.get_file_metadata_cache();
     let objects: Vec<_> = files
         .iter()

@@ -26,11 +26,12 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStore};
 
 use crate::table::{
     CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, TENANT_ID, TenantFile, is_constant_in_file,
@@ -38,6 +39,12 @@ use crate::table::{
 
 /// The lake's store under a name that nothing else has; no other store is known to the runtime.
 pub(crate) const STORE_URL: &str = "lake://store";
+
+/// The lake's store, as a query's runtime knows it.
+pub(crate) fn store(runtime: &RuntimeEnv) -> Result<Arc<dyn ObjectStore>> {
+    runtime.object_store(ObjectStoreUrl::parse(STORE_URL)?)
+}
+
 /// Columns beyond those of the filter, from which on they are worth being read late.
 const WIDE_COLUMNS_MIN: usize = 8;
 /// Columns whose bounds the snapshot knows; they come first in a scan's schema.
@@ -89,7 +96,7 @@ pub(crate) fn plan(
     let url = ObjectStoreUrl::parse(STORE_URL)?;
     let runtime = state.runtime_env();
     let reader = CachedParquetFileReaderFactory::new(
-        runtime.object_store(&url)?,
+        store(runtime)?,
         runtime.cache_manager.get_file_metadata_cache(),
     );
     let output = projected

@@ -71,8 +71,8 @@ impl Coded {
         codes + texts
     }
 
-    /// The same, with its texts among those of other row groups.
-    pub(super) fn sharing(self, shared: &Arc<Texts>) -> Self {
+    /// Holds its texts among those of other row groups, if these are likely to have them.
+    pub(super) fn share(&mut self, shared: &Arc<Texts>) {
         /// Rows that have the same text, in the mean, from which on others are likely to have it, too.
         const ROWS_A_TEXT_MIN: usize = 4;
         let numbers = match &self.texts {
@@ -81,12 +81,8 @@ impl Coded {
             }
             _ => None,
         };
-        match numbers {
-            Some(numbers) => Self {
-                codes: self.codes,
-                texts: Held::Shared(Arc::clone(shared), numbers),
-            },
-            None => self,
+        if let Some(numbers) = numbers {
+            self.texts = Held::Shared(Arc::clone(shared), numbers);
         }
     }
 

@@ -53,23 +53,20 @@ impl HotColumns {
     }
 
     /// Keeps a column, and gives it as it is kept.
-    pub(super) fn put(&self, key: &Key, chunk: Chunk) -> Chunk {
-        let chunk = match chunk {
-            Chunk::Coded(coded) => Chunk::Coded(self.sharing(key, coded)),
-            other => other,
-        };
+    pub(super) fn put(&self, key: &Key, mut chunk: Chunk) -> Chunk {
+        if let Chunk::Coded(coded) = &mut chunk
+            && let Some(coded) = Arc::get_mut(coded)
+        {
+            self.share(key, coded);
+        }
         (self.budget).put(key.clone(), Arc::new(chunk.clone()), chunk.size());
         chunk
     }
 
-    /// The column, with its texts among those of the table's other row groups.
-    fn sharing(&self, key: &Key, coded: Arc<Coded>) -> Arc<Coded> {
+    /// Puts the texts of a column among those of the table's other row groups.
+    fn share(&self, key: &Key, coded: &mut Coded) {
         let Part::Column { name, .. } = &key.part else {
-            return coded;
-        };
-        let coded = match Arc::try_unwrap(coded) {
-            Ok(coded) => coded,
-            Err(coded) => return coded,
+            return;
         };
         let texts = self.texts(Key {
             path: table_of(&key.path),
@@ -78,11 +75,11 @@ impl HotColumns {
             },
         });
         let before = texts.size();
-        let coded = coded.sharing(&texts);
-        if texts.size() > before {
-            (self.budget).put(texts.key.clone(), Arc::clone(&texts), texts.size());
+        coded.share(&texts);
+        let bytes = texts.size();
+        if bytes > before {
+            (self.budget).put(texts.key.clone(), texts, bytes);
         }
-        Arc::new(coded)
     }
 
     /// The texts of a column of a table.

@@ -93,12 +93,14 @@ impl<'a> Numbers<'a> {
                 let mut failed = None;
                 let numbers = coded.of_codes(selection, |code| {
                     let code = code as usize;
-                    by_text.numbers[code].unwrap_or_else(|| {
-                        by_text.number(key, code).unwrap_or_else(|error| {
+                    match by_text.numbers[code] {
+                        Some(number) => number,
+                        None if failed.is_some() => 0,
+                        None => by_text.number(key, code).unwrap_or_else(|error| {
                             failed = Some(error);
                             0
-                        })
-                    })
+                        }),
+                    }
                 });
                 match failed {
                     Some(error) => return Err(error),

@@ -25,6 +25,26 @@ enum Steps {
     Long(Vec<u32>),
 }
 
+impl Steps {
+    /// With the unit, which divides faster as a constant; `None` where some of the numbers are no whole units more than
+    /// the least, or too many.
+    fn of<const UNIT: i64>(numbers: &[i64], least: i64, span: i64) -> Option<(i64, Self)> {
+        if numbers.iter().any(|number| (number - least) % UNIT != 0) {
+            return None;
+        }
+        let steps = numbers.iter().map(|number| (number - least) / UNIT);
+        let span = span / UNIT;
+        let steps = if u16::try_from(span).is_ok() {
+            Self::Short(steps.map(|step| step as u16).collect())
+        } else if u32::try_from(span).is_ok() {
+            Self::Long(steps.map(|step| step as u32).collect())
+        } else {
+            return None;
+        };
+        Some((UNIT, steps))
+    }
+}
+
 impl Packed {
     /// `None` where the values are no such numbers, or some are null, or the rows none.
     pub(super) fn of(values: &ArrayRef) -> Result<Option<Self>> {
@@ -35,33 +55,22 @@ impl Packed {
         }
         let numbers = cast(values, &DataType::Int64)?;
         let numbers = numbers.as_primitive::<Int64Type>().values();
-        // Of times in microseconds: seconds, milliseconds.
-        let packed = Self::in_units::<1_000_000>(numbers, data_type);
-        let packed = packed.or_else(|| Self::in_units::<1_000>(numbers, data_type));
-        Ok(packed.or_else(|| Self::in_units::<1>(numbers, data_type)))
-    }
-
-    /// `None` where some of the numbers are no whole units more than the least, or too many.
-    fn in_units<const UNIT: i64>(numbers: &[i64], data_type: &DataType) -> Option<Self> {
-        let (least, most) = (*numbers.iter().min()?, *numbers.iter().max()?);
-        let span = most.checked_sub(least)? / UNIT;
-        if numbers.iter().any(|number| (number - least) % UNIT != 0) {
-            return None;
-        }
-        let steps = numbers.iter().map(|number| (number - least) / UNIT);
-        let steps = if u16::try_from(span).is_ok() {
-            Steps::Short(steps.map(|step| step as u16).collect())
-        } else if u32::try_from(span).is_ok() {
-            Steps::Long(steps.map(|step| step as u32).collect())
-        } else {
-            return None;
+        let (Some(least), Some(most)) = (numbers.iter().min(), numbers.iter().max()) else {
+            return Ok(None);
         };
-        Some(Self {
+        let Some(span) = most.checked_sub(*least) else {
+            return Ok(None);
+        };
+        // Of times in microseconds: seconds, milliseconds.
+        let steps = Steps::of::<1_000_000>(numbers, *least, span);
+        let steps = steps.or_else(|| Steps::of::<1_000>(numbers, *least, span));
+        let steps = steps.or_else(|| Steps::of::<1>(numbers, *least, span));
+        Ok(steps.map(|(unit, steps)| Self {
             data_type: data_type.clone(),
-            least,
-            unit: UNIT,
+            least: *least,
+            unit,
             steps,
-        })
+        }))
     }
 
     /// Bytes that it holds.

@@ -10,7 +10,6 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
 use datafusion::execution::TaskContext;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -216,7 +215,7 @@ impl Reading {
         let runtime = context.runtime_env();
         Ok(Arc::new(Self {
             columns: columns.collect(),
-            store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
+            store: scan::store(&runtime)?,
             footers: runtime.cache_manager.get_file_metadata_cache(),
             hot: context.session_config().get_extension::<HotColumns>(),
             partition,

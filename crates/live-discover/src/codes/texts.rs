@@ -14,7 +14,7 @@ use crate::memory::Key;
 /// With more, or more bytes of them, those of a further row group stay its own.
 const TEXTS_MAX: usize = 1 << 17;
 const BYTES_MAX: usize = 8 << 20;
-/// Parts that an array of texts has at most: each row's text is looked for in one of them.
+/// Buffers that all texts lie in at most: each array that is made of some takes all of them along.
 const PARTS_MAX: usize = 16;
 
 /// Texts, numbered in the order of their coming. The first is null.

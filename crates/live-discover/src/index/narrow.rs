@@ -9,7 +9,6 @@ use bytes::Bytes;
 use datafusion::common::{HashMap, Result};
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
@@ -81,7 +80,7 @@ impl Indexes {
             return Ok(None);
         };
         Ok(Some(Self {
-            store: runtime.object_store(ObjectStoreUrl::parse(scan::STORE_URL)?)?,
+            store: scan::store(runtime)?,
             footers: runtime.cache_manager.get_file_metadata_cache(),
             known,
             threads: config.target_partitions().max(1),

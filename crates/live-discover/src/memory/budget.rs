@@ -104,27 +104,21 @@ impl Budget {
 
     /// Keeps a value of so many bytes, in place of what is of less use, if queries leave room.
     pub(crate) fn put<V: Any + Send + Sync>(&self, key: Key, value: Arc<V>, bytes: usize) {
-        self.put_if(key, value, bytes, |_, _| true);
+        self.put_if(key, value, bytes, true);
     }
 
     /// Keeps a value of so many bytes if nothing has to go for it.
     pub(crate) fn put_in_free<V: Any + Send + Sync>(&self, key: Key, value: Arc<V>, bytes: usize) {
-        self.put_if(key, value, bytes, |with_it, room| with_it <= room);
+        self.put_if(key, value, bytes, false);
     }
 
-    /// Keeps a value of so many bytes if that is worth it, by how many bytes there are with it, and how many there may be.
-    fn put_if<V: Any + Send + Sync>(
-        &self,
-        key: Key,
-        value: Arc<V>,
-        bytes: usize,
-        pays: impl FnOnce(usize, usize) -> bool,
-    ) {
+    /// Keeps a value of so many bytes if there is room, or `others_go` for it.
+    fn put_if<V: Any + Send + Sync>(&self, key: Key, value: Arc<V>, bytes: usize, others_go: bool) {
         let bytes = bytes.saturating_add(ENTRY_BYTES + key.path.as_ref().len());
         let mut gone = Vec::new();
         let mut state = self.state();
         let room = self.limit_bytes.saturating_sub(state.queries.bytes);
-        if !pays(state.cache.bytes().saturating_add(bytes), room) {
+        if !others_go && state.cache.bytes().saturating_add(bytes) > room {
             return;
         }
         state.cache.put(key, value, bytes, room, &mut gone);
