@@ -1,5 +1,5 @@
-//! Columns of which few rows are wanted: the pages that these are in are decoded whole, and kept for the next rows. Who
-//! looks at a record looks at it again, and at those around it.
+//! Columns of which few rows are wanted: of the pages that these are in the blocks around them are decoded, and kept for
+//! the next rows. Who looks at a record looks at it again, and at those around it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,26 +18,37 @@ use super::coded::Coded;
 use super::column::{Chunk, Place, Selection, corrupt};
 use super::pages::{self, Part, Wanted};
 
-/// Pages are kept where of their rows, or of the column's pages, one in so many is wanted at most: whoever reads all of a
+/// Rows of a block at most: a page of texts of few values may have 20,000, which hold 320 kB decoded. And at least, if its
+/// page has so many.
+const BLOCK_ROWS: usize = 256;
+const BLOCK_ROWS_MIN: usize = 32;
+
+/// Bytes of a block of more rows, as the footer counts them in the mean.
+const BLOCK_BYTES: u64 = 64 << 10;
+
+/// Blocks are kept where of their pages' rows, or of the column's, one in so many is wanted at most: whoever reads all of a
 /// column would take the place of what is asked for again.
 const KEPT_FROM: usize = 4;
 
 /// Rows that have the same text, in the mean, from which on it is held once.
 const ROWS_A_TEXT_MIN: usize = 4;
 
+/// Different texts that are met before it is asked how many rows have the same.
+const SEEN_MIN: usize = 2048;
+
 /// Texts of so many rows of an array are copied, in the mean: to go on with views would take all buffers of each array along.
 const COPIED_MAX: usize = 16;
 
-/// Decoded pages of a column of a row group.
+/// Decoded blocks of pages of a column of a row group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeptPages {
-    /// By the page's number: where its rows begin, in what was read at once.
-    pages: HashMap<usize, (Values, usize)>,
+    /// By the block's first row: where its rows begin, in what was read at once.
+    blocks: HashMap<usize, (Values, usize)>,
     /// What they hold.
     pub(super) bytes: usize,
 }
 
-/// Values of pages that were read at once.
+/// Values of blocks that were read at once.
 #[derive(Debug, Clone)]
 struct Values {
     values: ArrayRef,
@@ -71,7 +82,7 @@ impl Values {
         }
     }
 
-    /// Whether it is what was read at once with other pages.
+    /// Whether it is what was read at once with other blocks.
     fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.values, &other.values)
     }
@@ -94,30 +105,31 @@ impl Values {
 }
 
 impl KeptPages {
-    fn add(&mut self, read: &Values, pages: impl Iterator<Item = (usize, usize)>) {
+    fn add(&mut self, read: &Values, blocks: impl Iterator<Item = (usize, usize)>) {
         /// Of an entry of the map.
         const ENTRY_BYTES: usize = 64;
-        /// A page has some more than a power of two, of which an allocator may make a fourth more.
+        /// A block has some more than a power of two, of which an allocator may make a fourth more.
         const ROUNDED: usize = 4;
-        let before = self.pages.len();
-        let pages = pages.map(|(number, start)| (number, (read.clone(), start)));
-        self.pages.extend(pages);
+        let before = self.blocks.len();
+        let blocks = blocks.map(|(first, start)| (first, (read.clone(), start)));
+        self.blocks.extend(blocks);
         let bytes = read.size();
-        self.bytes += bytes + bytes / ROUNDED + (self.pages.len() - before) * ENTRY_BYTES;
+        self.bytes += bytes + bytes / ROUNDED + (self.blocks.len() - before) * ENTRY_BYTES;
     }
 }
 
-/// The pages that some rows of a column are in; of a column of bags, those of its keys.
+/// The blocks that some rows of a column are in; of a column of bags, those of its keys.
 pub(super) struct Paged {
-    pages: Vec<Page>,
+    blocks: Vec<Page>,
     /// Those that are read: their rows, and where the bytes are.
     missing: Option<(RowSelection, Wanted)>,
     kept: Arc<KeptPages>,
     is_kept: bool,
 }
 
-/// A page, and those of its rows that are wanted, as they count in the page.
+/// A page, or a block of one, and those of its rows that are wanted, as they count in it.
 pub(super) struct Page {
+    /// Of the page.
     pub(super) number: usize,
     /// Where it is in the row group.
     pub(super) range: Range<usize>,
@@ -125,7 +137,7 @@ pub(super) struct Page {
 }
 
 impl Paged {
-    /// The pages of `rows`, which are some of `wanted` rows of the row group.
+    /// The blocks of `rows`, which are some of `wanted` rows of the row group.
     ///
     /// # Errors
     ///
@@ -138,7 +150,10 @@ impl Paged {
     ) -> Result<Self> {
         let pages = pages_of(place, rows)?;
         let is_kept = is_little(place, &pages, wanted);
-        let missing = missing(&pages, &kept).map(|page| page.range.clone());
+        let rows_max = block_rows(place);
+        let blocks = pages.iter().flat_map(|page| page.blocks(rows_max));
+        let blocks: Vec<Page> = blocks.collect();
+        let missing = missing(&blocks, &kept).map(|block| block.range.clone());
         let ranges: Vec<Range<usize>> = missing.collect();
         let missing = (!ranges.is_empty()).then(|| {
             let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), place.rows());
@@ -146,14 +161,14 @@ impl Paged {
             (rows, wanted)
         });
         Ok(Self {
-            pages,
+            blocks,
             missing,
             kept,
             is_kept,
         })
     }
 
-    /// Where the pages are that are read.
+    /// Where the pages are of which blocks are read.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         let wanted = self.missing.iter();
         wanted.flat_map(|(_, wanted)| wanted.ranges())
@@ -195,9 +210,9 @@ impl Paged {
         let mut start = 0;
         known.add(
             &read,
-            missing(&self.pages, &self.kept).map(|page| {
-                let at = (page.number, start);
-                start += page.range.len();
+            missing(&self.blocks, &self.kept).map(|block| {
+                let at = (block.range.start, start);
+                start += block.range.len();
                 at
             }),
         );
@@ -208,19 +223,19 @@ impl Paged {
     fn picked(&self, known: &KeptPages, field: &Field) -> Result<Chunk> {
         let mut arrays: Vec<&Values> = Vec::new();
         let mut rows = Vec::new();
-        for page in &self.pages {
-            let found = known.pages.get(&page.number);
+        for block in &self.blocks {
+            let found = known.blocks.get(&block.range.start);
             let (read, start) = found.ok_or_else(|| corrupt("a page that was not read"))?;
-            if start + page.range.len() > read.rows() {
+            if start + block.range.len() > read.rows() {
                 return Err(corrupt("a page with fewer rows than its index says"));
             }
-            // Pages that were read at once lie in one array.
+            // Blocks that were read at once lie in one array.
             if arrays.last().is_none_or(|last| !last.is_same(read)) {
                 arrays.push(read);
             }
             let array = arrays.len() - 1;
             let place = |row: &usize| (array, read.of_row(start + row));
-            rows.extend(page.rows.iter().map(place));
+            rows.extend(block.rows.iter().map(place));
         }
         if arrays.is_empty() {
             return Ok(Chunk::Plain(new_empty_array(field.data_type())));
@@ -275,9 +290,36 @@ fn is_little(place: &Place<'_>, pages: &[Page], wanted: usize) -> bool {
     rows * KEPT_FROM <= of_pages || of_all * KEPT_FROM <= place.rows()
 }
 
-fn missing<'p>(pages: &'p [Page], kept: &KeptPages) -> impl Iterator<Item = &'p Page> {
-    let is_missing = |page: &&Page| !kept.pages.contains_key(&page.number);
-    pages.iter().filter(is_missing)
+fn missing<'b>(blocks: &'b [Page], kept: &KeptPages) -> impl Iterator<Item = &'b Page> {
+    let is_missing = |block: &&Page| !kept.blocks.contains_key(&block.range.start);
+    blocks.iter().filter(is_missing)
+}
+
+/// Rows of a block of a column at most.
+fn block_rows(place: &Place<'_>) -> usize {
+    let row_bytes = place.decoded_bytes() / place.rows().max(1) as u64;
+    let rows = usize::try_from(BLOCK_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX);
+    rows.clamp(BLOCK_ROWS_MIN, BLOCK_ROWS)
+}
+
+impl Page {
+    /// In parts of so many rows at most, about as many in each: those that have a wanted row.
+    fn blocks(&self, rows_max: usize) -> impl Iterator<Item = Self> {
+        let rows = self.range.len();
+        let block_rows = rows.div_ceil(rows.div_ceil(rows_max).max(1)).max(1);
+        let blocks = self
+            .rows
+            .chunk_by(move |row, next| row / block_rows == next / block_rows);
+        blocks.filter_map(move |wanted| {
+            let first = wanted.first()? / block_rows * block_rows;
+            let end = rows.min(first + block_rows);
+            Some(Self {
+                number: self.number,
+                range: self.range.start + first..self.range.start + end,
+                rows: wanted.iter().map(|row| row - first).collect(),
+            })
+        })
+    }
 }
 
 /// The pages of rows, which are in order.
@@ -340,7 +382,7 @@ fn first_row(page: &PageLocation) -> usize {
     usize::try_from(page.first_row_index).unwrap_or(0)
 }
 
-/// The values of rows that are whole pages.
+/// The values of rows that are whole blocks.
 fn read(
     place: &Place<'_>,
     parts: Vec<Part>,
@@ -370,13 +412,15 @@ fn coded(texts: &StringViewArray) -> Option<(StringViewArray, Vec<u16>)> {
     let mut codes: Vec<u16> = Vec::with_capacity(texts.len());
     let mut last = None;
     // Of one dictionary, texts are the same whose views are; of others some may be taken to be different.
-    for (row, view) in (0..).zip(texts.views()) {
+    for (row, view) in texts.views().iter().enumerate() {
         let view = texts.is_valid(row).then_some(*view);
         let code = match last {
             Some((same, code)) if same == view => code,
             _ => match known.get(&view) {
                 Some(code) => *code,
                 None if firsts.len() >= different_max => return None,
+                // Of ids it shows soon that each is another.
+                None if firsts.len() >= SEEN_MIN + row / ROWS_A_TEXT_MIN => return None,
                 None => {
                     let code = u16::try_from(firsts.len()).ok()?;
                     firsts.push(Some(u32::try_from(row).ok()?));
@@ -420,6 +464,29 @@ mod tests {
         assert!(small.codes.is_none());
         assert_eq!(&small.values, &texts);
         assert_eq!(Values::small(new_empty_array(texts.data_type())).rows(), 0);
+    }
+
+    #[test]
+    fn a_page_is_read_in_blocks_of_about_as_many_rows() {
+        let page = Page {
+            number: 7,
+            range: 1_000..1_600,
+            rows: vec![0, 199, 200, 599],
+        };
+        let found = |rows_max| {
+            let blocks = page.blocks(rows_max);
+            let blocks = blocks.map(|block| (block.number, block.range, block.rows));
+            blocks.collect::<Vec<_>>()
+        };
+        let whole = (7, 1_000..1_600, vec![0, 199, 200, 599]);
+        assert_eq!(found(600), [whole]);
+        // Three of 200 rows in place of two of 256 and one of 88.
+        let blocks = [
+            (7, 1_000..1_200, vec![0, 199]),
+            (7, 1_200..1_400, vec![0]),
+            (7, 1_400..1_600, vec![199]),
+        ];
+        assert_eq!(found(256), blocks);
     }
 
     #[test]

@@ -200,7 +200,7 @@ async fn questions_read_what_they_need() {
 const READ: &str = "\
 id                 10  317   2    0
 id_whole           10  425   2    0
-address            14  752   2    0
+address            14  759   2    0
 user_day            6  315   2    0
 user_month         14  304   2    0
 file               14  481   2    0
@@ -208,7 +208,7 @@ session            10  345   2    0
 correlation        10  292   2    0
 needle_once        10  290   2    0
 needle_absent       8  201   2    0
-needle_percent     17 1156   5  483
+needle_percent     17 1163   5  483
 needle_count       14  689   2    0
 like               12  472   2    0
 ilike              12  473   2    0
