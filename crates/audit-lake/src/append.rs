@@ -16,7 +16,6 @@ use bytes::Bytes;
 use futures::{StreamExt, TryFutureExt};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use parquet::errors::ParquetError;
 
 use crate::commit::{CommitOutcome, NewFile};
 use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
@@ -27,7 +26,7 @@ use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot, format_date};
 use crate::stats::Stats;
 use crate::table::DeltaTableHandle;
-use crate::{Lake, TableName, TenantId, checksum};
+use crate::{Lake, TableName, TenantId};
 
 /// How often an append starts over because other writers commit to the same tenant.
 const ATTEMPTS_MAX: u32 = 30;
@@ -189,11 +188,9 @@ impl Lake {
             let written = async move {
                 let stats = Stats::of(&batches, &order);
                 let rows = order.len();
-                let (encoded, hash) = tokio::task::spawn_blocking(move || {
+                let encoded = tokio::task::spawn_blocking(move || {
                     let key = TableName::Audit.key_column();
-                    let encoded = data_file::encode(&columns, &order, key, threads)?;
-                    let hash = checksum::of(&encoded);
-                    Ok::<_, ParquetError>((encoded, hash))
+                    data_file::encode(&columns, &order, key, threads)
                 })
                 .await
                 .map_err(Error::internal)?
@@ -203,9 +200,9 @@ impl Lake {
                     format_date(day)?,
                     self.ids().next_id()
                 );
-                let size_bytes = encoded.len() as u64;
+                let size_bytes = encoded.bytes.len() as u64;
                 let place = Path::from(format!("{root}/{path}"));
-                put(self, &place, encoded).await?;
+                put(self, &place, encoded.bytes).await?;
                 let modification_time_ms = now.div_euclid(1000);
                 let file = NewFile {
                     path,
@@ -213,7 +210,8 @@ impl Lake {
                     size_bytes,
                     stats: stats.to_json(rows),
                     modification_time_ms,
-                    sha256: Some(hash),
+                    sha256: Some(encoded.sha256),
+                    text_index: encoded.text_index,
                 };
                 Ok::<_, Error>((file, place))
             };
@@ -295,12 +293,13 @@ pub(crate) async fn write_rows(
     let file = NewFile {
         path,
         event_date: None,
-        size_bytes: encoded.len() as u64,
+        size_bytes: encoded.bytes.len() as u64,
         stats: Stats::of(&batches, order).to_json(order.len()),
         modification_time_ms: lake.clock().now_micros().div_euclid(1000),
-        sha256: Some(checksum::of(&encoded)),
+        sha256: Some(encoded.sha256),
+        text_index: encoded.text_index,
     };
-    put(lake, &place, encoded).await?;
+    put(lake, &place, encoded.bytes).await?;
     Ok((file, place))
 }
 

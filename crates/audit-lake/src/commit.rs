@@ -16,6 +16,7 @@ use crate::actions::{self, Action, Add, CommitInfo, Remove};
 use crate::error::{Error, Result};
 use crate::retry;
 use crate::snapshot::{DataFile, EVENT_DATE, format_date};
+use crate::text_index::TextIndex;
 use crate::{TableName, checksum, paths};
 
 /// A data file that lies in the table's folder and waits to be committed.
@@ -33,6 +34,8 @@ pub struct NewFile {
     pub modification_time_ms: i64,
     /// The SHA-256 of its bytes; `None` when not known.
     pub sha256: Option<[u8; 32]>,
+    /// Its index of texts; `None` if it has none, or it is not known.
+    pub text_index: Option<TextIndex>,
 }
 
 /// What became of a commit.
@@ -123,14 +126,20 @@ pub(crate) fn add(table: TableName, file: &NewFile, data_change: bool) -> Result
             modification_time: file.modification_time_ms,
             data_change,
             stats: Some(file.stats.clone()),
-            tags: (file.sha256).map(|hash| {
-                let hex = checksum::to_hex(hash);
-                BTreeMap::from([(checksum::TAG.to_owned(), Some(hex))])
-            }),
+            tags: tags(file),
             deletion_vector: None,
         }),
         ..Action::default()
     })
+}
+
+fn tags(file: &NewFile) -> Option<BTreeMap<String, Option<String>>> {
+    let hash = file.sha256.map(checksum::to_hex);
+    let index = file.text_index.as_ref().map(TextIndex::to_tag);
+    let tags = [(checksum::TAG, hash), (TextIndex::TAG, index)];
+    let tags = tags.into_iter().filter(|(_, value)| value.is_some());
+    let tags: BTreeMap<_, _> = tags.map(|(tag, value)| (tag.to_owned(), value)).collect();
+    (!tags.is_empty()).then_some(tags)
 }
 
 /// The `remove` of a file. `data_change` says that its rows leave the table with it.

@@ -26,6 +26,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use crate::checksum;
 use crate::keys::Texts;
 use crate::sample::Sample;
 use crate::text_index::{GroupMarks, TextIndex};
@@ -160,10 +161,18 @@ pub(crate) fn encode(
     order: &[RowIndex],
     bloom: &str,
     threads: NonZeroUsize,
-) -> Result<Bytes, ParquetError> {
+) -> Result<FileBytes, ParquetError> {
     let mut encoder = Encoder::new(bloom, threads);
     encoder.add(columns, order)?;
     encoder.finish()
+}
+
+/// A data file as it is stored, and what the log says of it.
+#[derive(Debug)]
+pub(crate) struct FileBytes {
+    pub(crate) bytes: Bytes,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) text_index: Option<TextIndex>,
 }
 
 /// A data file that is being made: all of its rows, some columns after the other. What was added is held encoded.
@@ -273,15 +282,15 @@ impl<'b> Encoder<'b> {
         usize::try_from(sizes.sum::<u64>()).map_or(0, |bytes| bytes + bytes / 4)
     }
 
-    /// The file's bytes.
-    pub(crate) fn finish(self) -> Result<Bytes, ParquetError> {
+    /// The file.
+    pub(crate) fn finish(self) -> Result<FileBytes, ParquetError> {
         let fields = self.columns.iter().map(|column| &column.field);
         let (mut file, _) = writer(fields, plain_properties().build(), self.size_bytes())?;
         let mut marks = self.marks.into_iter();
         let mut columns: Vec<_> = (self.columns.into_iter())
             .map(|column| column.groups.into_iter())
             .collect();
-        let mut indexes = Vec::new();
+        let mut groups = Vec::new();
         loop {
             let chunks: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
             if chunks.is_empty() {
@@ -291,8 +300,9 @@ impl<'b> Encoder<'b> {
             for chunk in chunks.into_iter().flatten() {
                 chunk.append_to_row_group(&mut group)?;
             }
-            let size_bytes = group.close()?.compressed_size();
-            indexes.push(match marks.next().flatten() {
+            let metadata = group.close()?;
+            let (rows, size_bytes) = (metadata.num_rows(), metadata.compressed_size());
+            let index = match marks.next().flatten() {
                 Some(marks) => {
                     let size_bytes = usize::try_from(size_bytes).unwrap_or(0);
                     let (index, bytes) = marks.encode(size_bytes, file.bytes_written() as u64);
@@ -300,16 +310,24 @@ impl<'b> Encoder<'b> {
                     Some(index)
                 }
                 None => None,
-            });
+            };
+            groups.push((u64::try_from(rows).unwrap_or(0), index));
         }
         if self.has_one_case_ids {
             let entry = KeyValue::new(ONE_CASE_IDS.to_owned(), "true".to_owned());
             file.append_key_value_metadata(entry);
         }
-        if indexes.iter().any(Option::is_some) {
-            file.append_key_value_metadata(TextIndex::footer_entry(&indexes));
+        let has_index = groups.iter().any(|(_, index)| index.is_some());
+        let text_index = has_index.then(|| TextIndex::new(groups));
+        if let Some(index) = &text_index {
+            file.append_key_value_metadata(index.footer_entry());
         }
-        Ok(Bytes::from(file.into_inner()?))
+        let bytes = Bytes::from(file.into_inner()?);
+        Ok(FileBytes {
+            sha256: checksum::of(&bytes),
+            bytes,
+            text_index,
+        })
     }
 }
 

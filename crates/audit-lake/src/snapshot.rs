@@ -4,6 +4,7 @@
 //! statistics are reduced to what prunes files.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::datatypes::Date32Type;
 use object_store::path::Path;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use crate::actions::{Action, Add};
 use crate::error::{Error, Result};
+use crate::text_index::TextIndex;
 use crate::{TableName, TenantId, checksum, paths};
 
 /// A table at one version: what a reader opens, and what a writer commits on top of.
@@ -45,6 +47,8 @@ pub struct DataFile {
     pub modification_time_ms: i64,
     /// The SHA-256 of its bytes; `None` for files of older and other programs.
     pub sha256: Option<[u8; 32]>,
+    /// Its index of texts, as far as the log says where it is; else the footer of the file does, if it has one.
+    pub text_index: Option<Arc<TextIndex>>,
 }
 
 impl Snapshot {
@@ -152,23 +156,21 @@ fn data_file_of_add(table_root: &Path, add: &Add) -> Result<DataFile> {
         add.modification_time,
         event_date.as_deref(),
         add.stats.as_deref(),
-        add.tags
-            .as_ref()
-            .and_then(|tags| tags.get(checksum::TAG)?.as_deref()),
+        |tag| add.tags.as_ref()?.get(tag)?.as_deref(),
     )
 }
 
 pub(crate) const EVENT_DATE: &str = "event_date";
 
 /// A data file of what the log says about it.
-pub(crate) fn data_file(
+pub(crate) fn data_file<'t>(
     table_root: &Path,
     encoded_path: &str,
     size_bytes: u64,
     modification_time_ms: i64,
     event_date: Option<&str>,
     stats: Option<&str>,
-    sha256: Option<&str>,
+    tag: impl Fn(&str) -> Option<&'t str>,
 ) -> Result<DataFile> {
     let path = paths::data_file(table_root, encoded_path)?;
     let stats: Stats = match stats {
@@ -197,9 +199,10 @@ pub(crate) fn data_file(
             bounds.ingested_at.as_deref().or(bounds.state_at.as_deref())
         }),
         modification_time_ms,
-        sha256: sha256
+        sha256: tag(checksum::TAG)
             .map(|hex| checksum::from_hex(&path, hex))
             .transpose()?,
+        text_index: (tag(TextIndex::TAG).and_then(TextIndex::of_tag)).map(Arc::new),
         path,
     })
 }

@@ -26,7 +26,7 @@ use crate::lake::Lake;
 use crate::log_view::LogView;
 use crate::retry::{self, retry};
 use crate::snapshot::{self, DataFile, Snapshot};
-use crate::{TableName, TenantId, checksum, paths};
+use crate::{TableName, TenantId, paths};
 
 /// A checkpoint costs as much as the table has files, the commits behind it cost one request each when a table is
 /// opened. Readers of other makes follow the table's property.
@@ -374,7 +374,7 @@ async fn replay(
                 add.modification_time,
                 (add.partition_values.get(snapshot::EVENT_DATE)).and_then(Option::as_deref),
                 add.stats.as_deref(),
-                tags.get(checksum::TAG).and_then(Option::as_deref),
+                |tag| tags.get(tag)?.as_deref(),
             )?);
         }
         Ok(Arc::new(Snapshot::new(

@@ -16,6 +16,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{
     AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
 };
+use parquet::file::metadata::ParquetMetaData;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ use crate::file_reader::FileReader;
 use crate::keys::Canonical;
 use crate::retry::{self, retry};
 use crate::snapshot::{DataFile, Snapshot};
+use crate::text_index::TextIndex;
 use crate::{Lake, TableName, TenantId, actions, checksum, paths, table};
 
 /// Something that is not as it has to be.
@@ -354,20 +356,32 @@ impl<'a> Check<'a> {
     /// The file's rows, all columns or those of `names`; `None` and a finding when it can't be opened.
     async fn open(&mut self, file: &DataFile, names: Option<&[&str]>) -> Result<Option<Stream>> {
         let reader = FileReader::new(&self.lake.store(), file);
-        let stream = ParquetRecordBatchStreamBuilder::new(reader)
-            .await
-            .and_then(|builder| {
-                let schema = builder.parquet_schema();
-                let mask = match names {
-                    Some(names) => ProjectionMask::columns(schema, names.iter().copied()),
-                    None => ProjectionMask::all(),
-                };
-                builder
-                    .with_projection(mask)
-                    .with_batch_size(BATCH_ROWS)
-                    .build()
-            });
+        let builder = ParquetRecordBatchStreamBuilder::new(reader).await;
+        let Some(builder) = self.read(file, builder).await? else {
+            return Ok(None);
+        };
+        let schema = builder.parquet_schema();
+        let mask = match names {
+            Some(names) => ProjectionMask::columns(schema, names.iter().copied()),
+            None => {
+                self.has_index(file, builder.metadata());
+                ProjectionMask::all()
+            }
+        };
+        let stream = builder
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build();
         self.read(file, stream).await
+    }
+
+    /// Whether the log, where it names the file's index of texts, says the same as the footer: an index that is read from
+    /// elsewhere would hide rows.
+    fn has_index(&mut self, file: &DataFile, footer: &ParquetMetaData) {
+        let of_log = file.text_index.as_deref();
+        if of_log.is_some() && of_log != TextIndex::of(footer).as_ref() {
+            self.broken(&file.path, "has its index of texts elsewhere, by the log");
+        }
     }
 
     /// What was read of the file; `None` and a finding when it is damaged.

@@ -193,6 +193,9 @@ fn partitioned_file(touched: &TableSchema, file: &ScanFile<'_>) -> PartitionedFi
     if let Some((plan, _)) = &file.rows {
         partitioned = partitioned.with_extension(plan.clone());
     }
+    if let Some(index) = &data.text_index {
+        partitioned = partitioned.with_extension(Arc::clone(index));
+    }
     // Only the columns with bounds, though the schema goes on: a query over ten thousand files of two hundred columns
     // would hold two million empty entries.
     let bounds: Vec<ColumnStatistics> = touched

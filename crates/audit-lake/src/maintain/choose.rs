@@ -113,6 +113,7 @@ mod tests {
             rows_written_at: None,
             modification_time_ms: 0,
             sha256: None,
+            text_index: None,
         }
     }
 

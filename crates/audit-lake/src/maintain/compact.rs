@@ -191,12 +191,13 @@ impl Lake {
             let file = NewFile {
                 path,
                 event_date,
-                size_bytes: merged.bytes.len() as u64,
+                size_bytes: merged.file.bytes.len() as u64,
                 stats: merged.stats,
                 modification_time_ms: self.clock().now_micros().div_euclid(1000),
-                sha256: Some(merged.sha256),
+                sha256: Some(merged.file.sha256),
+                text_index: merged.file.text_index,
             };
-            put(self, &place, merged.bytes).await?;
+            put(self, &place, merged.file.bytes).await?;
             made.push((file, place));
         }
         Ok(())

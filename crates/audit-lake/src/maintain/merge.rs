@@ -12,19 +12,18 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 
 use self::deal::{Row, deal, halves};
 pub(super) use self::source::Source;
 use self::source::{Held, Kind, Opened, Scan};
+use crate::TableName;
 use crate::append::file_columns;
-use crate::data_file::{self, Columns, Encoder, RowIndex};
+use crate::data_file::{self, Columns, Encoder, FileBytes, RowIndex};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::snapshot::DataFile;
 use crate::stats::Stats;
 use crate::threads::each;
-use crate::{TableName, checksum};
 
 /// Decoded bytes of a file to be made that are held at a time, but for those of a single row.
 const HELD_BYTES_MAX: usize = 384 << 20;
@@ -46,8 +45,7 @@ pub(super) struct Plan {
 
 /// A file that was made.
 pub(super) struct Merged {
-    pub(super) bytes: Bytes,
-    pub(super) sha256: [u8; 32],
+    pub(super) file: FileBytes,
     pub(super) stats: String,
 }
 
@@ -153,10 +151,8 @@ impl Plan {
             encoder.add(&columns, &order).map_err(failed)?;
         }
         encoder.arrange(file_columns(self.table));
-        let bytes = encoder.finish().map_err(failed)?;
         made.push(Merged {
-            sha256: checksum::of(&bytes),
-            bytes,
+            file: encoder.finish().map_err(failed)?,
             stats: stats.to_json(rows.len()),
         });
         Ok(())
@@ -280,7 +276,8 @@ mod tests {
         let order: Vec<RowIndex> = (0..rows.len()).map(|row| (0, row)).collect();
         let batches = [batch];
         let columns = Columns::of(file_columns(TableName::Audit), &batches);
-        let bytes = data_file::encode(&columns, &order, "id", NonZeroUsize::MIN).unwrap();
+        let encoded = data_file::encode(&columns, &order, "id", NonZeroUsize::MIN);
+        let bytes = encoded.unwrap().bytes;
         let file = DataFile {
             path: name.into(),
             size_bytes: bytes.len() as u64,
@@ -291,6 +288,7 @@ mod tests {
             rows_written_at: None,
             modification_time_ms: 0,
             sha256: None,
+            text_index: None,
         };
         Source { file, bytes }
     }
@@ -302,7 +300,7 @@ mod tests {
 
     /// The batches of a file that was made.
     fn batches(merged: &Merged) -> Vec<RecordBatch> {
-        let reader = Builder::try_new(merged.bytes.clone()).unwrap().build();
+        let reader = Builder::try_new(merged.file.bytes.clone()).unwrap().build();
         reader.unwrap().map(Result::unwrap).collect()
     }
 

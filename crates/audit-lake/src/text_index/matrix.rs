@@ -1,6 +1,8 @@
 //! The transposed Bloom filters of a row group's blocks: their form in the file, and where they are.
 
+use std::fmt;
 use std::ops::Range;
+use std::str::Split;
 
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 
@@ -75,56 +77,100 @@ impl GroupIndex {
     }
 }
 
-/// The index of a data file.
+/// The index of a data file: of each row group its rows, and where its index is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextIndex {
-    groups: Vec<Option<GroupIndex>>,
+    groups: Vec<(u64, Option<GroupIndex>)>,
 }
 
 impl TextIndex {
+    /// The tag of an `add` that says the same as the footer, so that the footer of a file without what is looked for is
+    /// not read: the version, then for each row group its rows, and what the footer has of it, as
+    /// `rows:offset:buckets:width:block rows` or `rows`, each behind a space.
+    pub(crate) const TAG: &str = FOOTER_ENTRY;
+
     /// The index that a file's footer names; `None` if it has none, or one that this version does not know.
     pub fn of(metadata: &ParquetMetaData) -> Option<Self> {
         let entries = metadata.file_metadata().key_value_metadata()?;
         let entry = entries.iter().find(|entry| entry.key == FOOTER_ENTRY)?;
-        let groups = metadata.row_groups();
-        let index = Self::parse(entry.value.as_deref()?)?;
-        (index.groups.len() == groups.len()).then_some(index)
-    }
-
-    /// The index of a row group, where it has one.
-    pub fn group(&self, number: usize) -> Option<&GroupIndex> {
-        self.groups.get(number)?.as_ref()
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        if words.next()? != VERSION {
-            return None;
-        }
-        let groups = words.map(|word| match word {
-            "" => Some(None),
-            word => parse_group(word).map(Some),
+        let mut words = words(entry.value.as_deref()?)?;
+        let groups = metadata.row_groups().iter().map(|group| {
+            let index = match words.next()? {
+                "" => None,
+                word => Some(parse_group(word)?),
+            };
+            Some((u64::try_from(group.num_rows()).ok()?, index))
         });
-        groups.collect::<Option<_>>().map(|groups| Self { groups })
+        let groups = groups.collect::<Option<_>>()?;
+        words.next().is_none().then_some(Self { groups })
     }
 
-    /// The entry in the footer of a file with these row groups.
-    pub(crate) fn footer_entry(groups: &[Option<GroupIndex>]) -> KeyValue {
+    /// The index that a file's tag in the log names; `None` if it is one that this version does not know.
+    pub(crate) fn of_tag(text: &str) -> Option<Self> {
+        let groups = words(text)?.map(|word| {
+            let (rows, index) = match word.split_once(':') {
+                Some((rows, index)) => (rows, Some(parse_group(index)?)),
+                None => (word, None),
+            };
+            Some((rows.parse().ok()?, index))
+        });
+        let groups = groups.collect::<Option<_>>()?;
+        Some(Self { groups })
+    }
+
+    /// The tag of the file in the log.
+    pub(crate) fn to_tag(&self) -> String {
         let mut text = VERSION.to_owned();
-        for group in groups {
+        for (rows, group) in &self.groups {
+            text.push_str(&format!(" {rows}"));
+            if let Some(group) = group {
+                text.push_str(&format!(":{group}"));
+            }
+        }
+        text
+    }
+
+    /// The row groups: the rows of each, and its index, where it has one.
+    pub fn groups(&self) -> impl Iterator<Item = (u64, Option<&GroupIndex>)> {
+        self.groups
+            .iter()
+            .map(|(rows, index)| (*rows, index.as_ref()))
+    }
+
+    /// That of a file with these row groups, as they are written, each with its rows.
+    pub(crate) fn new(groups: Vec<(u64, Option<GroupIndex>)>) -> Self {
+        Self { groups }
+    }
+
+    /// The entry in the footer of the file.
+    pub(crate) fn footer_entry(&self) -> KeyValue {
+        let mut text = VERSION.to_owned();
+        for (_, group) in &self.groups {
             text.push(' ');
-            if let Some(GroupIndex {
-                offset,
-                buckets,
-                width,
-                block_rows,
-            }) = group
-            {
-                text.push_str(&format!("{offset}:{buckets}:{width}:{block_rows}"));
+            if let Some(group) = group {
+                text.push_str(&group.to_string());
             }
         }
         KeyValue::new(FOOTER_ENTRY.to_owned(), text)
     }
+}
+
+impl fmt::Display for GroupIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            offset,
+            buckets,
+            width,
+            block_rows,
+        } = self;
+        write!(f, "{offset}:{buckets}:{width}:{block_rows}")
+    }
+}
+
+/// What stands behind the version, if that is known.
+fn words(text: &str) -> Option<Split<'_, char>> {
+    let mut words = text.split(' ');
+    (words.next()? == VERSION).then_some(words)
 }
 
 /// Numbers that would lead beyond any file, or to more blocks than there can be, are those of no index.
@@ -146,29 +192,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_footer_entry_says_where_it_is() {
+    fn footer_and_log_say_where_it_is() {
         let group = GroupIndex {
             offset: 4,
             buckets: 3,
             width: 2,
             block_rows: 100,
         };
-        let groups = vec![Some(group.clone()), None];
-        let entry = TextIndex::footer_entry(&groups);
-        assert_eq!(entry.value.as_deref(), Some("2 4:3:2:100 "));
-        assert_eq!(TextIndex::parse("2 4:3:2:100 "), Some(TextIndex { groups }));
         assert_eq!((group.range(), group.bucket(1)), (4..1540, 516..1028));
+        let index = TextIndex::new(vec![(250, Some(group)), (7, None)]);
+        let entry = index.footer_entry();
+        assert_eq!(entry.value.as_deref(), Some("2 4:3:2:100 "));
+        assert_eq!(index.to_tag(), "2 250:4:3:2:100 7");
+        assert_eq!(TextIndex::of_tag("2 250:4:3:2:100 7"), Some(index));
         for other in [
             "",
-            "1 4:3:2:100",
-            "2 4:3:2",
-            "2 4:3:9:100",
-            "2 4:0:2:100",
-            "2 4:3:2:0",
-            "2 4:3:2:100:1",
+            "1 250:4:3:2:100",
+            "2 250:4:3:2",
+            "2 250:4:3:9:100",
+            "2 250:4:0:2:100",
+            "2 250:4:3:2:0",
+            "2 250:4:3:2:100:1",
+            "2 250:4:3:2:100 ",
+            "2 -1:4:3:2:100",
             "2 x",
         ] {
-            assert_eq!(TextIndex::parse(other), None, "{other}");
+            assert_eq!(TextIndex::of_tag(other), None, "{other}");
         }
     }
 }

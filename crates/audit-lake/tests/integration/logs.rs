@@ -110,6 +110,25 @@ async fn with_checkpoint(place: &Place) {
 }
 
 #[tokio::test]
+async fn a_checkpoint_says_of_files_what_commits_say() {
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    let files = async |lake: &Lake| {
+        let snapshot = lake.snapshot(&tenant(), TableName::Audit).await;
+        snapshot.unwrap().unwrap().files().to_vec()
+    };
+    let followed = files(&place.lake).await;
+    let fresh = files(&place.reopened().await).await;
+    assert_eq!(fresh, followed);
+    assert_eq!(fresh.len(), 3);
+    for file in fresh {
+        let index = file.text_index.as_ref().unwrap();
+        let rows: Vec<_> = index.groups().map(|(rows, _)| rows).collect();
+        assert_eq!((rows, file.sha256.is_some()), (vec![1], true));
+    }
+}
+
+#[tokio::test]
 async fn an_empty_commit_behind_a_checkpoint_is_found() {
     let place = places().await.swap_remove(0);
     with_checkpoint(&place).await;

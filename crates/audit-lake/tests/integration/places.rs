@@ -58,6 +58,7 @@ pub(crate) fn file(name: &str, ingest_sequence: u64) -> NewFile {
         ),
         modification_time_ms: 1_706_702_400_000,
         sha256: None,
+        text_index: None,
     }
 }
 

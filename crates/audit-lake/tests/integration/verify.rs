@@ -161,7 +161,7 @@ async fn edit_log(place: &Place, file: &str, from: &str, to: &str) {
     assert!(edited > 0, "no {from} in the log");
 }
 
-/// Rewrites a data file and what the log says of its size.
+/// Rewrites a data file and what the log says of it.
 async fn rewrite(place: &Place, file: &DataFile, change: impl Fn(RecordBatch) -> RecordBatch) {
     let old = bytes(place, &file.path).await;
     let reader = ParquetRecordBatchReaderBuilder::try_new(old.clone())
@@ -177,6 +177,8 @@ async fn rewrite(place: &Place, file: &DataFile, change: impl Fn(RecordBatch) ->
     let name = file.path.filename().unwrap();
     edit_log(place, name, &size(file.size_bytes), &size(new.len() as u64)).await;
     edit_log(place, name, &hex(&old), &hex(&new)).await;
+    // It has no index any more.
+    edit_log(place, name, "live_discover.text_index", "other").await;
     place
         .lake
         .store()
@@ -297,6 +299,11 @@ async fn files_that_are_not_what_the_log_says() {
             "2024-02-01T00:00:00.000003Z",
             "2024-02-01T00:00:00.000002Z",
             "outside of the log's bounds",
+        ),
+        (
+            "live_discover.text_index\":\"2 6:",
+            "live_discover.text_index\":\"2 6:1",
+            "has its index of texts elsewhere, by the log",
         ),
     ] {
         let place_ = place().await;
@@ -510,6 +517,7 @@ async fn records_that_are_there_twice() {
         stats: r#"{"numRecords":6}"#.to_owned(),
         modification_time_ms: 0,
         sha256: None,
+        text_index: None,
     };
     let base = table.snapshot().await.unwrap();
     let _ = table.try_commit(&base, &[new]).await.unwrap();

@@ -16,7 +16,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionConfig;
 
-use self::narrow::{Access, Indexes};
+use self::narrow::{Access, Asked, Indexes};
 use crate::scan::{self, ScanFile};
 use crate::table::TenantFile;
 
@@ -66,8 +66,8 @@ pub(crate) async fn narrow<'a>(
     let (Some(condition), Some(indexes)) = (condition::of(table, asked), indexes) else {
         return Ok(files.into_iter().map(ScanFile::whole).collect());
     };
-    let objects: Vec<_> = files.iter().map(|file| scan::object(file.file)).collect();
-    let accesses = indexes.ask(&Arc::new(condition), &objects).await;
+    let asked: Vec<_> = files.iter().map(|file| Asked::of(file.file)).collect();
+    let accesses = indexes.ask(&Arc::new(condition), &asked).await;
     let files = files.into_iter().zip(accesses);
     Ok(files
         .filter_map(|(of, access)| match access {

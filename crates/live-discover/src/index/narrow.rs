@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use audit_lake::{Condition, GroupIndex, TextIndex};
+use audit_lake::{Condition, DataFile, GroupIndex, TextIndex};
 use bytes::Bytes;
 use datafusion::common::{HashMap, Result};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -15,7 +16,6 @@ use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::PageIndexPolicy;
-use parquet::file::metadata::ParquetMetaData;
 use tokio::task::JoinSet;
 
 use crate::footer::{self, End, Tail};
@@ -60,6 +60,14 @@ impl Access {
     }
 }
 
+/// A file that is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    object: ObjectMeta,
+    /// Its index, where the log says where that is.
+    index: Option<Arc<TextIndex>>,
+}
+
 /// The files' indexes: where they are read, what is known of them, and by how many threads they are asked.
 #[derive(Clone)]
 pub(crate) struct Indexes {
@@ -88,13 +96,9 @@ impl Indexes {
     }
 
     /// What of each file may match.
-    pub(crate) async fn ask(
-        &self,
-        condition: &Arc<Condition>,
-        files: &[ObjectMeta],
-    ) -> Vec<Access> {
-        let tells_nothing = |file| {
-            let known = self.known(&key(file));
+    pub(crate) async fn ask(&self, condition: &Arc<Condition>, files: &[Asked]) -> Vec<Access> {
+        let tells_nothing = |file: &Asked| {
+            let known = self.known(&file.key());
             known.is_some_and(|known| known.access(condition).is_some_and(|a| a.is_whole()))
         };
         if files.len() > SAMPLE_FILES && sample(files).all(tells_nothing) {
@@ -103,7 +107,7 @@ impl Indexes {
         let mut accesses = Vec::with_capacity(files.len());
         let mut unknown = Vec::new();
         for (at, file) in files.iter().enumerate() {
-            let key = key(file);
+            let key = file.key();
             let known = self.known(&key);
             let access = known.as_ref().and_then(|known| known.access(condition));
             if access.is_none() {
@@ -172,6 +176,7 @@ impl Indexes {
             Some(known) => (KnownFile::clone(&known), None),
             None => self.first(&file).await?,
         };
+        let file = file.object;
         let tail = end.as_ref().map(|end| &end.tail);
         for group in &mut known.groups {
             if let Some((index, known)) = &mut group.index {
@@ -189,15 +194,24 @@ impl Indexes {
         access
     }
 
-    /// What a footer says of the file's index; with the file's end, if that was read for it.
-    async fn first(&self, file: &ObjectMeta) -> Option<(KnownFile, Option<End>)> {
+    /// What the log says of the file's index, or a footer; with the file's end, if that was read for it.
+    async fn first(&self, file: &Asked) -> Option<(KnownFile, Option<End>)> {
+        let Asked {
+            object: file,
+            index,
+        } = file;
+        if let Some(index) = index {
+            return Some((KnownFile::of(Some(index), file.size), None));
+        }
         if !self.footers.contains_key(&file.location)
             && let Some(end) = End::read(self.store.as_ref(), file).await
         {
-            return Some((KnownFile::of(end.footer(), file.size), Some(end)));
+            let index = TextIndex::of(end.footer());
+            return Some((KnownFile::of(index.as_ref(), file.size), Some(end)));
         }
         let footer = footer::of(self.store.as_ref(), &self.footers, file).await;
-        Some((KnownFile::of(footer.ok()?.as_ref(), file.size), None))
+        let index = TextIndex::of(footer.ok()?.as_ref());
+        Some((KnownFile::of(index.as_ref(), file.size), None))
     }
 
     /// Reads what the condition asks of a row group's index, and is not known yet; what the file's end has is read.
@@ -247,15 +261,31 @@ pub(super) fn sample<T>(files: &[T]) -> impl Iterator<Item = &T> {
 /// A file, one of those that are asked, of which too little is known.
 struct Unknown {
     at: usize,
-    file: ObjectMeta,
+    file: Asked,
     key: Key,
     known: Option<Arc<KnownFile>>,
 }
 
-fn key(file: &ObjectMeta) -> Key {
-    Key {
-        path: file.location.clone(),
-        part: Part::TextIndex,
+impl Asked {
+    pub(super) fn of(file: &DataFile) -> Self {
+        Self {
+            object: scan::object(file),
+            index: file.text_index.clone(),
+        }
+    }
+
+    pub(super) fn of_scan(file: &PartitionedFile) -> Self {
+        Self {
+            object: file.object_meta.clone(),
+            index: file.extension::<Arc<TextIndex>>().cloned(),
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key {
+            path: self.object.location.clone(),
+            part: Part::TextIndex,
+        }
     }
 }
 
@@ -272,17 +302,13 @@ struct KnownGroup {
 }
 
 impl KnownFile {
-    fn of(footer: &ParquetMetaData, file_bytes: u64) -> Self {
-        let Some(index) = TextIndex::of(footer) else {
-            return Self { groups: Vec::new() };
-        };
-        let groups = footer.row_groups().iter().enumerate();
-        let groups = groups.map(|(number, group)| {
-            let index = index.group(number).cloned();
+    fn of(index: Option<&TextIndex>, file_bytes: u64) -> Self {
+        let groups = index.into_iter().flat_map(TextIndex::groups);
+        let groups = groups.map(|(rows, index)| {
             let index = index.filter(|index| index.range().end <= file_bytes);
             KnownGroup {
-                rows: usize::try_from(group.num_rows()).unwrap_or(0),
-                index: index.map(|index| (index, Known::Buckets(HashMap::new()))),
+                rows: usize::try_from(rows).unwrap_or(usize::MAX),
+                index: index.map(|index| (index.clone(), Known::Buckets(HashMap::new()))),
             }
         });
         Self {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use audit_lake::Condition;
 use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::expressions::{
@@ -13,9 +14,8 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
-use object_store::ObjectMeta;
 
-use super::narrow::{Access, Indexes, sample};
+use super::narrow::{Access, Asked, Indexes, sample};
 use super::{condition, wants_first_rows};
 
 /// The filters of a scan that files are asked by while it runs, and their indexes.
@@ -63,15 +63,15 @@ impl Running {
     }
 
     /// Whether what is looked for is known by now, and the index rules out rows of some of the files; few of them are asked.
-    pub(crate) async fn rules_out(&self, files: &[&ObjectMeta]) -> bool {
-        let sample: Vec<ObjectMeta> = sample(files).map(|file| ObjectMeta::clone(file)).collect();
+    pub(crate) async fn rules_out(&self, files: &[&PartitionedFile]) -> bool {
+        let sample: Vec<Asked> = sample(files).map(|file| Asked::of_scan(file)).collect();
         let accesses = self.accesses(&sample).await;
         accesses.iter().any(|access| !access.is_whole())
     }
 
     /// The rows of a file that may have what is looked for, as far as that is known by now.
-    pub(crate) async fn ask(&self, file: &ObjectMeta) -> Access {
-        let access = self.accesses(std::slice::from_ref(file)).await.pop();
+    pub(crate) async fn ask(&self, file: &PartitionedFile) -> Access {
+        let access = self.accesses(&[Asked::of_scan(file)]).await.pop();
         if matches!(access, Some(Access::Nothing)) {
             self.files_ruled_out.add(1);
         }
@@ -79,7 +79,7 @@ impl Running {
     }
 
     /// Those of each of the files; none at all while nothing is known.
-    async fn accesses(&self, files: &[ObjectMeta]) -> Vec<Access> {
+    async fn accesses(&self, files: &[Asked]) -> Vec<Access> {
         let Some(condition) = self.condition() else {
             return Vec::new();
         };

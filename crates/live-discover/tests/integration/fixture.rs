@@ -127,6 +127,7 @@ async fn write(
         ),
         modification_time_ms: 1_706_800_000_000,
         sha256: None,
+        text_index: None,
     }
 }
 

@@ -198,36 +198,36 @@ async fn questions_read_what_they_need() {
 
 /// Question; requests and KiB cold; the same warm.
 const READ: &str = "\
-id                 10  317   2    0
-id_whole           10  425   2    0
-address            14  759   2    0
+id                  9  197   2    0
+id_whole            9  305   2    0
+address            15  767   2    0
 user_day            6  315   2    0
-user_month         14  304   2    0
-file               14  481   2    0
-session            10  345   2    0
-correlation        10  292   2    0
-needle_once        10  290   2    0
-needle_absent       8  201   2    0
-needle_percent     17 1163   5  483
-needle_count       14  689   2    0
-like               12  472   2    0
-ilike              12  473   2    0
-regex              12  474   2    0
-indicators         13  898   2    0
+user_month         15  312   2    0
+file               15  489   2    0
+session             9  225   2    0
+correlation         9  171   2    0
+needle_once         9  157   2    0
+needle_absent       6    5   2    0
+needle_percent     18 1171   5  483
+needle_count       15  697   2    0
+like               12  404   2    0
+ilike              12  416   2    0
+regex              12  418   2    0
+indicators         14  911   2    0
 latest              5  119   3   48
-latest_operation   14  463   2    0
+latest_operation   15  471   2    0
 by_operation        9  200   2    0
 by_day              9  198   2    0
-by_hour            12  219   2    0
-failed_sign_ins    11  212   2    0
+by_hour            13  232   2    0
+failed_sign_ins    12  220   2    0
 addresses_by_user   9  207   2    0
 first_seen          9  221   2    0
-inbox_rules        12  240   2    0
-user_agents         9  202   2    0
-mass_download      14  226   2    0
-chain              14  288   2    0
-extra              12  424   2    0
-name in a bag      10  201   2    0
+inbox_rules        10  113   2    0
+user_agents        13  207   2    0
+mass_download      15  233   2    0
+chain              16  300   2    0
+extra              12  368   2    0
+name in a bag       7   10   2    0
 ";
 
 /// Each request takes 30 ms, as one to an object store far away does.

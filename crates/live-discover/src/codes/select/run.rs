@@ -77,7 +77,7 @@ impl SelectByCodesExec {
     /// Whether what is known by now rules out no rows of the files.
     async fn leaves_many(&self, running: Option<&Running>) -> bool {
         let files = self.input.groups.iter().flat_map(FileGroup::iter);
-        let files: Vec<_> = files.map(|file| &file.object_meta).collect();
+        let files: Vec<_> = files.collect();
         match running {
             Some(running) => !running.rules_out(&files).await,
             None => true,
@@ -103,7 +103,7 @@ impl SelectByCodesExec {
         file: PartitionedFile,
     ) -> Result<Option<Candidates>> {
         let access = match running {
-            Some(running) => running.ask(&file.object_meta).await,
+            Some(running) => running.ask(&file).await,
             None => Access::Whole,
         };
         if matches!(access, Access::Nothing) {
