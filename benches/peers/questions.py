@@ -333,3 +333,43 @@ def pick(connection):
             f"{name}_to": f"{end + datetime.timedelta(days=1)} 00:00:00",
         }
     return values
+
+
+# Questions whose answer is of one value: an analyst asks them of another value each time.
+OF_ONE_VALUE = ("id", "id_whole", "address", "user_day", "user_month", "file", "session", "correlation", "needle_once")
+
+
+def pick_others(connection, values, count):
+    """So many values more for the questions of one value, each like the one in `values`: a list of what replaces them."""
+
+    def rows(sql):
+        return [value for [value] in connection.execute(sql).fetchall()]
+
+    def like(column, name, where="true"):
+        value = values[name].replace("'", "''")
+        return rows(
+            f"WITH counts AS (SELECT {column} AS value, count(*) AS n FROM m365_audit WHERE {where} GROUP BY 1)"
+            f" SELECT value FROM counts WHERE value <> '' AND value <> '{value}'"
+            f" ORDER BY abs(n - (SELECT n FROM counts WHERE value = '{value}')), value LIMIT {count}"
+        )
+
+    ids = rows(f"SELECT id FROM m365_audit ORDER BY md5(id), id LIMIT {2 * count} OFFSET 2")
+    needles = rows(
+        "SELECT trim(client_request_id, '{}') FROM m365_audit WHERE length(client_request_id) > 30"
+        f" ORDER BY md5(id), id LIMIT {count} OFFSET 1"
+    )
+    others = {
+        "id": ids[:count],
+        "other_id": ids[count:],
+        "address": like("source_ip", "address"),
+        "user": like("user_id", "user", f"event_date = DATE '{values['day_first']}'"),
+        "other_user": like("user_id", "other_user", f"event_date >= DATE '{values['month_first']}'"),
+        "file": like("source_file_name", "file"),
+        "session": like("session_id", "session"),
+        "correlation": rows(
+            "SELECT DISTINCT correlation_id FROM m365_audit WHERE correlation_id <> ''"
+            f" ORDER BY md5(correlation_id), 1 LIMIT {count} OFFSET 1"
+        ),
+        "needle_once": [f"%{needle}%" for needle in needles],
+    }
+    return [dict(zip(others, one)) for one in zip(*others.values(), strict=True)]

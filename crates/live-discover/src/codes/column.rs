@@ -282,13 +282,19 @@ fn coded_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
+/// Bytes of texts that lie together at most.
+const TEXT_BYTES_MAX: u32 = 64 << 10;
+
 /// The texts of a dictionary that have a code among these, which count from 1.
 fn coded(texts: &ArrayRef, mut codes: Vec<u32>) -> Result<Chunk> {
     let texts = texts.as_string::<i32>();
     if codes.iter().any(|code| *code as usize > texts.len()) {
         return Err(corrupt("a place outside of a dictionary"));
     }
-    let mut used = StringViewBuilder::with_capacity(texts.len() + 1);
+    // No more than they take: small files have few, and a builder begins with 8 KiB.
+    let bytes = u32::try_from(texts.value_data().len()).unwrap_or(TEXT_BYTES_MAX);
+    let mut used = StringViewBuilder::with_capacity(texts.len() + 1)
+        .with_fixed_block_size(bytes.clamp(1, TEXT_BYTES_MAX));
     used.append_null();
     let mut numbers = vec![0; texts.len() + 1];
     let mut count = 0;
