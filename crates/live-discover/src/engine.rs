@@ -9,7 +9,7 @@ use std::time::Duration;
 use audit_lake::{
     Clock, InternalNetworks, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId,
 };
-use datafusion::common::config::SpillCompression;
+use datafusion::common::config::{ConfigNonZeroUsize, SpillCompression};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -42,6 +42,7 @@ use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::scrub;
 use crate::session::Session;
+use crate::spill::{self, SpillFolder};
 use crate::stop;
 use crate::truth::AsCompared;
 
@@ -317,9 +318,8 @@ fn runtime_env(
     spill: &std::path::Path,
     budget: &Arc<Budget>,
 ) -> Result<Arc<RuntimeEnv>> {
-    let disk = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
-        .with_max_temp_directory_size(options.spill_bytes);
+    let folder = SpillFolder::new(spill, options.spill_bytes);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Custom(Arc::new(folder)));
     let env = RuntimeEnvBuilder::new()
         .with_object_store_registry(Arc::new(OnlyTheLake {
             store: lake.store(),
@@ -359,6 +359,7 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
         .hash_join_inlist_pushdown_max_distinct_values = 1_000;
     // Records go to disk at a quarter of their size, and a sort of many is as quick as the disk.
     settings.execution.spill_compression = SpillCompression::Lz4Frame;
+    settings.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(spill::FILE_BYTES)?;
     settings.sql_parser.collect_spans = true;
     // Each further pass of all rules takes its time again and changes plans hardly ever.
     settings.optimizer.max_passes = 1;

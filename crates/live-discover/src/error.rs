@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialect;
 use crate::limits::LimitKind;
 use crate::scrub::scrub;
-use crate::{names, words};
+use crate::{names, spill, words};
 
 /// The result of the crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -285,7 +285,7 @@ fn of_io(message: &str) -> Error {
 }
 
 fn is_about_disk(message: &str) -> bool {
-    message.contains("max_temp_directory_size")
+    message.contains(spill::NO_ROOM)
 }
 
 fn of_schema(error: &SchemaError) -> Error {

@@ -70,6 +70,7 @@ mod runtime;
 mod scan;
 mod scrub;
 mod session;
+mod spill;
 mod star;
 mod stop;
 mod stream;

@@ -448,8 +448,10 @@ fn longest<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> usize {
     lengths.max().unwrap_or(0)
 }
 
+/// Of so many elements as many bytes as these have in the mean: an array that is a part of another has all of its buffers.
 fn of_elements(count: usize, elements: &ArrayRef) -> usize {
-    let bytes = elements.get_array_memory_size();
+    let bytes = elements.to_data().get_slice_memory_size();
+    let bytes = bytes.unwrap_or_else(|_| elements.get_array_memory_size());
     count.saturating_mul(bytes / elements.len().max(1))
 }
 
@@ -545,6 +547,17 @@ mod tests {
     use datafusion::arrow::datatypes::Field;
 
     use super::*;
+
+    #[test]
+    fn elements_of_a_part_have_no_more_than_its_bytes() {
+        use datafusion::arrow::array::{StringArray, StructArray};
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(vec!["0123456789"; 10_000]));
+        let field = Field::new("key", DataType::Utf8, false);
+        let entries = StructArray::from(vec![(Arc::new(field), texts)]);
+        let all: ArrayRef = Arc::new(entries.clone());
+        let some: ArrayRef = Arc::new(entries.slice(5_000, 10));
+        assert_eq!((of_elements(2, &all), of_elements(2, &some)), (28, 28));
+    }
 
     /// How a sort's memory is divided rests on it: see `merges` in `memory::query`.
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::time::Duration;
 
 use audit_testkit::GeneratorOptions;
 use futures::future::join_all;
@@ -113,6 +114,36 @@ async fn a_storm_of_queries_stays_inside_the_bound_and_finishes() {
     }
     assert_within(&small.metrics());
     assert_eq!(small.metrics().queries_finished, 32);
+}
+
+/// Rows between the threads of a join go to disk where there is no memory for them, and come back. Before a file had one
+/// batch alone (`spill.rs`), such a query sometimes waited for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_that_has_too_little_memory_ends() {
+    const SQL: &str = "SELECT id, operation, length(raw) FROM m365_audit \
+        WHERE id IN (SELECT id FROM m365_audit WHERE user_id <> 'nobody') ORDER BY creation_time DESC, id LIMIT 20";
+    let folder = tempfile::tempdir().unwrap();
+    let lake = generated(folder.path(), 4, 20_000).await;
+    let alone = engine(&lake, 1 << 30).session(TenantScope::All, Limits::default());
+    let expected = ask(&alone, SQL).await;
+    let limits = Limits {
+        duration: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let mut answered = 0;
+    for attempt in 0..8 {
+        let engine = engine(&lake, 16 * MIB);
+        let session = engine.session(TenantScope::All, limits.clone());
+        match session.collect(SQL).await {
+            Ok(rows) => {
+                assert_eq!(text(&rows), expected);
+                answered += 1;
+            }
+            Err(Error::ResourcesExhausted { .. }) => {}
+            Err(other) => panic!("{attempt}: {other:?}"),
+        }
+    }
+    assert!(answered > 0);
 }
 
 #[test]
