@@ -64,6 +64,7 @@ fn file(day: i32, number: i64) -> audit_lake::NewFile {
         ),
         modification_time_ms: start / 1_000,
         sha256: None,
+        text_index: None,
     }
 }
 
