@@ -40,7 +40,7 @@ pub(crate) enum Part {
     Column { group: usize, name: Arc<str> },
     /// The different texts of a column, of all data files of a table: its path is that of their folder.
     Texts { name: Arc<str> },
-    /// Pages of a column of a row group, decoded.
+    /// Blocks of pages of a column of a row group, decoded.
     Pages { group: usize, name: Arc<str> },
     /// Which rows of a row group have a text in a column.
     Found {

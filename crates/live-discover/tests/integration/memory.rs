@@ -116,8 +116,8 @@ async fn a_storm_of_queries_stays_inside_the_bound_and_finishes() {
     assert_eq!(small.metrics().queries_finished, 32);
 }
 
-/// Rows between the threads of a join go to disk where there is no memory for them, and come back. Before a file had one
-/// batch alone (`spill.rs`), such a query sometimes waited for ever.
+/// Rows between the threads of a join go to disk where there is no memory for them, and come back. That such a query waited
+/// for ever before a file had one batch alone (`spill.rs`) took more rows, and a release build.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_that_has_too_little_memory_ends() {
     const SQL: &str = "SELECT id, operation, length(raw) FROM m365_audit \
@@ -130,7 +130,7 @@ async fn a_join_that_has_too_little_memory_ends() {
         duration: Duration::from_secs(60),
         ..Limits::default()
     };
-    let mut answered = 0;
+    let (mut answered, mut went_to_disk) = (0, false);
     for attempt in 0..8 {
         let engine = engine(&lake, 16 * MIB);
         let session = engine.session(TenantScope::All, limits.clone());
@@ -138,12 +138,17 @@ async fn a_join_that_has_too_little_memory_ends() {
             Ok(rows) => {
                 assert_eq!(text(&rows), expected);
                 answered += 1;
+                let ran = session.collect(&format!("EXPLAIN ANALYZE {SQL}")).await;
+                let ran = ran.map_or_else(|_| String::new(), |rows| text(&rows));
+                let mut spilled = ran.split("spilled_rows=").skip(1);
+                went_to_disk |= spilled.any(|rows| !rows.starts_with('0'));
             }
             Err(Error::ResourcesExhausted { .. }) => {}
             Err(other) => panic!("{attempt}: {other:?}"),
         }
     }
     assert!(answered > 0);
+    assert!(went_to_disk);
 }
 
 #[test]
