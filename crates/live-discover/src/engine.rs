@@ -60,8 +60,8 @@ pub struct EngineOptions {
     pub memory_bytes: usize,
     /// Disk space of all queries together for what does not fit into memory.
     pub spill_bytes: u64,
-    /// Where that space is; a folder of its own is made there and removed with the engine. `None` is the system's
-    /// folder for temporary files.
+    /// Where that space is; a folder of its own is made there and removed with the engine, and those of processes that
+    /// were killed are removed, too. `None` is the system's folder for temporary files.
     pub spill_folder: Option<PathBuf>,
     /// Whether queries ask the data files' indexes of texts. Answers are the same without; it is for those who compare.
     pub uses_text_index: bool,
@@ -141,7 +141,7 @@ impl EngineBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let spill = spill_folder(&self.options)?;
         let budget = Arc::new(Budget::of(self.options.memory_bytes));
-        let runtime_env = runtime_env(&lake, &self.options, spill.path(), &budget)?;
+        let runtime_env = runtime_env(&lake, spill, &budget)?;
         let state = base_state(&self.options, &budget)?;
         let trino = dialect::trino::state(&state)?;
         let runtime = match self.runtime {
@@ -166,7 +166,6 @@ impl EngineBuilder {
                 runtime_env,
                 state,
                 trino,
-                _spill: spill,
             }),
         })
     }
@@ -201,8 +200,6 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     pub(crate) snapshots: SnapshotCache,
     pub(crate) inside: Inside,
-    /// Removed with the engine.
-    _spill: tempfile::TempDir,
 }
 
 impl Shared {
@@ -300,26 +297,18 @@ impl SnapshotCache {
     }
 }
 
-fn spill_folder(options: &EngineOptions) -> Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("live-discover-");
-    let made = match &options.spill_folder {
-        Some(folder) => builder.tempdir_in(folder),
-        None => builder.tempdir(),
-    };
+fn spill_folder(options: &EngineOptions) -> Result<SpillFolder> {
+    let parent = (options.spill_folder.clone()).unwrap_or_else(std::env::temp_dir);
+    let made = SpillFolder::new_in(&parent, options.spill_bytes);
+    // Others' may have gigabytes. Without a thread they stay until the next engine.
+    let _ = std::thread::Builder::new().spawn(move || spill::sweep(&parent));
     made.map_err(|error| Error::Unavailable {
         message: format!("could not make a folder for intermediate results: {error}"),
     })
 }
 
-fn runtime_env(
-    lake: &Lake,
-    options: &EngineOptions,
-    spill: &std::path::Path,
-    budget: &Arc<Budget>,
-) -> Result<Arc<RuntimeEnv>> {
-    let folder = SpillFolder::new(spill, options.spill_bytes);
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Custom(Arc::new(folder)));
+fn runtime_env(lake: &Lake, spill: SpillFolder, budget: &Arc<Budget>) -> Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Custom(Arc::new(spill)));
     let env = RuntimeEnvBuilder::new()
         .with_object_store_registry(Arc::new(OnlyTheLake {
             store: lake.store(),

@@ -42,6 +42,7 @@ mod columns;
 mod dialect;
 mod engine;
 mod error;
+mod estimate;
 mod first_pass;
 mod footer;
 mod functions;

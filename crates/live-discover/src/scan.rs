@@ -33,6 +33,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::{ObjectMeta, ObjectStore};
 
+use crate::estimate::{per_million, row_bytes};
 use crate::table::{
     CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, TENANT_ID, TenantFile, is_constant_in_file,
 };
@@ -99,15 +100,14 @@ pub(crate) fn plan(
         store(runtime)?,
         runtime.cache_manager.get_file_metadata_cache(),
     );
-    let output = projected
-        .iter()
-        .map(|index| schema.field(*index).name().as_str());
+    let output = schema.project(projected)?;
+    let names = output.fields().iter().map(|field| field.name().as_str());
     let mut options = TableParquetOptions {
         global: state.config_options().execution.parquet.clone(),
         ..Default::default()
     };
     options.global.pushdown_filters =
-        is_narrow(files) || pays_late_materialisation(table, output, filters, is_beside_lookup);
+        is_narrow(files) || pays_late_materialisation(table, names, filters, is_beside_lookup);
     // The index of texts knows of ids what their filter knows.
     options.global.bloom_filter_on_read = files.iter().any(|file| file.rows.is_none());
     // The cheapest filter first: the others see only what it leaves.
@@ -118,7 +118,7 @@ pub(crate) fn plan(
 
     let config = FileScanConfigBuilder::new(url, Arc::new(source))
         .with_file_groups(groups(&touched, files, state.config().target_partitions()))
-        .with_statistics(statistics(&touched, files))
+        .with_statistics(statistics(&touched, &output, table, filters, files))
         .with_limit(limit)
         .with_projection_indices(Some(indices))?
         .build();
@@ -255,12 +255,23 @@ fn is_narrow(files: &[ScanFile<'_>]) -> bool {
     files.iter().all(|file| file.rows.is_some()) && known * NARROW < all
 }
 
-fn statistics(touched: &TableSchema, files: &[ScanFile<'_>]) -> Statistics {
+/// What is known of the rows that are read, and what those that `filters` leave may take in memory.
+fn statistics(
+    touched: &TableSchema,
+    output: &Schema,
+    table: TableName,
+    filters: &[Expr],
+    files: &[ScanFile<'_>],
+) -> Statistics {
     let rows = files.iter().map(count).reduce(|a, b| a.add(&b));
-    let bytes: u64 = files.iter().map(|file| file.of.file.size_bytes).sum();
+    let rows = rows.unwrap_or(Precision::Absent);
+    let bytes = rows.get_value().map(|rows| {
+        let all = rows.saturating_mul(row_bytes(output));
+        all.saturating_mul(per_million(table, filters)) / 1_000_000
+    });
     Statistics {
-        num_rows: rows.unwrap_or(Precision::Absent),
-        total_byte_size: usize::try_from(bytes).map_or(Precision::Absent, Precision::Inexact),
+        num_rows: rows,
+        total_byte_size: bytes.map_or(Precision::Absent, Precision::Inexact),
         ..Statistics::new_unknown(touched.table_schema())
     }
 }

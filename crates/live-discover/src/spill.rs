@@ -2,10 +2,13 @@
 //!
 //! A file that nobody reads or writes is not open: a repartition may have thousands that wait to be read, one for each
 //! batch ([`FILE_BYTES`]), where DataFusion's own files each keep a descriptor of the host's.
+//!
+//! Each engine has a folder of its own, which goes with it. A process that is killed leaves its folder, with gigabytes in
+//! it at times; the next engine finds that nobody holds the folder's lock, and deletes it ([`sweep`]).
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +17,7 @@ use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use datafusion_execution::{SpillFile, SpillWriter, TempFileFactory};
 use futures::{Stream, StreamExt, TryStreamExt};
-use tempfile::TempPath;
+use tempfile::{TempDir, TempPath};
 use tokio_util::io::ReaderStream;
 
 /// Bytes of a file of a repartition from which on another one is begun: less than any batch has. Of two files that are
@@ -28,9 +31,17 @@ pub(crate) const NO_ROOM: &str = "no room is left for intermediate results";
 /// Bytes read at a time.
 const READ_BYTES: usize = 128 << 10;
 
-/// A folder for such files.
+/// How the folders' names begin.
+const PREFIX: &str = "live-discover-";
+/// The file that whoever uses a folder has locked. It is there as soon as it is locked.
+const LOCK: &str = "lock";
+const LOCK_TO_BE: &str = "lock.new";
+
+/// A folder for such files, deleted with this.
 pub(crate) struct SpillFolder {
-    path: PathBuf,
+    /// Given up before the folder goes. `None` where files can't be locked: whoever is killed leaves its folder, then.
+    _lock: Option<File>,
+    folder: TempDir,
     disk: Arc<Disk>,
 }
 
@@ -42,20 +53,54 @@ struct Disk {
 }
 
 impl SpillFolder {
-    pub(crate) fn new(path: &Path, bytes_max: u64) -> Self {
-        Self {
-            path: path.to_path_buf(),
+    /// A folder in `parent`.
+    pub(crate) fn new_in(parent: &Path, bytes_max: u64) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        Ok(Self {
+            _lock: lock(folder.path()).ok(),
+            folder,
             disk: Arc::new(Disk {
                 bytes_max,
                 bytes: AtomicU64::new(0),
             }),
+        })
+    }
+}
+
+fn lock(folder: &Path) -> io::Result<File> {
+    let path = folder.join(LOCK_TO_BE);
+    let file = File::create_new(&path)?;
+    file.try_lock()?;
+    fs::rename(path, folder.join(LOCK))?;
+    Ok(file)
+}
+
+/// Deletes the folders in `parent` whose process is gone. What can't be deleted stays.
+pub(crate) fn sweep(parent: &Path) {
+    for folder in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = folder.file_name().to_string_lossy().starts_with(PREFIX);
+        if is_ours && folder.file_type().is_ok_and(|file_type| file_type.is_dir()) {
+            let _ = delete_unused(&folder.path());
         }
     }
 }
 
+/// Deletes a folder that nobody has locked; the lock last, so that what is begun can be ended by the next.
+fn delete_unused(folder: &Path) -> io::Result<()> {
+    let lock = File::open(folder.join(LOCK))?;
+    lock.try_lock()?;
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name() != LOCK {
+            fs::remove_file(file.path())?;
+        }
+    }
+    fs::remove_dir_all(folder)
+}
+
 impl TempFileFactory for SpillFolder {
     fn create_temp_file(&self, _description: &str) -> Result<Arc<dyn SpillFile>> {
-        let made = tempfile::NamedTempFile::new_in(&self.path)?;
+        let made = tempfile::NamedTempFile::new_in(self.folder.path())?;
         Ok(Arc::new(Spilled {
             path: made.into_temp_path(),
             written: Arc::new(Written {
@@ -146,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_is_read_and_its_room_given_back() {
         let folder = tempfile::tempdir().unwrap();
-        let spill = SpillFolder::new(folder.path(), 10);
+        let spill = SpillFolder::new_in(folder.path(), 10).unwrap();
         let first = spill.create_temp_file("first").unwrap();
         let second = spill.create_temp_file("second").unwrap();
         let mut writer = first.open_writer().unwrap();
@@ -167,5 +212,35 @@ mod tests {
         assert!(!path.exists());
         other.write_all(b"abc").unwrap();
         assert_eq!(second.size(), Some(3));
+    }
+    #[test]
+    fn folders_of_those_who_are_gone_are_deleted_and_no_others() {
+        let parent = tempfile::tempdir().unwrap();
+        let names = || {
+            let entries = fs::read_dir(parent.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let gone = parent.path().join("live-discover-gone");
+        fs::create_dir(&gone).unwrap();
+        fs::write(gone.join(LOCK), "").unwrap();
+        fs::write(gone.join(".tmpabc"), "rows").unwrap();
+        // One that is being made, one of another program, and a file.
+        fs::create_dir(parent.path().join("live-discover-new")).unwrap();
+        fs::create_dir(parent.path().join("other")).unwrap();
+        fs::write(parent.path().join("live-discover-file"), "").unwrap();
+        let used = SpillFolder::new_in(parent.path(), 10).unwrap();
+        let file = used.create_temp_file("rows").unwrap();
+
+        sweep(parent.path());
+        let mut left = names();
+        let own = used.folder.path().file_name().unwrap();
+        left.retain(|name| name != own);
+        assert_eq!(left, ["live-discover-file", "live-discover-new", "other"]);
+        assert!(file.path().unwrap().exists());
+
+        drop((file, used));
+        assert_eq!(names().len(), 3);
     }
 }

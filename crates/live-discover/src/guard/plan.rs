@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunction;
@@ -17,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::{Error, Result};
+use crate::estimate::row_bytes;
 use crate::limits::{LimitKind, ShapeLimits};
 
 /// Regular expressions.
@@ -335,15 +335,4 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     let by_calls = rows_max.saturating_mul(CALLS) / cost.calls.max(1);
     let by_sorts = SORTED_BYTES_MAX / cost.sorted_bytes.max(1);
     Ok(by_constants.min(by_calls).min(by_sorts).clamp(1, rows_max))
-}
-
-/// What a row takes in memory, by the rule of thumb.
-pub(crate) fn row_bytes(schema: &Schema) -> usize {
-    let of = |field: &FieldRef| match field.data_type() {
-        _ if field.name() == "raw" => 1_536,
-        DataType::Utf8View | DataType::Utf8 => 32,
-        data_type if data_type.is_nested() => 128,
-        _ => 8,
-    };
-    schema.fields().iter().map(of).sum()
 }

@@ -50,6 +50,11 @@ fn wants_first_rows(config: &SessionConfig) -> bool {
     config.get_extension::<FirstRows>().is_some()
 }
 
+/// Whether files are asked for the rows of which a filter may hold.
+pub(crate) fn is_asked(table: TableName, filter: &Expr) -> bool {
+    condition::of(table, [filter]).is_some()
+}
+
 /// The files that may have a row that matches all filters, and which rows that may be.
 pub(crate) async fn narrow<'a>(
     state: &dyn Session,

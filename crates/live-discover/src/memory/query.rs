@@ -12,7 +12,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::Budget;
-use crate::guard::plan::row_bytes;
+use crate::estimate::row_bytes;
 
 /// How the engine's total is called in messages.
 pub(crate) const ENGINE_POOL: &str = "memory of the engine";
