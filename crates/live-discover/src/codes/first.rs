@@ -41,18 +41,6 @@ pub(super) struct Picked {
     pub(super) rows: Selection,
 }
 
-impl Picked {
-    /// The same rows, so many at a time at most.
-    pub(super) fn some_at_a_time(self, count: usize) -> impl Iterator<Item = Self> {
-        let Self { file, group, rows } = self;
-        rows.by(count).map(move |rows| Self {
-            file: Arc::clone(&file),
-            group,
-            rows,
-        })
-    }
-}
-
 /// The rows of a row group that were found, each with its rank.
 #[derive(Debug)]
 struct Found {

@@ -36,6 +36,11 @@ impl HotColumns {
         }
     }
 
+    /// What all that is kept may have, if no query needs memory.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.budget.limit_bytes()
+    }
+
     /// Whether a column is kept; that it was asked does not count.
     pub(super) fn has(&self, key: &Key) -> bool {
         self.budget.contains(key)

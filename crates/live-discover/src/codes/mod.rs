@@ -9,6 +9,7 @@
 //!  read, pages, hot   files ─► row groups, their columns kept decoded, or fetched: whole, or the pages of some rows
 //!  shape              what is kept of a footer for columns that are kept
 //!  paged              rows of a column ─► their values, by blocks of pages that are kept
+//!  exact              the same, where nothing is kept
 //!  column             a column of a row group ─► codes and texts, or values
 //!  coded, packed      codes and texts, and numbers, in little memory
 //!  expression, rows   which rows the filters let pass; the value of an expression for these
@@ -26,6 +27,7 @@
 mod aggregate;
 mod coded;
 mod column;
+mod exact;
 mod expression;
 mod first;
 mod groups;

@@ -124,7 +124,6 @@ pub(super) struct Paged {
     /// Those that are read: their rows, and where the bytes are.
     missing: Option<(RowSelection, Wanted)>,
     kept: Arc<KeptPages>,
-    is_kept: bool,
 }
 
 /// A page, or a block of one, and those of its rows that are wanted, as they count in it.
@@ -137,19 +136,8 @@ pub(super) struct Page {
 }
 
 impl Paged {
-    /// The blocks of `rows`, which are some of `wanted` rows of the row group.
-    ///
-    /// # Errors
-    ///
-    /// An index of pages that contradicts itself.
-    pub(super) fn of(
-        place: &Place<'_>,
-        rows: &Selection,
-        wanted: usize,
-        kept: Arc<KeptPages>,
-    ) -> Result<Self> {
-        let pages = pages_of(place, rows)?;
-        let is_kept = is_little(place, &pages, wanted);
+    /// The blocks of the rows of `pages`, of which some are `kept`.
+    pub(super) fn of(place: &Place<'_>, pages: &[Page], kept: Arc<KeptPages>) -> Self {
         let rows_max = block_rows(place);
         let blocks = pages.iter().flat_map(|page| page.blocks(rows_max));
         let blocks: Vec<Page> = blocks.collect();
@@ -160,18 +148,22 @@ impl Paged {
             let wanted = Wanted::of(place, &rows);
             (rows, wanted)
         });
-        Ok(Self {
+        Self {
             blocks,
             missing,
             kept,
-            is_kept,
-        })
+        }
     }
 
     /// Where the pages are of which blocks are read.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         let wanted = self.missing.iter();
         wanted.flat_map(|(_, wanted)| wanted.ranges())
+    }
+
+    /// Bytes of what was kept before.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.bytes
     }
 
     /// How many hundredths of the column's bytes they are.
@@ -201,11 +193,7 @@ impl Paged {
             return Ok((self.picked(&self.kept, field)?, None));
         };
         let parts = wanted.parts(&mut fetched.iter().cloned());
-        let read = read(place, parts, rows, field)?;
-        let read = match self.is_kept {
-            true => Values::small(read),
-            false => Values::plain(read),
-        };
+        let read = Values::small(read(place, parts, rows, field)?);
         let mut known = KeptPages::clone(&self.kept);
         let mut start = 0;
         known.add(
@@ -217,7 +205,7 @@ impl Paged {
             }),
         );
         let values = self.picked(&known, field)?;
-        Ok((values, self.is_kept.then_some(known)))
+        Ok((values, Some(known)))
     }
 
     fn picked(&self, known: &KeptPages, field: &Field) -> Result<Chunk> {
@@ -282,12 +270,11 @@ fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<Vec<&'a StringViewArray>> {
     arrays.map(|array| array.as_string_view_opt()).collect()
 }
 
-/// Whether the rows that are wanted, of which some are in these pages, are few of their pages' or of the column's.
-fn is_little(place: &Place<'_>, pages: &[Page], wanted: usize) -> bool {
+/// Whether the rows of `pages` are few of those that these have, or these few of the column's.
+pub(super) fn is_little(place: &Place<'_>, pages: &[Page]) -> bool {
     let of_pages: usize = pages.iter().map(|page| page.range.len()).sum();
     let rows: usize = pages.iter().map(|page| page.rows.len()).sum();
-    let of_all = of_pages * wanted.div_ceil(rows.max(1));
-    rows * KEPT_FROM <= of_pages || of_all * KEPT_FROM <= place.rows()
+    rows * KEPT_FROM <= of_pages || of_pages * KEPT_FROM <= place.rows()
 }
 
 fn missing<'b>(blocks: &'b [Page], kept: &KeptPages) -> impl Iterator<Item = &'b Page> {
@@ -399,7 +386,7 @@ fn read(
 }
 
 /// Whether most of what the texts hold is the text of no row, as of a dictionary.
-fn is_sparse(texts: &StringViewArray) -> bool {
+pub(super) fn is_sparse(texts: &StringViewArray) -> bool {
     let held: usize = texts.data_buffers().iter().map(|buffer| buffer.len()).sum();
     texts.total_buffer_bytes_used() * 2 < held
 }

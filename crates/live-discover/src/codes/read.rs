@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
@@ -18,10 +19,11 @@ use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::column::{Chunk, Place, Selection};
+use super::exact::Exact;
 use super::expression::{self, Used};
 use super::hot::HotColumns;
 use super::input::Input;
-use super::paged::{KeptPages, Paged};
+use super::paged::{KeptPages, Paged, is_little, pages_of};
 use super::pages;
 use super::rows::{Rows, Source};
 use super::shape::Shape;
@@ -86,9 +88,25 @@ pub(super) struct Reading {
     store: Arc<dyn ObjectStore>,
     footers: Arc<FileMetadataCache>,
     pub(super) hot: Option<Arc<HotColumns>>,
+    share: Arc<Share>,
     partition: usize,
     bytes_scanned: Count,
     files_processed: Count,
+}
+
+/// Bytes of values of rows that a step may yet keep, or take from what is kept. One that reads more than there is room for
+/// would take the place of all that is kept, and of its own, before it is asked again.
+struct Share(AtomicUsize);
+
+impl Share {
+    fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn take(&self, bytes: usize) {
+        let left = |left: usize| Some(left.saturating_sub(bytes));
+        let _ = (self.0).fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+    }
 }
 
 enum Reads {
@@ -102,6 +120,16 @@ struct FieldReads {
     /// What it has in the bags of the field.
     bag_key: Option<Arc<str>>,
     is_small: bool,
+}
+
+/// What is kept of columns of which some rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// The blocks around the rows, and whole columns that are read often.
+    Blocks,
+    /// Whole columns that are read often.
+    Columns,
+    Nothing,
 }
 
 /// A file of which it is known what is where.
@@ -188,9 +216,11 @@ impl Opened {
 }
 
 /// A column of a row group.
-enum Found {
+enum Found<'a> {
     Here(Source),
     InFile(Encoded),
+    /// No row has a value.
+    Nowhere(&'a FieldReads),
 }
 
 impl Reading {
@@ -213,11 +243,14 @@ impl Reading {
             }
         });
         let runtime = context.runtime_env();
+        let hot = context.session_config().get_extension::<HotColumns>();
+        let share = hot.as_ref().map_or(0, |hot| hot.bytes_max() / 2);
         Ok(Arc::new(Self {
             columns: columns.collect(),
             store: scan::store(&runtime)?,
             footers: runtime.cache_manager.get_file_metadata_cache(),
-            hot: context.session_config().get_extension::<HotColumns>(),
+            hot,
+            share: Arc::new(Share(AtomicUsize::new(share / input.groups.len().max(1)))),
             partition,
             bytes_scanned: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
             files_processed: MetricBuilder::new(metrics).counter("files_processed", partition),
@@ -294,6 +327,7 @@ impl Reading {
         let columns = columns.map(|wanted| match self.find(wanted, file, group) {
             Found::Here(source) => UnreadColumn::Here(source),
             Found::InFile(encoded) => UnreadColumn::Whole(encoded),
+            Found::Nowhere(field) => UnreadColumn::nulls(field, file.rows(group)),
         });
         Unread {
             count: file.rows(group),
@@ -301,35 +335,56 @@ impl Reading {
         }
     }
 
-    /// Some of the columns of a row group, of some of the `wanted` rows of it.
+    /// Some of the columns of a row group, of some of its rows.
     pub(super) fn of_rows(
         &self,
         file: &Opened,
         group: usize,
         columns: Range<usize>,
         rows: &Selection,
-        wanted: usize,
+        keeps: Keeps,
     ) -> Result<Unread> {
         let columns = columns.filter_map(|at| self.columns.get(at));
         let columns = columns.map(|column| {
             Ok(match self.find(column, file, group) {
                 Found::Here(Source::Decoded(chunk)) => {
+                    self.share.take(chunk.size());
                     UnreadColumn::Here(Source::Decoded(Chunk::Plain(chunk.values(rows)?)))
                 }
                 Found::Here(source) => UnreadColumn::Here(source),
-                Found::InFile(encoded) => {
-                    let kept = encoded.kept_pages();
-                    let paged = Paged::of(&encoded.place(), rows, wanted, kept)?;
-                    match encoded.pays_whole(&paged) {
-                        true => UnreadColumn::OfWhole(encoded, rows.clone()),
-                        false => UnreadColumn::Pages(encoded, paged),
-                    }
-                }
+                Found::InFile(encoded) => self.some(encoded, rows, keeps)?,
+                Found::Nowhere(field) => UnreadColumn::nulls(field, rows.count()),
             })
         });
         Ok(Unread {
             count: rows.count(),
             columns: columns.collect::<Result<_>>()?,
+        })
+    }
+
+    /// How some rows of a column are read.
+    fn some(&self, mut encoded: Encoded, rows: &Selection, keeps: Keeps) -> Result<UnreadColumn> {
+        match keeps != Keeps::Nothing && self.share.is_left() {
+            true => encoded.share = Some(Arc::clone(&self.share)),
+            false => encoded.hot = None,
+        }
+        let place = encoded.place();
+        if encoded.hot.is_some() && keeps == Keeps::Blocks {
+            let pages = pages_of(&place, rows)?;
+            if is_little(&place, &pages) {
+                let kept = encoded.kept_pages();
+                self.share.take(kept.bytes);
+                let paged = Paged::of(&place, &pages, kept);
+                return Ok(match encoded.pays_whole(paged.percent(&place)) {
+                    true => UnreadColumn::OfWhole(encoded, rows.clone()),
+                    false => UnreadColumn::Pages(encoded, paged),
+                });
+            }
+        }
+        let exact = Exact::of(&place, rows);
+        Ok(match encoded.pays_whole(exact.percent(&place)) {
+            true => UnreadColumn::OfWhole(encoded, rows.clone()),
+            false => UnreadColumn::Exact(encoded, exact),
         })
     }
 
@@ -344,6 +399,21 @@ impl Reading {
             Rows::new(group.count, columns.collect())
         });
         Ok(rows.collect())
+    }
+
+    /// The same of rows that are looked at once, in their order.
+    pub(super) async fn fetch_in_parts(&self, file: &Opened, unread: Unread) -> Result<Rows> {
+        let ranges = unread.columns.iter().flat_map(UnreadColumn::ranges);
+        let mut fetched = self.bytes(file, ranges.collect()).await?.into_iter();
+        let columns = unread.columns.into_iter().map(|column| match column {
+            UnreadColumn::Exact(encoded, exact) => {
+                let bytes: Vec<Bytes> = fetched.by_ref().take(exact.ranges().count()).collect();
+                let values = exact.values(&encoded.place(), &encoded.field, &bytes)?;
+                Ok(Source::InParts(values))
+            }
+            column => Ok(column.with(&mut fetched)),
+        });
+        Ok(Rows::new(unread.count, columns.collect::<Result<_>>()?))
     }
 
     /// Parts of a file, in one request.
@@ -366,14 +436,14 @@ impl Reading {
         Ok(fetched)
     }
 
-    fn find(&self, wanted: &Reads, file: &Opened, group: usize) -> Found {
+    fn find<'a>(&self, wanted: &'a Reads, file: &Opened, group: usize) -> Found<'a> {
         let field = match wanted {
             Reads::Constant(at) => return Found::Here(Source::Constant(constant(&file.file, *at))),
             Reads::Field(field) => field,
         };
         let leaves = file.leaves(field.field.name());
         if leaves.is_empty() {
-            return Found::Here(Source::Decoded(field.nulls(file.rows(group))));
+            return Found::Nowhere(field);
         }
         let key = field.key(&file.object().location, group);
         match self.hot.as_ref().and_then(|hot| hot.get(&key)) {
@@ -386,6 +456,7 @@ impl Reading {
                 bag_key: field.bag_key.clone(),
                 is_small: field.is_small,
                 hot: self.hot.clone(),
+                share: None,
                 key,
             }),
         }
@@ -433,8 +504,10 @@ enum UnreadColumn {
     Whole(Encoded),
     /// All of it, of which some rows are wanted.
     OfWhole(Encoded, Selection),
-    /// The pages of some rows.
+    /// Some rows, and the blocks around them.
     Pages(Encoded, Paged),
+    /// Some rows alone.
+    Exact(Encoded, Exact),
 }
 
 impl Unread {
@@ -447,17 +520,29 @@ impl Unread {
                 encoded.place().decoded_bytes()
             }
             UnreadColumn::Pages(encoded, paged) => paged.decoded_bytes(&encoded.place()),
+            UnreadColumn::Exact(encoded, exact) => exact.decoded_bytes(&encoded.place()),
         });
         bytes.sum()
+    }
+
+    /// How many bytes are fetched for it.
+    pub(super) fn fetched_bytes(&self) -> u64 {
+        let ranges = self.columns.iter().flat_map(UnreadColumn::ranges);
+        ranges.map(|range| range.end - range.start).sum()
     }
 }
 
 impl UnreadColumn {
+    fn nulls(field: &FieldReads, rows: usize) -> Self {
+        Self::Here(Source::Decoded(field.nulls(rows)))
+    }
+
     fn ranges(&self) -> Vec<Range<u64>> {
         match self {
             Self::Here(_) => Vec::new(),
             Self::Whole(encoded) | Self::OfWhole(encoded, _) => encoded.place().ranges().collect(),
             Self::Pages(_, paged) => paged.ranges().collect(),
+            Self::Exact(_, exact) => exact.ranges().collect(),
         }
     }
 
@@ -477,6 +562,13 @@ impl UnreadColumn {
                 let bytes: Vec<Bytes> = fetched.take(paged.ranges().count()).collect();
                 Box::new(move || encoded.decode_pages(&paged, &bytes))
             }
+            Self::Exact(encoded, exact) => {
+                let bytes: Vec<Bytes> = fetched.take(exact.ranges().count()).collect();
+                Box::new(move || {
+                    let mut values = exact.values(&encoded.place(), &encoded.field, &bytes)?;
+                    Ok(Chunk::Plain(values.next(exact.count())?))
+                })
+            }
         };
         Source::Encoded(decode)
     }
@@ -490,7 +582,10 @@ struct Encoded {
     field: FieldRef,
     bag_key: Option<Arc<str>>,
     is_small: bool,
+    /// `None` where nothing is kept of it.
     hot: Option<Arc<HotColumns>>,
+    /// What is kept counts there.
+    share: Option<Arc<Share>>,
     key: Key,
 }
 
@@ -503,14 +598,13 @@ impl Encoded {
         }
     }
 
-    /// Whether all of the column is worth being decoded, and kept, where some pages of it are asked for: when as much of
-    /// it has been read by pages.
-    fn pays_whole(&self, paged: &Paged) -> bool {
+    /// Whether all of the column is worth being decoded, and kept, where so many hundredths of it are asked for: when as much
+    /// of it has been read by pages.
+    fn pays_whole(&self, percent: usize) -> bool {
         let place = self.place();
         let is_kept = self.is_small && (self.field.data_type().is_primitive() || place.is_coded());
         let hot = self.hot.as_ref().filter(|_| is_kept);
-        self.bag_key.is_some()
-            || hot.is_some_and(|hot| hot.is_read_often(&self.key, paged.percent(&place)))
+        self.bag_key.is_some() || hot.is_some_and(|hot| hot.is_read_often(&self.key, percent))
     }
 
     fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
@@ -518,6 +612,7 @@ impl Encoded {
             Some(key) => self.place().decode_bag(bytes, &self.field, key)?,
             None => self.place().decode(bytes, &self.field)?,
         };
+        self.take_share(chunk.size());
         Ok(match &self.hot {
             Some(hot) => hot.put(&self.key, chunk),
             None => chunk,
@@ -528,9 +623,16 @@ impl Encoded {
     fn decode_pages(&self, paged: &Paged, bytes: &[Bytes]) -> Result<Chunk> {
         let (values, kept) = paged.values(&self.place(), &self.field, bytes)?;
         if let (Some(hot), Some(kept)) = (&self.hot, kept) {
+            self.take_share(kept.bytes.saturating_sub(paged.kept_bytes()));
             hot.put_pages(self.pages_key(), kept);
         }
         Ok(values)
+    }
+
+    fn take_share(&self, bytes: usize) {
+        if let Some(share) = &self.share {
+            share.take(bytes);
+        }
     }
 
     fn kept_pages(&self) -> Arc<KeptPages> {

@@ -9,6 +9,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 
 use super::coded::Coded;
 use super::column::{Chunk, Selection};
+use super::exact::ExactValues;
 use super::expression::Expression;
 
 /// Where a column of a row group is.
@@ -17,12 +18,16 @@ pub(super) enum Source {
     Decoded(Chunk),
     /// To be decoded when it is asked for: a filter may leave no row that needs it.
     Encoded(Box<dyn Fn() -> Result<Chunk> + Send>),
+    /// To be decoded as [`Rows::next`] asks for more.
+    InParts(ExactValues),
 }
 
 /// A row group, as far as it was asked for.
 pub(super) struct Rows {
     pub(super) count: usize,
     columns: Vec<(Source, OnceCell<Chunk>)>,
+    /// Those that [`Self::next`] gave.
+    given: usize,
 }
 
 impl Rows {
@@ -31,7 +36,32 @@ impl Rows {
             .into_iter()
             .map(|source| (source, OnceCell::new()))
             .collect();
-        Self { count, columns }
+        Self {
+            count,
+            columns,
+            given: 0,
+        }
+    }
+
+    /// The next of the rows, so many at most, decoded; `None` behind the last.
+    pub(super) fn next(&mut self, count: usize) -> Result<Option<Self>> {
+        let count = count.min(self.count - self.given);
+        if count == 0 {
+            return Ok(None);
+        }
+        let range = Selection::Range(self.given..self.given + count);
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for at in 0..self.columns.len() {
+            columns.push(match &mut self.columns[at].0 {
+                Source::Constant(value) => Source::Constant(value.clone()),
+                Source::InParts(values) => Source::Decoded(Chunk::Plain(values.next(count)?)),
+                Source::Decoded(_) | Source::Encoded(_) => {
+                    Source::Decoded(Chunk::Plain(self.array(at, &range)?))
+                }
+            });
+        }
+        self.given += count;
+        Ok(Some(Self::new(count, columns)))
     }
 
     /// `None` for one that has one value for all rows.
@@ -40,6 +70,7 @@ impl Rows {
         Ok(match source {
             Source::Constant(_) => None,
             Source::Decoded(chunk) => Some(chunk),
+            Source::InParts(_) => return internal_err!("a column that is decoded in parts"),
             Source::Encoded(decode) => Some(match decoded.get() {
                 Some(chunk) => chunk,
                 None => {

@@ -1,9 +1,13 @@
 //! Groups and rows by the codes of texts: what DataFusion's own steps give.
 
+use arrow::array::RecordBatch;
+use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
+use audit_testkit::GeneratorOptions;
 use live_discover::{Engine, EngineOptions, Lake, Limits, Session, TenantScope};
 
 use crate::fixture::{
     CONTOSO, DAY_MICROS, FABRIKAM, HOUR_MICROS, Record, START_MICROS, ask, commit, empty_lake,
+    ingest_generated,
 };
 
 /// In two commits of two tenants, so that files have other columns and other dictionaries; of ids there are too many to
@@ -402,6 +406,38 @@ async fn what_is_kept_of_one_question_serves_the_next() {
     }
 }
 
+/// So many rows of a row group, of so many columns, that they are decoded in parts; of one in a hundred pages are whole, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_whole_records_are_those_found_by_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = empty_lake().await;
+    let options = GeneratorOptions {
+        days: 1,
+        records: 12_000,
+        ..GeneratorOptions::default()
+    };
+    ingest_generated(&lake, folder.path(), options).await;
+    let by_texts = session(&lake, by_texts(), Limits::default());
+    for (way, options) in ways() {
+        let by_codes = session(&lake, options, Limits::default());
+        for filter in [
+            "operation <> 'UserLoggedIn'",
+            "user_id ILIKE 'a%'",
+            "md5(correlation_id) < '03'",
+            "source_ip IS NULL",
+        ] {
+            let sql = format!("SELECT * FROM m365_audit WHERE {filter}");
+            let plan = ask(&by_codes, &format!("EXPLAIN {sql}")).await;
+            assert!(plan.contains(SELECT_BY_CODES), "{way} {sql}: {plan}");
+            let expected = in_order(&by_texts.collect(&sql).await.unwrap());
+            for _ in 0..2 {
+                let found = in_order(&by_codes.collect(&sql).await.unwrap());
+                assert!(found == expected, "{way} {sql}");
+            }
+        }
+    }
+}
+
 /// Of the first rows by a key those only are read that may be wanted, also where more were found on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_rows_alone_are_read() {
@@ -454,6 +490,13 @@ async fn groups_go_on_in_parts_where_there_is_no_room() {
     let plan = ask(&by_codes, &format!("EXPLAIN {GROUPS}")).await;
     assert!(plan.contains(BY_CODES), "{plan}");
     assert_eq!(ask(&by_codes, GROUPS).await.lines().count(), 12_010);
+}
+
+/// In the order of the records' text.
+fn in_order(batches: &[RecordBatch]) -> RecordBatch {
+    let rows = concat_batches(&batches[0].schema(), batches).unwrap();
+    let order = sort_to_indices(rows.column_by_name("raw").unwrap(), None, None).unwrap();
+    take_record_batch(&rows, &order).unwrap()
 }
 
 fn sorted(rows: &str) -> Vec<String> {

@@ -1,6 +1,5 @@
 //! What the step does when it runs: which rows pass, file by file, and their values.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -16,21 +15,26 @@ use datafusion::physical_plan::metrics::BaselineMetrics;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use parquet::file::metadata::PageIndexPolicy;
+use tokio::sync::Semaphore;
 
 use super::{First, Otherwise, SelectByCodesExec};
 use crate::codes::column::Selection;
 use crate::codes::first::{Firsts, Picked, Rank};
 use crate::codes::pages;
-use crate::codes::read::{FILES_AHEAD, Opened, Reading, Unread};
+use crate::codes::read::{FILES_AHEAD, Keeps, Opened, Reading, Unread};
 use crate::codes::rows::{Filters, Rows};
 use crate::codes::search;
 use crate::index::narrow::Access;
 use crate::index::running::Running;
 
-/// Rows that are read at a time, and about how many bytes are decoded for them: of many columns each row has pages of
-/// its own.
+/// Rows of a row group that are read at once, and about how many bytes are decoded for them: of many columns each row has
+/// pages of its own. More are decoded in parts, in their order.
 const READ_ROWS: usize = 8 << 10;
 const READ_BYTES: u64 = 16 << 20;
+/// Of rows that have more bytes in a row group nothing is kept: who reads these reads records whole, and many.
+const KEPT_BYTES: u64 = 64 << 20;
+/// Bytes that are fetched ahead, of what are no more than a file's rows.
+const AHEAD_BYTES: u32 = 32 << 20;
 /// Rows whose pages are searched first.
 const SEARCHED_ROWS: usize = 128;
 /// Of rows that may match, by what indexes know, one in so many at most is looked at alone.
@@ -122,8 +126,7 @@ impl SelectByCodesExec {
             unread.push(match &narrow {
                 Some(rows) => {
                     let rows = Selection::Rows(rows.clone());
-                    let wanted = rows.count();
-                    reading.of_rows(&file, *group, columns, &rows, wanted)?
+                    reading.of_rows(&file, *group, columns, &rows, Keeps::Blocks)?
                 }
                 None => reading.whole(&file, *group, columns),
             });
@@ -303,29 +306,29 @@ impl SelectByCodesExec {
         Ok(())
     }
 
-    /// The rows in parts, of which each has not much that is decoded for it.
-    fn parts(
-        self: Arc<Self>,
-        reading: Arc<Reading>,
-        picked: Picked,
-    ) -> impl Iterator<Item = Result<(Arc<Opened>, Unread)>> {
-        let wanted = picked.rows.count();
-        let unread = move |Picked { file, group, rows }: Picked| {
+    /// How rows of a row group are read, and how many at a time.
+    fn part(&self, reading: &Reading, picked: &Picked, batch_rows: usize) -> Result<Part> {
+        let unread = |keeps| {
             let columns = 0..self.used.columns.len();
-            let unread = reading.of_rows(&file, group, columns, &rows, wanted)?;
-            Ok::<_, DataFusionError>((file, unread))
+            reading.of_rows(&picked.file, picked.group, columns, &picked.rows, keeps)
         };
-        picked.some_at_a_time(READ_ROWS).flat_map(move |some| {
-            let all = unread(some.clone());
-            let bytes = all.as_ref().map_or(0, |(_, unread)| unread.decoded_bytes());
-            let parts = usize::try_from(bytes.div_ceil(READ_BYTES)).unwrap_or(usize::MAX);
-            let rows = some.rows.count();
-            match parts <= 1 || rows <= 1 {
-                true => vec![all],
-                false => (some.some_at_a_time(rows.div_ceil(parts)))
-                    .map(&unread)
-                    .collect(),
-            }
+        let all = unread(Keeps::Blocks)?;
+        let (rows, bytes) = (picked.rows.count(), all.decoded_bytes());
+        if rows <= READ_ROWS && bytes <= READ_BYTES {
+            return Ok(Part {
+                unread: all,
+                at_once: batch_rows,
+            });
+        }
+        let unread = unread(match bytes <= KEPT_BYTES {
+            true => Keeps::Columns,
+            false => Keeps::Nothing,
+        })?;
+        let row_bytes = unread.decoded_bytes() / rows.max(1) as u64;
+        let at_once = usize::try_from(READ_BYTES / row_bytes.max(1)).unwrap_or(batch_rows);
+        Ok(Part {
+            unread,
+            at_once: at_once.clamp(1, batch_rows),
         })
     }
 
@@ -336,37 +339,54 @@ impl SelectByCodesExec {
         run: Run,
         picked: impl Stream<Item = Result<Picked>> + Send + 'static,
     ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-        let plan = Arc::clone(&self);
-        let parts = picked.map_ok(move |picked| {
-            let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-            let parts = plan.parts(Arc::clone(&reading), picked);
-            futures::stream::iter(parts).map_ok(move |part| (Arc::clone(&reading), part))
-        });
-        let read = parts
-            .try_flatten()
-            .map_ok(
-                |(reading, (file, unread))| async move { reading.fetch(&file, vec![unread]).await },
-            );
-        let batches = read.try_buffered(FILES_AHEAD).and_then(move |read| {
-            let _timer = run.baseline.elapsed_compute().timer();
-            let batches = read.iter().flat_map(|rows| {
-                let starts = (0..rows.count).step_by(run.batch_rows);
-                starts.map(|start| self.batch(rows, start..rows.count.min(start + run.batch_rows)))
-            });
-            let batches: Vec<Result<RecordBatch>> = batches.collect();
-            for batch in batches.iter().flatten() {
-                run.baseline.record_output(batch.num_rows());
+        let ahead = Arc::new(Semaphore::new(AHEAD_BYTES as usize));
+        let (plan, reads) = (Arc::clone(&self), Arc::clone(&reading));
+        let begun = picked.and_then(move |picked| {
+            let part = plan.part(&reads, &picked, run.batch_rows);
+            let ahead = Arc::clone(&ahead);
+            // In order: the first of those that are fetched never waits for those behind it.
+            async move {
+                let part = part?;
+                let bytes = u32::try_from(part.unread.fetched_bytes()).unwrap_or(AHEAD_BYTES);
+                let room = ahead.acquire_many_owned(bytes.min(AHEAD_BYTES)).await;
+                let room = room.map_err(|error| DataFusionError::External(error.into()))?;
+                Ok((picked.file, part, room))
             }
-            in_turn(batches)
         });
+        let fetched = begun.map_ok(move |(file, part, room)| {
+            let reading = Arc::clone(&reading);
+            async move {
+                let rows = reading.fetch_in_parts(&file, part.unread).await?;
+                Ok((rows, part.at_once, room))
+            }
+        });
+        let batches = fetched
+            .try_buffered(FILES_AHEAD)
+            .map_ok(move |(rows, at_once, room)| {
+                let (plan, baseline) = (Arc::clone(&self), run.baseline.clone());
+                futures::stream::try_unfold((rows, room), move |(mut rows, room)| {
+                    let (plan, baseline) = (Arc::clone(&plan), baseline.clone());
+                    async move {
+                        // A query that was cancelled, or whose time is over, is stopped where it waits.
+                        tokio::task::yield_now().await;
+                        let _timer = baseline.elapsed_compute().timer();
+                        let Some(some) = rows.next(at_once)? else {
+                            return Ok(None);
+                        };
+                        let batch = plan.batch(&some)?;
+                        baseline.record_output(batch.num_rows());
+                        Ok(Some((batch, (rows, room))))
+                    }
+                })
+            });
         batches.try_flatten()
     }
 
-    fn batch(&self, rows: &Rows, range: Range<usize>) -> Result<RecordBatch> {
-        let options = RecordBatchOptions::new().with_row_count(Some(range.len()));
-        let range = Selection::Range(range);
+    fn batch(&self, rows: &Rows) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.count));
+        let all = Selection::Range(0..rows.count);
         let columns = self.outputs.iter();
-        let columns = columns.map(|output| rows.values(output, &range));
+        let columns = columns.map(|output| rows.values(output, &all));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new_with_options(
             self.schema(),
@@ -392,6 +412,13 @@ fn of_rows(ranked: &[(Rank, u32)], wanted: &Selection) -> Vec<(Rank, u32)> {
     let mut both = Vec::with_capacity(wanted.count());
     wanted.each(|wanted| both.extend(ranked.find(|(_, row)| *row == wanted)));
     both
+}
+
+/// Rows of a row group that are to be read.
+struct Part {
+    unread: Unread,
+    /// Rows that are decoded at a time.
+    at_once: usize,
 }
 
 /// How a partition runs.
