@@ -152,6 +152,11 @@ impl Place<'_> {
             .sum()
     }
 
+    /// About how many of these so many rows have.
+    pub(super) fn bytes_of(&self, rows: usize) -> u64 {
+        self.decoded_bytes() / self.rows().max(1) as u64 * rows as u64
+    }
+
     /// Where its bytes are.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         self.leaves.clone().map(|leaf| {

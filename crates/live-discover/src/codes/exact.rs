@@ -45,8 +45,7 @@ impl Exact {
 
     /// About how many bytes the values have.
     pub(super) fn decoded_bytes(&self, place: &Place<'_>) -> u64 {
-        let all = place.rows().max(1) as u64;
-        place.decoded_bytes() / all * self.rows.row_count() as u64
+        place.bytes_of(self.rows.row_count())
     }
 
     /// The rows, in the order of the file, from what `fetched` has of [`Self::ranges`].

@@ -172,9 +172,11 @@ impl Paged {
         wanted.map_or(0, |(_, wanted)| wanted.percent(place))
     }
 
-    /// About how many bytes are decoded for them.
+    /// About how many bytes the blocks have that are decoded.
     pub(super) fn decoded_bytes(&self, place: &Place<'_>) -> u64 {
-        place.decoded_bytes() / 100 * self.percent(place) as u64
+        let missing = self.missing.as_ref();
+        let rows = missing.map_or(0, |(rows, _)| rows.row_count());
+        place.bytes_of(rows)
     }
 
     /// The values of the rows, from what is kept and what `fetched` has of [`Self::ranges`], and what is to be kept from
@@ -284,7 +286,7 @@ fn missing<'b>(blocks: &'b [Page], kept: &KeptPages) -> impl Iterator<Item = &'b
 
 /// Rows of a block of a column at most.
 fn block_rows(place: &Place<'_>) -> usize {
-    let row_bytes = place.decoded_bytes() / place.rows().max(1) as u64;
+    let row_bytes = place.bytes_of(1);
     let rows = usize::try_from(BLOCK_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX);
     rows.clamp(BLOCK_ROWS_MIN, BLOCK_ROWS)
 }
