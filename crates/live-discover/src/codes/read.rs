@@ -122,16 +122,6 @@ struct FieldReads {
     is_small: bool,
 }
 
-/// What is kept of columns of which some rows are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keeps {
-    /// The blocks around the rows, and whole columns that are read often.
-    Blocks,
-    /// Whole columns that are read often.
-    Columns,
-    Nothing,
-}
-
 /// A file of which it is known what is where.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -342,7 +332,6 @@ impl Reading {
         group: usize,
         columns: Range<usize>,
         rows: &Selection,
-        keeps: Keeps,
     ) -> Result<Unread> {
         let columns = columns.filter_map(|at| self.columns.get(at));
         let columns = columns.map(|column| {
@@ -352,7 +341,7 @@ impl Reading {
                     UnreadColumn::Here(Source::Decoded(Chunk::Plain(chunk.values(rows)?)))
                 }
                 Found::Here(source) => UnreadColumn::Here(source),
-                Found::InFile(encoded) => self.some(encoded, rows, keeps)?,
+                Found::InFile(encoded) => self.some(encoded, rows)?,
                 Found::Nowhere(field) => UnreadColumn::nulls(field, rows.count()),
             })
         });
@@ -363,23 +352,21 @@ impl Reading {
     }
 
     /// How some rows of a column are read.
-    fn some(&self, mut encoded: Encoded, rows: &Selection, keeps: Keeps) -> Result<UnreadColumn> {
-        match keeps != Keeps::Nothing && self.share.is_left() {
+    fn some(&self, mut encoded: Encoded, rows: &Selection) -> Result<UnreadColumn> {
+        match self.share.is_left() {
             true => encoded.share = Some(Arc::clone(&self.share)),
             false => encoded.hot = None,
         }
         let place = encoded.place();
-        if encoded.hot.is_some() && keeps == Keeps::Blocks {
-            let pages = pages_of(&place, rows)?;
-            if is_little(&place, &pages) {
-                let kept = encoded.kept_pages();
-                self.share.take(kept.bytes);
-                let paged = Paged::of(&place, &pages, kept);
-                return Ok(match encoded.pays_whole(paged.percent(&place)) {
-                    true => UnreadColumn::OfWhole(encoded, rows.clone()),
-                    false => UnreadColumn::Pages(encoded, paged),
-                });
-            }
+        let pages = pages_of(&place, rows)?;
+        if encoded.hot.is_some() && is_little(&place, &pages) {
+            let kept = encoded.kept_pages();
+            self.share.take(kept.bytes);
+            let paged = Paged::of(&place, &pages, kept);
+            return Ok(match encoded.pays_whole(paged.percent(&place)) {
+                true => UnreadColumn::OfWhole(encoded, rows.clone()),
+                false => UnreadColumn::Pages(encoded, paged),
+            });
         }
         let exact = Exact::of(&place, rows);
         Ok(match encoded.pays_whole(exact.percent(&place)) {
@@ -511,6 +498,21 @@ enum UnreadColumn {
 }
 
 impl Unread {
+    /// The same `rows` without the blocks around them; and without whole columns, unless these are kept.
+    pub(super) fn alone(self, rows: &Selection, keeps_columns: bool) -> Self {
+        let columns = self.columns.into_iter().map(|column| match column {
+            UnreadColumn::Pages(encoded, _) => encoded.alone(rows),
+            UnreadColumn::OfWhole(encoded, _) if !keeps_columns && encoded.bag_key.is_none() => {
+                encoded.alone(rows)
+            }
+            column => column,
+        });
+        Self {
+            count: self.count,
+            columns: columns.collect(),
+        }
+    }
+
     /// About how many bytes are decoded for it.
     pub(super) fn decoded_bytes(&self) -> u64 {
         let columns = self.columns.iter();
@@ -596,6 +598,12 @@ impl Encoded {
             group: self.group,
             leaves: self.leaves.clone(),
         }
+    }
+
+    /// Some of its rows alone.
+    fn alone(self, rows: &Selection) -> UnreadColumn {
+        let exact = Exact::of(&self.place(), rows);
+        UnreadColumn::Exact(self, exact)
     }
 
     /// Whether all of the column is worth being decoded, and kept, where so many hundredths of it are asked for: when as much

@@ -21,7 +21,7 @@ use super::{First, Otherwise, SelectByCodesExec};
 use crate::codes::column::Selection;
 use crate::codes::first::{Firsts, Picked, Rank};
 use crate::codes::pages;
-use crate::codes::read::{FILES_AHEAD, Keeps, Opened, Reading, Unread};
+use crate::codes::read::{FILES_AHEAD, Opened, Reading, Unread};
 use crate::codes::rows::{Filters, Rows};
 use crate::codes::search;
 use crate::index::narrow::Access;
@@ -126,7 +126,7 @@ impl SelectByCodesExec {
             unread.push(match &narrow {
                 Some(rows) => {
                     let rows = Selection::Rows(rows.clone());
-                    reading.of_rows(&file, *group, columns, &rows, Keeps::Blocks)?
+                    reading.of_rows(&file, *group, columns, &rows)?
                 }
                 None => reading.whole(&file, *group, columns),
             });
@@ -308,28 +308,18 @@ impl SelectByCodesExec {
 
     /// How rows of a row group are read, and how many at a time.
     fn part(&self, reading: &Reading, picked: &Picked, batch_rows: usize) -> Result<Part> {
-        let unread = |keeps| {
-            let columns = 0..self.used.columns.len();
-            reading.of_rows(&picked.file, picked.group, columns, &picked.rows, keeps)
-        };
-        let all = unread(Keeps::Blocks)?;
-        let (rows, bytes) = (picked.rows.count(), all.decoded_bytes());
-        if rows <= READ_ROWS && bytes <= READ_BYTES {
-            return Ok(Part {
-                unread: all,
-                at_once: batch_rows,
-            });
+        let Picked { file, group, rows } = picked;
+        let unread = reading.of_rows(file, *group, 0..self.used.columns.len(), rows)?;
+        let bytes = unread.decoded_bytes();
+        if rows.count() <= READ_ROWS && bytes <= READ_BYTES {
+            let at_once = batch_rows;
+            return Ok(Part { unread, at_once });
         }
-        let unread = unread(match bytes <= KEPT_BYTES {
-            true => Keeps::Columns,
-            false => Keeps::Nothing,
-        })?;
-        let row_bytes = unread.decoded_bytes() / rows.max(1) as u64;
+        let unread = unread.alone(rows, bytes <= KEPT_BYTES);
+        let row_bytes = unread.decoded_bytes() / rows.count().max(1) as u64;
         let at_once = usize::try_from(READ_BYTES / row_bytes.max(1)).unwrap_or(batch_rows);
-        Ok(Part {
-            unread,
-            at_once: at_once.clamp(1, batch_rows),
-        })
+        let at_once = at_once.clamp(1, batch_rows);
+        Ok(Part { unread, at_once })
     }
 
     /// The values of rows.
