@@ -301,7 +301,8 @@ fn spill_folder(options: &EngineOptions) -> Result<SpillFolder> {
     let parent = (options.spill_folder.clone()).unwrap_or_else(std::env::temp_dir);
     let made = SpillFolder::new_in(&parent, options.spill_bytes);
     // Others' may have gigabytes. Without a thread they stay until the next engine.
-    let _ = std::thread::Builder::new().spawn(move || spill::sweep(&parent));
+    let thread = std::thread::Builder::new().name("live-discover-sweep".to_owned());
+    let _ = thread.spawn(move || spill::sweep(&parent));
     made.map_err(|error| Error::Unavailable {
         message: format!("could not make a folder for intermediate results: {error}"),
     })

@@ -213,6 +213,7 @@ mod tests {
         other.write_all(b"abc").unwrap();
         assert_eq!(second.size(), Some(3));
     }
+
     #[test]
     fn folders_of_those_who_are_gone_are_deleted_and_no_others() {
         let parent = tempfile::tempdir().unwrap();
