@@ -157,6 +157,11 @@ impl Place<'_> {
         self.decoded_bytes() / self.rows().max(1) as u64 * rows as u64
     }
 
+    /// About how many a page has.
+    pub(super) fn page_bytes(&self) -> u64 {
+        self.decoded_bytes() / self.pages().map_or(1, <[_]>::len).max(1) as u64
+    }
+
     /// Where its bytes are.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         self.leaves.clone().map(|leaf| {

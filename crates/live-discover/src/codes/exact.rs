@@ -124,12 +124,10 @@ impl ExactValues {
 
 /// Each row may be in a page of its own.
 fn rows_at_once(place: &Place<'_>) -> usize {
-    let all = place.decoded_bytes();
-    if all <= PAGE_BYTES_AT_ONCE {
+    if place.decoded_bytes() <= PAGE_BYTES_AT_ONCE {
         return place.rows();
     }
-    let page = all / place.pages().map_or(1, <[_]>::len).max(1) as u64;
-    usize::try_from(PAGE_BYTES_AT_ONCE / page.max(1)).unwrap_or(usize::MAX)
+    usize::try_from(PAGE_BYTES_AT_ONCE / place.page_bytes().max(1)).unwrap_or(usize::MAX)
 }
 
 fn selection(rows: &Selection, all: usize) -> RowSelection {

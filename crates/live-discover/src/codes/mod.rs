@@ -7,6 +7,7 @@
 //!
 //! ```text
 //!  read, pages, hot   files ─► row groups, their columns kept decoded, or fetched: whole, or the pages of some rows
+//!  unread             what is fetched of a row group's columns, and how that is decoded
 //!  shape              what is kept of a footer for columns that are kept
 //!  paged              rows of a column ─► their values, by blocks of pages that are kept
 //!  exact              the same, where nothing is kept
@@ -45,6 +46,7 @@ mod search;
 mod select;
 mod shape;
 mod texts;
+mod unread;
 
 use std::sync::Arc;
 

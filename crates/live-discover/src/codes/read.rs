@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
@@ -19,14 +18,13 @@ use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::column::{Chunk, Place, Selection};
-use super::exact::Exact;
 use super::expression::{self, Used};
 use super::hot::HotColumns;
 use super::input::Input;
-use super::paged::{KeptPages, Paged, is_little, pages_of};
 use super::pages;
 use super::rows::{Rows, Source};
 use super::shape::Shape;
+use super::unread::{Encoded, Share, Unread, UnreadColumn};
 use crate::footer::{self, Tail};
 use crate::index::narrow::Access;
 use crate::memory::{Key, Part as Kept};
@@ -92,21 +90,6 @@ pub(super) struct Reading {
     partition: usize,
     bytes_scanned: Count,
     files_processed: Count,
-}
-
-/// Bytes of values of rows that a step may yet keep, or take from what is kept. One that reads more than there is room for
-/// would take the place of all that is kept, and of its own, before it is asked again.
-struct Share(AtomicUsize);
-
-impl Share {
-    fn is_left(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
-
-    fn take(&self, bytes: usize) {
-        let left = |left: usize| Some(left.saturating_sub(bytes));
-        let _ = (self.0).fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
-    }
 }
 
 enum Reads {
@@ -240,7 +223,7 @@ impl Reading {
             store: scan::store(&runtime)?,
             footers: runtime.cache_manager.get_file_metadata_cache(),
             hot,
-            share: Arc::new(Share(AtomicUsize::new(share / input.groups.len().max(1)))),
+            share: Arc::new(Share::new(share / input.groups.len().max(1))),
             partition,
             bytes_scanned: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
             files_processed: MetricBuilder::new(metrics).counter("files_processed", partition),
@@ -317,7 +300,9 @@ impl Reading {
         let columns = columns.map(|wanted| match self.find(wanted, file, group) {
             Found::Here(source) => UnreadColumn::Here(source),
             Found::InFile(encoded) => UnreadColumn::Whole(encoded),
-            Found::Nowhere(field) => UnreadColumn::nulls(field, file.rows(group)),
+            Found::Nowhere(field) => {
+                UnreadColumn::Here(Source::Decoded(field.nulls(file.rows(group))))
+            }
         });
         Unread {
             count: file.rows(group),
@@ -341,8 +326,10 @@ impl Reading {
                     UnreadColumn::Here(Source::Decoded(Chunk::Plain(chunk.values(rows)?)))
                 }
                 Found::Here(source) => UnreadColumn::Here(source),
-                Found::InFile(encoded) => self.some(encoded, rows)?,
-                Found::Nowhere(field) => UnreadColumn::nulls(field, rows.count()),
+                Found::InFile(encoded) => encoded.some(rows, &self.share)?,
+                Found::Nowhere(field) => {
+                    UnreadColumn::Here(Source::Decoded(field.nulls(rows.count())))
+                }
             })
         });
         Ok(Unread {
@@ -351,56 +338,18 @@ impl Reading {
         })
     }
 
-    /// How some rows of a column are read.
-    fn some(&self, mut encoded: Encoded, rows: &Selection) -> Result<UnreadColumn> {
-        match self.share.is_left() {
-            true => encoded.share = Some(Arc::clone(&self.share)),
-            false => encoded.hot = None,
-        }
-        let place = encoded.place();
-        let pages = pages_of(&place, rows)?;
-        if encoded.hot.is_some() && is_little(&place, &pages) {
-            let kept = encoded.kept_pages();
-            self.share.take(kept.bytes);
-            let paged = Paged::of(&place, &pages, kept);
-            return Ok(match encoded.pays_whole(paged.percent(&place)) {
-                true => UnreadColumn::OfWhole(encoded, rows.clone()),
-                false => UnreadColumn::Pages(encoded, paged),
-            });
-        }
-        let exact = Exact::of(&place, rows);
-        Ok(match encoded.pays_whole(exact.percent(&place)) {
-            true => UnreadColumn::OfWhole(encoded, rows.clone()),
-            false => UnreadColumn::Exact(encoded, exact),
-        })
-    }
-
     /// Fetches what is not here of row groups of a file, in one request.
     pub(super) async fn fetch(&self, file: &Opened, groups: Vec<Unread>) -> Result<Vec<Rows>> {
-        let columns = groups.iter().flat_map(|group| &group.columns);
-        let ranges = columns.flat_map(UnreadColumn::ranges).collect();
+        let ranges = groups.iter().flat_map(Unread::ranges).collect();
         let mut fetched = self.bytes(file, ranges).await?.into_iter();
-        let rows = groups.into_iter().map(|group| {
-            let columns = group.columns.into_iter();
-            let columns = columns.map(|column| column.with(&mut fetched));
-            Rows::new(group.count, columns.collect())
-        });
+        let rows = groups.into_iter().map(|group| group.rows(&mut fetched));
         Ok(rows.collect())
     }
 
     /// The same of rows that are looked at once, in their order.
     pub(super) async fn fetch_in_parts(&self, file: &Opened, unread: Unread) -> Result<Rows> {
-        let ranges = unread.columns.iter().flat_map(UnreadColumn::ranges);
-        let mut fetched = self.bytes(file, ranges.collect()).await?.into_iter();
-        let columns = unread.columns.into_iter().map(|column| match column {
-            UnreadColumn::Exact(encoded, exact) => {
-                let bytes: Vec<Bytes> = fetched.by_ref().take(exact.ranges().count()).collect();
-                let values = exact.values(&encoded.place(), &encoded.field, &bytes)?;
-                Ok(Source::InParts(values))
-            }
-            column => Ok(column.with(&mut fetched)),
-        });
-        Ok(Rows::new(unread.count, columns.collect::<Result<_>>()?))
+        let fetched = self.bytes(file, unread.ranges().collect()).await?;
+        unread.rows_in_parts(&mut fetched.into_iter())
     }
 
     /// Parts of a file, in one request.
@@ -478,183 +427,4 @@ impl FieldReads {
 fn constant(file: &PartitionedFile, at: usize) -> ScalarValue {
     let value = file.partition_values.get(at);
     value.cloned().unwrap_or(ScalarValue::Null)
-}
-
-/// Rows of a row group, of which not all may be fetched.
-pub(super) struct Unread {
-    count: usize,
-    columns: Vec<UnreadColumn>,
-}
-
-enum UnreadColumn {
-    Here(Source),
-    Whole(Encoded),
-    /// All of it, of which some rows are wanted.
-    OfWhole(Encoded, Selection),
-    /// Some rows, and the blocks around them.
-    Pages(Encoded, Paged),
-    /// Some rows alone.
-    Exact(Encoded, Exact),
-}
-
-impl Unread {
-    /// The same `rows` without the blocks around them; and without whole columns, unless these are kept.
-    pub(super) fn alone(self, rows: &Selection, keeps_columns: bool) -> Self {
-        let columns = self.columns.into_iter().map(|column| match column {
-            UnreadColumn::Pages(encoded, _) => encoded.alone(rows),
-            UnreadColumn::OfWhole(encoded, _) if !keeps_columns && encoded.bag_key.is_none() => {
-                encoded.alone(rows)
-            }
-            column => column,
-        });
-        Self {
-            count: self.count,
-            columns: columns.collect(),
-        }
-    }
-
-    /// About how many bytes are decoded for it.
-    pub(super) fn decoded_bytes(&self) -> u64 {
-        let columns = self.columns.iter();
-        let bytes = columns.map(|column| match column {
-            UnreadColumn::Here(_) => 0,
-            UnreadColumn::Whole(encoded) | UnreadColumn::OfWhole(encoded, _) => {
-                encoded.place().decoded_bytes()
-            }
-            UnreadColumn::Pages(encoded, paged) => paged.decoded_bytes(&encoded.place()),
-            UnreadColumn::Exact(encoded, exact) => exact.decoded_bytes(&encoded.place()),
-        });
-        bytes.sum()
-    }
-
-    /// How many bytes are fetched for it.
-    pub(super) fn fetched_bytes(&self) -> u64 {
-        let ranges = self.columns.iter().flat_map(UnreadColumn::ranges);
-        ranges.map(|range| range.end - range.start).sum()
-    }
-}
-
-impl UnreadColumn {
-    fn nulls(field: &FieldReads, rows: usize) -> Self {
-        Self::Here(Source::Decoded(field.nulls(rows)))
-    }
-
-    fn ranges(&self) -> Vec<Range<u64>> {
-        match self {
-            Self::Here(_) => Vec::new(),
-            Self::Whole(encoded) | Self::OfWhole(encoded, _) => encoded.place().ranges().collect(),
-            Self::Pages(_, paged) => paged.ranges().collect(),
-            Self::Exact(_, exact) => exact.ranges().collect(),
-        }
-    }
-
-    /// The column with its bytes, which are the next ones that were fetched.
-    fn with(self, fetched: &mut impl Iterator<Item = Bytes>) -> Source {
-        let decode: Box<dyn Fn() -> Result<Chunk> + Send> = match self {
-            Self::Here(source) => return source,
-            Self::Whole(encoded) => {
-                let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
-                Box::new(move || encoded.decode(&bytes))
-            }
-            Self::OfWhole(encoded, rows) => {
-                let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
-                Box::new(move || Ok(Chunk::Plain(encoded.decode(&bytes)?.values(&rows)?)))
-            }
-            Self::Pages(encoded, paged) => {
-                let bytes: Vec<Bytes> = fetched.take(paged.ranges().count()).collect();
-                Box::new(move || encoded.decode_pages(&paged, &bytes))
-            }
-            Self::Exact(encoded, exact) => {
-                let bytes: Vec<Bytes> = fetched.take(exact.ranges().count()).collect();
-                Box::new(move || {
-                    let mut values = exact.values(&encoded.place(), &encoded.field, &bytes)?;
-                    Ok(Chunk::Plain(values.next(exact.count())?))
-                })
-            }
-        };
-        Source::Encoded(decode)
-    }
-}
-
-/// A column of a row group that is to be decoded.
-struct Encoded {
-    metadata: Arc<ParquetMetaData>,
-    group: usize,
-    leaves: Range<usize>,
-    field: FieldRef,
-    bag_key: Option<Arc<str>>,
-    is_small: bool,
-    /// `None` where nothing is kept of it.
-    hot: Option<Arc<HotColumns>>,
-    /// What is kept counts there.
-    share: Option<Arc<Share>>,
-    key: Key,
-}
-
-impl Encoded {
-    fn place(&self) -> Place<'_> {
-        Place {
-            metadata: &self.metadata,
-            group: self.group,
-            leaves: self.leaves.clone(),
-        }
-    }
-
-    /// Some of its rows alone.
-    fn alone(self, rows: &Selection) -> UnreadColumn {
-        let exact = Exact::of(&self.place(), rows);
-        UnreadColumn::Exact(self, exact)
-    }
-
-    /// Whether all of the column is worth being decoded, and kept, where so many hundredths of it are asked for: when as much
-    /// of it has been read by pages.
-    fn pays_whole(&self, percent: usize) -> bool {
-        let place = self.place();
-        let is_kept = self.is_small && (self.field.data_type().is_primitive() || place.is_coded());
-        let hot = self.hot.as_ref().filter(|_| is_kept);
-        self.bag_key.is_some() || hot.is_some_and(|hot| hot.is_read_often(&self.key, percent))
-    }
-
-    fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
-        let chunk = match &self.bag_key {
-            Some(key) => self.place().decode_bag(bytes, &self.field, key)?,
-            None => self.place().decode(bytes, &self.field)?,
-        };
-        self.take_share(chunk.size());
-        Ok(match &self.hot {
-            Some(hot) => hot.put(&self.key, chunk),
-            None => chunk,
-        })
-    }
-
-    /// The values of some rows.
-    fn decode_pages(&self, paged: &Paged, bytes: &[Bytes]) -> Result<Chunk> {
-        let (values, kept) = paged.values(&self.place(), &self.field, bytes)?;
-        if let (Some(hot), Some(kept)) = (&self.hot, kept) {
-            self.take_share(kept.bytes.saturating_sub(paged.kept_bytes()));
-            hot.put_pages(self.pages_key(), kept);
-        }
-        Ok(values)
-    }
-
-    fn take_share(&self, bytes: usize) {
-        if let Some(share) = &self.share {
-            share.take(bytes);
-        }
-    }
-
-    fn kept_pages(&self) -> Arc<KeptPages> {
-        let hot = self.hot.as_ref();
-        hot.map_or_else(Arc::default, |hot| hot.pages(&self.pages_key()))
-    }
-
-    fn pages_key(&self) -> Key {
-        Key {
-            path: self.key.path.clone(),
-            part: Kept::Pages {
-                group: self.group,
-                name: self.field.name().as_str().into(),
-            },
-        }
-    }
 }

@@ -290,8 +290,7 @@ impl Pages {
     /// The pages of rows, so many at a time that not much is unpacked for them.
     fn of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Self>> {
         let pages = pages_of(place, rows)?;
-        let page_bytes = place.decoded_bytes() / place.pages().map_or(1, <[_]>::len).max(1) as u64;
-        let at_once = usize::try_from(PART_BYTES / page_bytes.max(1)).unwrap_or(usize::MAX);
+        let at_once = usize::try_from(PART_BYTES / place.page_bytes().max(1)).unwrap_or(usize::MAX);
         let mut parts = Vec::new();
         let mut pages = pages.into_iter().peekable();
         while pages.peek().is_some() {

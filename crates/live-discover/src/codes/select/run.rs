@@ -21,9 +21,10 @@ use super::{First, Otherwise, SelectByCodesExec};
 use crate::codes::column::Selection;
 use crate::codes::first::{Firsts, Picked, Rank};
 use crate::codes::pages;
-use crate::codes::read::{FILES_AHEAD, Opened, Reading, Unread};
+use crate::codes::read::{FILES_AHEAD, Opened, Reading};
 use crate::codes::rows::{Filters, Rows};
 use crate::codes::search;
+use crate::codes::unread::Unread;
 use crate::index::narrow::Access;
 use crate::index::running::Running;
 
@@ -33,7 +34,7 @@ const READ_ROWS: usize = 8 << 10;
 const READ_BYTES: u64 = 16 << 20;
 /// Of rows that have more bytes in a row group nothing is kept: who reads these reads records whole, and many.
 const KEPT_BYTES: u64 = 64 << 20;
-/// Bytes that are fetched ahead, of what are no more than a file's rows.
+/// Bytes that a thread fetches ahead at most, or the rows of one row group.
 const AHEAD_BYTES: u32 = 32 << 20;
 /// Rows whose pages are searched first.
 const SEARCHED_ROWS: usize = 128;

@@ -1,0 +1,267 @@
+//! What is to be fetched of a row group's columns, and how it is decoded: whole, in blocks that are kept, or some rows alone.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::FieldRef;
+use datafusion::common::Result;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::column::{Chunk, Place, Selection};
+use super::exact::Exact;
+use super::hot::HotColumns;
+use super::paged::{KeptPages, Paged, is_little, pages_of};
+use super::rows::{Rows, Source};
+use crate::memory::{Key, Part as Kept};
+
+/// Bytes of values of rows that a step may yet keep, or take from what is kept. One that reads more than there is room for
+/// would take the place of all that is kept, and of its own, before it is asked again.
+pub(super) struct Share(AtomicUsize);
+
+impl Share {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(AtomicUsize::new(bytes))
+    }
+
+    fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn take(&self, bytes: usize) {
+        let left = |left: usize| Some(left.saturating_sub(bytes));
+        let _ = (self.0).fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+    }
+}
+
+/// Rows of a row group, of which not all may be fetched.
+pub(super) struct Unread {
+    pub(super) count: usize,
+    pub(super) columns: Vec<UnreadColumn>,
+}
+
+pub(super) enum UnreadColumn {
+    Here(Source),
+    Whole(Encoded),
+    /// All of it, of which some rows are wanted.
+    OfWhole(Encoded, Selection),
+    /// Some rows, and the blocks around them.
+    Pages(Encoded, Paged),
+    /// Some rows alone.
+    Exact(Encoded, Exact),
+}
+
+impl Unread {
+    /// The same `rows` without the blocks around them; and without whole columns, unless these are kept.
+    pub(super) fn alone(self, rows: &Selection, keeps_columns: bool) -> Self {
+        let columns = self.columns.into_iter().map(|column| match column {
+            UnreadColumn::Pages(encoded, _) => encoded.alone(rows),
+            UnreadColumn::OfWhole(encoded, _) if !keeps_columns && encoded.bag_key.is_none() => {
+                encoded.alone(rows)
+            }
+            column => column,
+        });
+        Self {
+            count: self.count,
+            columns: columns.collect(),
+        }
+    }
+
+    /// About how many bytes are decoded for it.
+    pub(super) fn decoded_bytes(&self) -> u64 {
+        let columns = self.columns.iter();
+        let bytes = columns.map(|column| match column {
+            UnreadColumn::Here(_) => 0,
+            UnreadColumn::Whole(encoded) | UnreadColumn::OfWhole(encoded, _) => {
+                encoded.place().decoded_bytes()
+            }
+            UnreadColumn::Pages(encoded, paged) => paged.decoded_bytes(&encoded.place()),
+            UnreadColumn::Exact(encoded, exact) => exact.decoded_bytes(&encoded.place()),
+        });
+        bytes.sum()
+    }
+
+    /// What is to be fetched for it.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        self.columns.iter().flat_map(UnreadColumn::ranges)
+    }
+
+    /// How many bytes these are.
+    pub(super) fn fetched_bytes(&self) -> u64 {
+        self.ranges().map(|range| range.end - range.start).sum()
+    }
+
+    /// The rows, with the next of what was fetched.
+    pub(super) fn rows(self, fetched: &mut impl Iterator<Item = Bytes>) -> Rows {
+        let columns = self.columns.into_iter();
+        let columns = columns.map(|column| column.with(fetched));
+        Rows::new(self.count, columns.collect())
+    }
+
+    /// The same, to be looked at once, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not what the file's footer says.
+    pub(super) fn rows_in_parts(self, fetched: &mut impl Iterator<Item = Bytes>) -> Result<Rows> {
+        let columns = self.columns.into_iter().map(|column| match column {
+            UnreadColumn::Exact(encoded, exact) => {
+                let bytes: Vec<Bytes> = fetched.take(exact.ranges().count()).collect();
+                let values = exact.values(&encoded.place(), &encoded.field, &bytes)?;
+                Ok(Source::InParts(values))
+            }
+            column => Ok(column.with(fetched)),
+        });
+        Ok(Rows::new(self.count, columns.collect::<Result<_>>()?))
+    }
+}
+
+impl UnreadColumn {
+    fn ranges(&self) -> Vec<Range<u64>> {
+        match self {
+            Self::Here(_) => Vec::new(),
+            Self::Whole(encoded) | Self::OfWhole(encoded, _) => encoded.place().ranges().collect(),
+            Self::Pages(_, paged) => paged.ranges().collect(),
+            Self::Exact(_, exact) => exact.ranges().collect(),
+        }
+    }
+
+    /// The column with its bytes, which are the next ones that were fetched.
+    fn with(self, fetched: &mut impl Iterator<Item = Bytes>) -> Source {
+        let decode: Box<dyn Fn() -> Result<Chunk> + Send> = match self {
+            Self::Here(source) => return source,
+            Self::Whole(encoded) => {
+                let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
+                Box::new(move || encoded.decode(&bytes))
+            }
+            Self::OfWhole(encoded, rows) => {
+                let bytes: Vec<Bytes> = fetched.take(encoded.leaves.len()).collect();
+                Box::new(move || Ok(Chunk::Plain(encoded.decode(&bytes)?.values(&rows)?)))
+            }
+            Self::Pages(encoded, paged) => {
+                let bytes: Vec<Bytes> = fetched.take(paged.ranges().count()).collect();
+                Box::new(move || encoded.decode_pages(&paged, &bytes))
+            }
+            Self::Exact(encoded, exact) => {
+                let bytes: Vec<Bytes> = fetched.take(exact.ranges().count()).collect();
+                Box::new(move || {
+                    let mut values = exact.values(&encoded.place(), &encoded.field, &bytes)?;
+                    Ok(Chunk::Plain(values.next(exact.count())?))
+                })
+            }
+        };
+        Source::Encoded(decode)
+    }
+}
+
+/// A column of a row group that is to be decoded.
+pub(super) struct Encoded {
+    pub(super) metadata: Arc<ParquetMetaData>,
+    pub(super) group: usize,
+    pub(super) leaves: Range<usize>,
+    pub(super) field: FieldRef,
+    pub(super) bag_key: Option<Arc<str>>,
+    pub(super) is_small: bool,
+    /// `None` where nothing is kept of it.
+    pub(super) hot: Option<Arc<HotColumns>>,
+    /// What is kept counts there.
+    pub(super) share: Option<Arc<Share>>,
+    pub(super) key: Key,
+}
+
+impl Encoded {
+    fn place(&self) -> Place<'_> {
+        Place {
+            metadata: &self.metadata,
+            group: self.group,
+            leaves: self.leaves.clone(),
+        }
+    }
+
+    /// How some of its rows are read.
+    ///
+    /// # Errors
+    ///
+    /// An index of pages that contradicts itself.
+    pub(super) fn some(mut self, rows: &Selection, share: &Arc<Share>) -> Result<UnreadColumn> {
+        match share.is_left() {
+            true => self.share = Some(Arc::clone(share)),
+            false => self.hot = None,
+        }
+        let place = self.place();
+        let pages = pages_of(&place, rows)?;
+        if self.hot.is_some() && is_little(&place, &pages) {
+            let kept = self.kept_pages();
+            share.take(kept.bytes);
+            let paged = Paged::of(&place, &pages, kept);
+            return Ok(match self.pays_whole(paged.percent(&place)) {
+                true => UnreadColumn::OfWhole(self, rows.clone()),
+                false => UnreadColumn::Pages(self, paged),
+            });
+        }
+        let exact = Exact::of(&place, rows);
+        Ok(match self.pays_whole(exact.percent(&place)) {
+            true => UnreadColumn::OfWhole(self, rows.clone()),
+            false => UnreadColumn::Exact(self, exact),
+        })
+    }
+
+    /// Some of its rows alone.
+    fn alone(self, rows: &Selection) -> UnreadColumn {
+        let exact = Exact::of(&self.place(), rows);
+        UnreadColumn::Exact(self, exact)
+    }
+
+    /// Whether all of the column is worth being decoded, and kept, where so many hundredths of it are asked for: when as much
+    /// of it has been read by pages.
+    fn pays_whole(&self, percent: usize) -> bool {
+        let place = self.place();
+        let is_kept = self.is_small && (self.field.data_type().is_primitive() || place.is_coded());
+        let hot = self.hot.as_ref().filter(|_| is_kept);
+        self.bag_key.is_some() || hot.is_some_and(|hot| hot.is_read_often(&self.key, percent))
+    }
+
+    fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
+        let chunk = match &self.bag_key {
+            Some(key) => self.place().decode_bag(bytes, &self.field, key)?,
+            None => self.place().decode(bytes, &self.field)?,
+        };
+        self.take_share(chunk.size());
+        Ok(match &self.hot {
+            Some(hot) => hot.put(&self.key, chunk),
+            None => chunk,
+        })
+    }
+
+    /// The values of some rows.
+    fn decode_pages(&self, paged: &Paged, bytes: &[Bytes]) -> Result<Chunk> {
+        let (values, kept) = paged.values(&self.place(), &self.field, bytes)?;
+        if let (Some(hot), Some(kept)) = (&self.hot, kept) {
+            self.take_share(kept.bytes.saturating_sub(paged.kept_bytes()));
+            hot.put_pages(self.pages_key(), kept);
+        }
+        Ok(values)
+    }
+
+    fn take_share(&self, bytes: usize) {
+        if let Some(share) = &self.share {
+            share.take(bytes);
+        }
+    }
+
+    fn kept_pages(&self) -> Arc<KeptPages> {
+        let hot = self.hot.as_ref();
+        hot.map_or_else(Arc::default, |hot| hot.pages(&self.pages_key()))
+    }
+
+    fn pages_key(&self) -> Key {
+        Key {
+            path: self.key.path.clone(),
+            part: Kept::Pages {
+                group: self.group,
+                name: self.field.name().as_str().into(),
+            },
+        }
+    }
+}
