@@ -2,15 +2,16 @@
 //!
 //! The query's words are renamed before it is parsed, all of them alike. So an alias, a column of a CTE and every
 //! reference to them stay the same name, and a position in the text stays what it was. Strings are no words: the
-//! keys of bags and the paths of JSON operators are the record's own.
+//! keys of bags and the paths of JSON operators are the record's own. So is a key after a dot: `Parameters.Identity`
+//! is `parameters['Identity']`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use audit_lake::TableName;
-use audit_schema::resolve_name;
+use audit_schema::{ColumnType, resolve_name};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 /// What each name that we know is called in SQL, by the key under which its spellings meet.
 static CANONICAL: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
@@ -47,16 +48,47 @@ pub(crate) fn table_names() -> impl Iterator<Item = &'static str> {
     tables.chain(views).chain([crate::inside::TABLE])
 }
 
-/// Renames the words that name a column or table of ours.
+/// Columns that are bags.
+static BAGS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let tables = audit_schema::tables().into_iter();
+    let columns = tables.flat_map(|table| table.columns);
+    let bags = columns
+        .filter(|column| matches!(column.column_type, ColumnType::Bag | ColumnType::Changes));
+    bags.map(|column| column.name).collect()
+});
+
+/// Renames the words that name a column or table of ours, and leaves the keys of bags as they are written.
 pub(crate) fn resolve(tokens: &mut [TokenWithSpan]) {
+    let mut before = [None, None];
     for token in tokens {
-        if let Token::Word(word) = &mut token.token
-            && let Some(&canonical) = CANONICAL.get(&resolve_name(&word.value))
-            && word.value != canonical
-        {
-            word.value = canonical.to_owned();
+        let token = &mut token.token;
+        if let Token::Word(word) = token {
+            if matches!(before, [Some(Before::Bag), Some(Before::Dot)]) {
+                // Without quotes it would be taken in lower case.
+                word.quote_style = Some('"');
+            } else if let Some(&canonical) = CANONICAL.get(&resolve_name(&word.value))
+                && word.value != canonical
+            {
+                word.value = canonical.to_owned();
+            }
         }
+        let is_bag = |word: &Word| BAGS.contains(word.value.as_str());
+        before = [
+            before[1],
+            match token {
+                Token::Word(word) if is_bag(word) => Some(Before::Bag),
+                Token::Period => Some(Before::Dot),
+                _ => None,
+            },
+        ];
     }
+}
+
+/// What makes a word the key of a bag.
+#[derive(Clone, Copy)]
+enum Before {
+    Bag,
+    Dot,
 }
 
 /// What a name is in SQL, where it is not quoted: ours if we know it, else in lower case and without odd characters.
@@ -140,6 +172,14 @@ mod tests {
             (
                 "SELECT modified_properties['UserId']['new_value']",
                 "SELECT modified_properties['UserId']['new_value']",
+            ),
+            (
+                "SELECT Parameters.UserId, a.Parameters.Identity, Parameters.\"Name\" FROM m365Audit a",
+                "SELECT parameters.\"UserId\", a.parameters.\"Identity\", parameters.\"Name\" FROM m365_audit a",
+            ),
+            (
+                "SELECT ModifiedProperties.UserId.new_value, Parameters, Item.UserId",
+                "SELECT modified_properties.\"UserId\".new_value, parameters, item.user_id",
             ),
             ("SELECT 'UserId' -- UserId", "SELECT 'UserId' -- UserId"),
             (
