@@ -10,6 +10,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::functions_aggregate::approx_distinct::ApproxDistinct;
 use datafusion::functions_aggregate::count::Count;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -69,7 +70,12 @@ impl AggregateByCodesExec {
             && partial.limit_options().is_none()
             && partial.dynamic_expressions_produced().is_empty();
         let is_understood = |function: &Arc<AggregateFunctionExpr>| {
-            function.groups_accumulator_supported() && function.order_bys().is_empty()
+            // Of all rows, the step that puts the parts together wants others of it than of groups.
+            let is_handed_on =
+                !group_by.is_empty() || !function.fun().inner().is::<ApproxDistinct>();
+            function.groups_accumulator_supported()
+                && function.order_bys().is_empty()
+                && is_handed_on
         };
         if !is_plain || !partial.aggr_expr().iter().all(is_understood) {
             return Ok(None);
