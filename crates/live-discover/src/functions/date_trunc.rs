@@ -78,7 +78,7 @@ impl ScalarUDFImpl for DateTrunc {
 }
 
 /// Times in UTC, with the name that it has and without.
-fn in_utc(times: &ArrayRef) -> Option<(Arc<str>, ArrayRef)> {
+pub(super) fn in_utc(times: &ArrayRef) -> Option<(Arc<str>, ArrayRef)> {
     match times.data_type() {
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => {
             let without = times.as_primitive::<Micros>().clone();

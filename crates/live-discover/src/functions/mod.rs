@@ -4,6 +4,8 @@
 
 pub(crate) mod any_text_matches;
 mod cidr_contains;
+mod date_cast;
+mod date_part;
 mod date_trunc;
 mod docs;
 mod domain_of;
@@ -23,6 +25,8 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::Statement;
 
+use self::date_cast::DatesByDivision;
+use self::date_part::PartsByDivision;
 pub use self::docs::functions_markdown;
 pub use self::trino::trino_markdown;
 use crate::error::Result;
@@ -80,6 +84,8 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udf(Arc::new(made))?;
     }
     state.register_udf(Arc::new(date_trunc::udf()))?;
+    state.register_function_rewrite(Arc::new(PartsByDivision::new()))?;
+    state.register_function_rewrite(Arc::new(DatesByDivision::new()))?;
     state.register_function_rewrite(Arc::new(any_text_matches::OverRaw))?;
     Ok(())
 }
