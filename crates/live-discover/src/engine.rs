@@ -16,8 +16,10 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
-use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_optimizer::pushdown_sort::PushdownSort;
 use datafusion::prelude::SessionConfig;
@@ -28,7 +30,10 @@ use url::Url;
 use crate::catalog::{self, TenantScope};
 use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
+use crate::different::DifferentByGroups;
 use crate::error::{Error, Result};
+use crate::existence::AskOnce;
+use crate::extremes::ExtremesByOrder;
 use crate::first_pass::FirstPass;
 use crate::functions;
 use crate::growth::BoundGrowth;
@@ -38,6 +43,7 @@ use crate::limits::Limits;
 use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
 use crate::range_count::RangeCounts;
+use crate::range_join::RangeJoins;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::scrub;
@@ -356,7 +362,7 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_optimizer_rules(stop::in_time(&Optimizer::new().rules))
+        .with_optimizer_rules(stop::in_time(&logical_rules()))
         .with_physical_optimizer_rules(physical_rules(options))
         .build();
     functions::register(&mut state)?;
@@ -366,14 +372,29 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     Ok(state)
 }
 
+/// DataFusion's rules, and ours before one of theirs that does less.
+fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let name = SingleDistinctToGroupBy::new();
+    let at = rules.iter().position(|rule| rule.name() == name.name());
+    let at = at.unwrap_or(rules.len());
+    rules.insert(at, Arc::new(DifferentByGroups));
+    rules.insert(at, Arc::new(ExtremesByOrder));
+    rules
+}
+
 /// DataFusion's rules, and ours: one before all, for plain queries; one before those that order files and hand on filters,
 /// which it needs; and those behind all of them that put steps in the place of others.
 fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
-    let at = rules
-        .iter()
-        .position(|rule| rule.name() == PushdownSort::new().name());
-    rules.insert(at.unwrap_or(rules.len()), Arc::new(FirstPass));
+    let place_of = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {
+        (rules.iter().position(|rule| rule.name() == name)).unwrap_or(rules.len())
+    };
+    let at = place_of(&rules, PushdownSort::new().name());
+    rules.insert(at, Arc::new(FirstPass));
+    let at = place_of(&rules, FilterPushdown::new().name());
+    rules.insert(at, Arc::new(AskOnce));
+    rules.insert(at, Arc::new(RangeJoins));
     rules.push(Arc::new(RangeCounts));
     if options.by_codes {
         rules.insert(0, Arc::new(SelectsByCodes));

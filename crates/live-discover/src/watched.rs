@@ -52,10 +52,11 @@ use crate::turns::{Queue, Turns};
 const COPIED_BYTES_MAX: usize = 256 << 20;
 
 /// Steps that copy values of their inputs to many rows, some without waiting.
-const COPYING: [&str; 8] = [
+const COPYING: [&str; 9] = [
     "CrossJoinExec",
     "NestedLoopJoinExec",
     "HashJoinExec",
+    "RangeJoinExec",
     "SortMergeJoinExec",
     "PiecewiseMergeJoinExec",
     "UnnestExec",

@@ -69,6 +69,7 @@ use self::aggregate::AggregateByCodesExec;
 pub(crate) use self::hot::HotColumns;
 use self::select::SelectByCodesExec;
 use crate::first_pass::FirstPassExec;
+use crate::range_join::RangeJoinExec;
 
 /// Puts the steps in the place of those that they do the work of.
 #[derive(Debug)]
@@ -91,7 +92,9 @@ impl PhysicalOptimizerRule for ByCodes {
             })
         };
         let plan = plan.transform_up(in_place).data()?;
-        let joins = plan.exists(|node| Ok(node.is::<HashJoinExec>()))?;
+        let is_join =
+            |node: &Arc<dyn ExecutionPlan>| node.is::<HashJoinExec>() || node.is::<RangeJoinExec>();
+        let joins = plan.exists(|node| Ok(is_join(node)))?;
         plan.transform_down(|node| selected(node, joins)).data()
     }
 

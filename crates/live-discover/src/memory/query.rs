@@ -28,8 +28,9 @@ const SORTING: &str = "ExternalSorter[";
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
-const HOLDING: [&str; 8] = [
+const HOLDING: [&str; 9] = [
     "HashJoinExec",
+    "RangeJoinExec",
     "SortMergeJoinExec",
     "NestedLoopJoinExec",
     "PiecewiseMergeJoinExec",

@@ -1,0 +1,397 @@
+//! `count(DISTINCT …)` and other aggregates of different values, beside others and beside each other.
+//!
+//! DataFusion keeps a set of values for each group, unless all that is asked for is about one DISTINCT. Here rows are
+//! brought together by the groups and the value first, which the steps by codes do quickest, and then by the groups:
+//!
+//! ```text
+//! SELECT source_ip, count(DISTINCT user_id), count(*)         GROUP BY source_ip
+//! SELECT source_ip, count(different),        sum(n)           GROUP BY source_ip of
+//!     SELECT source_ip, user_id AS different, count(*) AS n   GROUP BY source_ip, user_id
+//! ```
+//!
+//! With values of several kinds that is done for each, and the answers are joined by their groups.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, NullEquality, Result};
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, ident, lit, when,
+};
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+/// Kinds of values up to which the rows are read for each.
+const KINDS_MAX: usize = 16;
+/// What one of the different values is called.
+const DIFFERENT: &str = "different";
+
+/// The rule that does so. It comes after filters have gone to where rows are read.
+#[derive(Debug)]
+pub(crate) struct DifferentByGroups;
+
+impl OptimizerRule for DifferentByGroups {
+    fn name(&self) -> &str {
+        "different_by_groups"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let by_groups = match &plan {
+            LogicalPlan::Aggregate(aggregate) => by_groups(aggregate)?,
+            _ => None,
+        };
+        Ok(match by_groups {
+            Some(by_groups) => Transformed::yes(by_groups),
+            None => Transformed::no(plan),
+        })
+    }
+}
+
+/// `None` where nothing DISTINCT is asked for, or something that can't be put together from parts.
+fn by_groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
+    let groups = &aggregate.group_expr;
+    if matches!(groups.as_slice(), [Expr::GroupingSet(_)]) {
+        return Ok(None);
+    }
+    let values = aggregate.aggr_expr.iter();
+    let values = values.map(|expr| Value::of(expr, aggregate.input.schema()));
+    let Some(values) = values.collect::<Result<Option<Vec<_>>>>()? else {
+        return Ok(None);
+    };
+    let mut kinds: Vec<&Expr> = Vec::new();
+    for kind in values.iter().filter_map(|value| value.different.as_ref()) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    if kinds.len() > 1 && (kinds.len() > KINDS_MAX || !can_be_read_again(&aggregate.input)?) {
+        return Ok(None);
+    }
+    let mut joined: Option<LogicalPlanBuilder> = None;
+    for (at, kind) in kinds.into_iter().enumerate() {
+        // Values of all rows go with the first kind.
+        let is_of = |value: &Value| match &value.different {
+            Some(different) => different == kind,
+            None => at == 0,
+        };
+        let of_kind = values.iter().enumerate().filter(|(_, value)| is_of(value));
+        let part = of_one_kind(aggregate, kind, at, of_kind)?;
+        joined = Some(match joined {
+            None => LogicalPlanBuilder::from(part),
+            Some(others) if groups.is_empty() => others.cross_join(part)?,
+            Some(others) => {
+                let on = (group_names(groups, 0), group_names(groups, at));
+                let equality = NullEquality::NullEqualsNull;
+                others.join_detailed(part, JoinType::Inner, on, None, equality)?
+            }
+        });
+    }
+    let Some(joined) = joined else {
+        return Ok(None);
+    };
+    let names = group_names(groups, 0).into_iter();
+    let names = names.chain((0..values.len()).map(value_name));
+    let as_before = (names.zip(aggregate.schema.iter()))
+        .map(|(name, (of, field))| ident(name).alias_qualified(of.cloned(), field.name()));
+    Ok(Some(joined.project(as_before)?.build()?))
+}
+
+/// The groups, as the part with this kind of values calls them.
+fn group_names(groups: &[Expr], kind: usize) -> Vec<String> {
+    let of = |group| format!("group_{kind}_{group}");
+    (0..groups.len()).map(of).collect()
+}
+
+fn value_name(value: usize) -> String {
+    format!("value_{value}")
+}
+
+/// The groups with values of one kind, given with their places.
+fn of_one_kind<'a>(
+    aggregate: &Aggregate,
+    kind: &Expr,
+    at: usize,
+    values: impl Iterator<Item = (usize, &'a Value)>,
+) -> Result<LogicalPlan> {
+    let names = group_names(&aggregate.group_expr, at);
+    let groups = aggregate.group_expr.iter().zip(&names);
+    let groups = groups.map(|(group, name)| group.clone().alias(name));
+    let groups: Vec<_> = groups.chain([kind.clone().alias(DIFFERENT)]).collect();
+    let mut given: Vec<_> = names.iter().map(ident).collect();
+    let (mut parts, mut wholes) = (Vec::new(), Vec::new());
+    for (place, value) in values {
+        let name = value_name(place);
+        if let Some(part) = value.part() {
+            parts.push(part.alias(&name));
+        }
+        wholes.push(value.whole(&name).alias(&name));
+        given.push(value.given(&name)?);
+    }
+    LogicalPlanBuilder::from(aggregate.input.as_ref().clone())
+        .aggregate(groups, parts)?
+        .aggregate(names.iter().map(ident), wholes)?
+        .project(given)?
+        .build()
+}
+
+/// What one aggregate is made of.
+struct Value {
+    call: AggregateFunction,
+    /// What it takes different values of; all rows otherwise.
+    different: Option<Expr>,
+}
+
+impl Value {
+    /// `None` for one that can't be put together.
+    fn of(expr: &Expr, input: &DFSchema) -> Result<Option<Self>> {
+        let Expr::AggregateFunction(call) = expr else {
+            return Ok(None);
+        };
+        let AggregateFunctionParams {
+            args,
+            distinct,
+            filter,
+            order_by,
+            null_treatment,
+        } = &call.params;
+        let (Some((of, others)), None) = (args.split_first(), null_treatment) else {
+            return Ok(None);
+        };
+        let name = call.func.name();
+        // The least of all is the least of the different ones.
+        let different = if *distinct && !matches!(name, "min" | "max") {
+            let is_understood = others
+                .iter()
+                .all(|other| matches!(other, Expr::Literal(..)))
+                && order_by.iter().all(|sort| sort.expr == *of);
+            let different = match filter {
+                None => of.clone(),
+                // It doesn't count nulls.
+                Some(filter) if name == "count" => {
+                    when(filter.as_ref().clone(), of.clone()).end()?
+                }
+                Some(_) => return Ok(None),
+            };
+            is_understood.then_some(Some(different))
+        } else {
+            let is_understood = match name {
+                "count" | "min" | "max" | "bool_and" | "bool_or" => true,
+                "sum" => {
+                    let of = of.get_type(input)?;
+                    of.is_integer() || of == DataType::Float64
+                }
+                _ => false,
+            };
+            (is_understood && order_by.is_empty()).then_some(None)
+        };
+        Ok(different.map(|different| Self {
+            call: call.clone(),
+            different,
+        }))
+    }
+
+    /// The value of the rows of a group that have one of the different values; those themselves need none.
+    fn part(&self) -> Option<Expr> {
+        let mut part = self.call.clone();
+        part.params.distinct = false;
+        (self.different.is_none()).then_some(Expr::AggregateFunction(part))
+    }
+
+    /// The value of a group, of what its parts have.
+    fn whole(&self, part: &str) -> Expr {
+        let mut whole = self.call.clone();
+        let of = match &self.different {
+            Some(_) => ident(DIFFERENT),
+            None => ident(part),
+        };
+        for sort in &mut whole.params.order_by {
+            sort.expr = of.clone();
+        }
+        if let Some(first) = whole.params.args.first_mut() {
+            *first = of;
+        }
+        whole.params.distinct = false;
+        whole.params.filter = None;
+        if self.is_of_counts() {
+            whole.func = sum_udaf();
+        }
+        Expr::AggregateFunction(whole)
+    }
+
+    /// The value of a group that is called so.
+    fn given(&self, name: &str) -> Result<Expr> {
+        Ok(match self.is_of_counts() {
+            // Of no rows there is no sum. For `coalesce` it's too late here.
+            true => when(ident(name).is_not_null(), ident(name))
+                .otherwise(lit(0_i64))?
+                .alias(name),
+            false => ident(name),
+        })
+    }
+
+    fn is_of_counts(&self) -> bool {
+        self.different.is_none() && self.call.func.name() == "count"
+    }
+}
+
+/// Whether a step is made of scans and what costs little beside them, and gives the same again.
+fn can_be_read_again(plan: &LogicalPlan) -> Result<bool> {
+    let is_other = |node: &LogicalPlan| {
+        let is_cheap = matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::TableScan(_)
+        );
+        Ok(!is_cheap || node.expressions().iter().any(Expr::is_volatile))
+    };
+    Ok(!plan.exists(is_other)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::optimizer::Optimizer;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+
+    const TABLE: &str = "CREATE TABLE t AS SELECT * FROM (VALUES
+        ('a', 1, 'x', 1.5, 10), ('a', 1, 'y', 2.5, 20), ('a', 2, 'x', NULL, 30), ('b', 1, NULL, 0.5, NULL),
+        ('b', NULL, NULL, 4.0, 40), (NULL, 3, 'x', 8.0, 50), (NULL, 3, 'x', NULL, NULL), ('c', NULL, NULL, NULL, 1)
+    ) AS v(g, n, s, f, i)";
+
+    async fn context(rules: Optimizer) -> SessionContext {
+        let mut config = SessionConfig::new().with_target_partitions(2);
+        config.options_mut().optimizer.max_passes = 1;
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_optimizer_rules(rules.rules)
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.sql(TABLE).await.unwrap().collect().await.unwrap();
+        context
+    }
+
+    async fn ask(context: &SessionContext, sql: &str) -> String {
+        let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
+        pretty_format_batches(&rows).unwrap().to_string()
+    }
+
+    /// Queries, and whether the rule brings their rows together by groups and values first.
+    const QUERIES: &[(&str, bool)] = &[
+        ("SELECT count(DISTINCT n) FROM t", true),
+        ("SELECT count(DISTINCT n) FROM t WHERE g = 'no such'", true),
+        (
+            "SELECT count(DISTINCT n), count(*), count(s), sum(i), min(s), max(f) FROM t WHERE g = 'no such'",
+            true,
+        ),
+        (
+            "SELECT g, count(DISTINCT n), count(*), count(s), sum(i), sum(f), min(s), max(f) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT g, count(DISTINCT n), count(DISTINCT s), count(DISTINCT f), count(*) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT count(DISTINCT n), count(DISTINCT s), max(i), count(DISTINCT upper(s)) FROM t",
+            true,
+        ),
+        (
+            "SELECT g, n, count(DISTINCT s) AS x, sum(DISTINCT i) AS y FROM t GROUP BY g, n ORDER BY g, n",
+            true,
+        ),
+        (
+            "SELECT upper(g) AS u, count(DISTINCT s), count(*) FROM t GROUP BY upper(g) HAVING count(*) > 1 ORDER BY u",
+            true,
+        ),
+        (
+            "SELECT g, count(DISTINCT s) FILTER (WHERE n = 1), count(*) FILTER (WHERE n = 1) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT g, string_agg(DISTINCT s, '; ' ORDER BY s DESC), count(n) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT g, array_agg(DISTINCT n ORDER BY n) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT g, avg(DISTINCT i), min(DISTINCT i), max(DISTINCT n) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT count(DISTINCT x), max(c) FROM (SELECT g AS x, count(DISTINCT s) AS c FROM t GROUP BY g)",
+            true,
+        ),
+        (
+            "SELECT a.g, count(DISTINCT a.s), count(*) FROM t a JOIN t b ON a.n = b.n GROUP BY a.g ORDER BY a.g",
+            true,
+        ),
+        (
+            "SELECT g, count(DISTINCT s) FROM t GROUP BY g UNION ALL SELECT s, count(DISTINCT g) FROM t GROUP BY s ORDER BY 1, 2",
+            true,
+        ),
+        (
+            "SELECT g, count(*), min(DISTINCT s) FROM t GROUP BY g ORDER BY g",
+            false,
+        ),
+        // Averages of parts don't make one.
+        (
+            "SELECT g, count(DISTINCT s), avg(i) FROM t GROUP BY g ORDER BY g",
+            false,
+        ),
+        (
+            "SELECT g, n, count(DISTINCT s), count(*) FROM t GROUP BY CUBE (g, n) ORDER BY g, n, 3, 4",
+            false,
+        ),
+        // A join would be made for each.
+        (
+            "SELECT count(DISTINCT a.s), count(DISTINCT b.g) FROM t a JOIN t b ON a.n = b.n",
+            false,
+        ),
+        (
+            "SELECT count(DISTINCT x), count(DISTINCT s) FROM (SELECT random() AS x, s FROM t) WHERE x > 2",
+            false,
+        ),
+        (
+            "SELECT string_agg(DISTINCT s, ',' ORDER BY s), sum(DISTINCT i) FILTER (WHERE n = 1) FROM t",
+            false,
+        ),
+    ];
+
+    #[tokio::test]
+    async fn answers_are_those_of_datafusion() {
+        let theirs = context(Optimizer::new()).await;
+        let mut rules = Optimizer::new();
+        let first =
+            |rule: &Arc<dyn OptimizerRule + Send + Sync>| rule.name().starts_with("single_");
+        let at = rules.rules.iter().position(first).unwrap();
+        rules.rules.insert(at, Arc::new(DifferentByGroups));
+        let ours = context(rules).await;
+        for (sql, is_by_groups) in QUERIES {
+            let expected = ask(&theirs, sql).await;
+            assert_eq!(ask(&ours, sql).await, expected, "{sql}");
+            let plan = ask(&ours, &format!("EXPLAIN {sql}")).await;
+            assert_eq!(
+                plan.contains("AS different"),
+                *is_by_groups,
+                "{sql}\n{plan}"
+            );
+        }
+    }
+}

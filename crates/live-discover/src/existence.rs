@@ -1,0 +1,208 @@
+//! `IN (SELECT …)` and `EXISTS`: joins that ask of one side only whether something is there.
+//!
+//! DataFusion's hash join holds each row of that side, and looks at all with the same key for each row of the other:
+//! a thousand sign-ins from an address, asked for by a million records from there, are a thousand million looks. What is
+//! there once is as good as what is there a thousand times, so each partition leaves out what it had before. A partial
+//! aggregate does that, which goes on without where most is different.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{JoinSide, JoinType, Result};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+/// Leaves out what such a join was given before. It comes after the sides of joins are chosen and before filters are
+/// handed on and rows are brought together by their keys.
+#[derive(Debug)]
+pub(crate) struct AskOnce;
+
+impl PhysicalOptimizerRule for AskOnce {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let once = node.downcast_ref::<HashJoinExec>().map(once).transpose()?;
+            Ok(match once.flatten() {
+                Some(children) => Transformed::yes(replace_children_if_necessary(node, children)?),
+                None => Transformed::no(node),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "ask_once"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The children of a join that asks whether something is there, which is there once.
+fn once(join: &HashJoinExec) -> Result<Option<Vec<Arc<dyn ExecutionPlan>>>> {
+    let asked = match join.join_type() {
+        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => JoinSide::Right,
+        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => JoinSide::Left,
+        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => return Ok(None),
+    };
+    let (left, right) = (join.left(), join.right());
+    let input = if asked == JoinSide::Left { left } else { right };
+    // With further columns few rows are alike.
+    if is_once(input) || used(join, asked).len() < input.schema().fields().len() {
+        return Ok(None);
+    }
+    let schema = input.schema();
+    let columns = schema.fields().iter().enumerate().map(|(at, field)| {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+        (column, field.name().clone())
+    });
+    let different = AggregateExec::try_new(
+        AggregateMode::Partial,
+        PhysicalGroupBy::new_single(columns.collect()),
+        Vec::new(),
+        Vec::new(),
+        Arc::clone(input),
+        schema,
+    )?;
+    let different: Arc<dyn ExecutionPlan> = Arc::new(different);
+    Ok(Some(match asked {
+        JoinSide::Left => vec![different, Arc::clone(right)],
+        _ => vec![Arc::clone(left), different],
+    }))
+}
+
+/// The columns of a side that the join looks at.
+fn used(join: &HashJoinExec, side: JoinSide) -> HashSet<usize> {
+    let mut columns = HashSet::new();
+    for (left, right) in join.on() {
+        let key = if side == JoinSide::Left { left } else { right };
+        columns.extend(collect_columns(key).iter().map(Column::index));
+    }
+    if let Some(filter) = join.filter() {
+        let of_side = filter
+            .column_indices()
+            .iter()
+            .filter(|column| column.side == side);
+        columns.extend(of_side.map(|column| column.index));
+    }
+    columns
+}
+
+/// Whether nothing can be twice in what a step gives.
+fn is_once(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.downcast_ref::<ProjectionExec>() {
+        Some(projection) => is_once(projection.input()),
+        None => plan.is::<AggregateExec>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+
+    /// Of each kind some rows, few of them different.
+    const TABLES: [&str; 2] = [
+        "CREATE TABLE t AS SELECT value % 50 AS k, value % 7 AS n, 't' || (value % 11) AS s FROM generate_series(1, 2000)",
+        "CREATE TABLE u AS SELECT NULLIF(value % 30, 3) * 2 AS k, value % 5 AS n, 't' || (value % 3) AS s
+            FROM generate_series(1, 3000)",
+    ];
+
+    async fn context(rule: Option<AskOnce>) -> SessionContext {
+        let mut rules = PhysicalOptimizer::new().rules;
+        if let Some(rule) = rule {
+            let at = rules
+                .iter()
+                .position(|rule| rule.name() == "join_selection");
+            rules.insert(at.unwrap() + 1, Arc::new(rule));
+        }
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(SessionConfig::new().with_target_partitions(2))
+            .with_physical_optimizer_rules(rules)
+            .build();
+        let context = SessionContext::new_with_state(state);
+        for table in TABLES {
+            context.sql(table).await.unwrap().collect().await.unwrap();
+        }
+        context
+    }
+
+    async fn ask(context: &SessionContext, sql: &str) -> String {
+        let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
+        pretty_format_batches(&rows).unwrap().to_string()
+    }
+
+    /// Queries, and whether what is asked for is brought together first.
+    const QUERIES: &[(&str, bool)] = &[
+        ("SELECT count(*) FROM t WHERE k IN (SELECT k FROM u)", true),
+        (
+            "SELECT count(*) FROM t WHERE k NOT IN (SELECT k FROM u WHERE k IS NOT NULL)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE k NOT IN (SELECT k FROM u)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND u.s = t.s)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.k = t.k)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND u.n > t.n)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE n = 6 OR k IN (SELECT k FROM u)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE k + 1 IN (SELECT k * 2 FROM u)",
+            true,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE k IN (SELECT DISTINCT k FROM u)",
+            false,
+        ),
+        (
+            "SELECT count(*) FROM t WHERE k IN (SELECT max(k) FROM u GROUP BY n)",
+            false,
+        ),
+        ("SELECT count(*) FROM t JOIN u ON u.k = t.k", false),
+        (
+            "SELECT count(*) FROM t WHERE k IN (SELECT k FROM u LIMIT 0)",
+            false,
+        ),
+    ];
+
+    #[tokio::test]
+    async fn answers_are_those_of_datafusion() {
+        let (theirs, ours) = (context(None).await, context(Some(AskOnce)).await);
+        for (sql, is_once) in QUERIES {
+            let expected = ask(&theirs, sql).await;
+            assert_eq!(ask(&ours, sql).await, expected, "{sql}");
+            let explain = format!("EXPLAIN {sql}");
+            let (before, plan) = (ask(&theirs, &explain).await, ask(&ours, &explain).await);
+            assert_eq!(before != plan, *is_once, "{sql}\n{plan}");
+        }
+    }
+}

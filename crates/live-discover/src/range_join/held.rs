@@ -1,0 +1,228 @@
+//! The rows of the held side, by their keys and in the order of what ranges ask for.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use datafusion::arrow::compute::{concat_batches, take_record_batch};
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::utils::memory::get_record_batch_memory_size;
+use datafusion::common::{DataFusionError, NullEquality, Result};
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_expr::conjunction;
+use datafusion::physical_expr::expressions::{InListExpr, lit};
+use datafusion::physical_plan::{PhysicalExpr, SendableRecordBatchStream};
+use futures::TryStreamExt;
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+use super::{RangeJoinExec, numbers};
+
+/// Rows that are looked at between looks at whether the query goes on.
+const AT_ONCE: usize = 8 << 10;
+/// The group of a row that no other is joined with.
+const NO_GROUP: u32 = u32::MAX;
+
+/// Rows with equal keys are a group.
+pub(super) struct Held {
+    pub(super) rows: RecordBatch,
+    keys: RowConverter,
+    groups: HashMap<Vec<u8>, u32>,
+    null_equality: NullEquality,
+    /// Where each group begins in `order`, and its end.
+    starts: Vec<u32>,
+    /// Places of rows, by their groups and the numbers of the first range.
+    pub(super) order: Vec<u32>,
+    /// For each range the numbers of the rows, in that order; `None` if they do not ascend in each group.
+    numbers: Vec<Option<Vec<i64>>>,
+    _memory: MemoryReservation,
+}
+
+impl Held {
+    pub(super) async fn read(
+        plan: &RangeJoinExec,
+        mut input: SendableRecordBatchStream,
+        memory: MemoryReservation,
+    ) -> Result<Self> {
+        let schema = input.schema();
+        let mut batches = Vec::new();
+        while let Some(batch) = input.try_next().await? {
+            memory.try_grow(get_record_batch_memory_size(&batch))?;
+            batches.push(batch);
+        }
+        let rows = concat_batches(&schema, &batches)?;
+        drop(batches);
+        // One less than there are numbers, which stands for no group.
+        if rows.num_rows() >= NO_GROUP as usize {
+            let message = "a join holds more than 4,294,967,294 rows of one side";
+            return Err(DataFusionError::ResourcesExhausted(message.to_owned()));
+        }
+        let of_row = size_of::<u32>() * 2 + size_of::<i64>() * 2 * plan.ranges.len();
+        let bytes = get_record_batch_memory_size(&rows) + rows.num_rows() * of_row;
+        memory.try_resize(bytes)?;
+
+        let types = plan.on.iter().map(|key| key.held.data_type(&schema));
+        let types = types.map(|data_type| data_type.map(SortField::new));
+        let keys = RowConverter::new(types.collect::<Result<_>>()?)?;
+        let mut groups = HashMap::<Vec<u8>, u32>::new();
+        let mut keys_bytes = 0;
+        let mut of_rows = Vec::with_capacity(rows.num_rows());
+        let mut given = vec![Vec::with_capacity(rows.num_rows()); plan.ranges.len()];
+        for start in (0..rows.num_rows()).step_by(AT_ONCE) {
+            // A query that was cancelled, or whose time is over, is stopped where it waits.
+            tokio::task::yield_now().await;
+            let some = rows.slice(start, AT_ONCE.min(rows.num_rows() - start));
+            let by = evaluated(plan.on.iter().map(|key| &key.held), &some)?;
+            let of_keys = keys.convert_columns(&by)?;
+            for row in 0..some.num_rows() {
+                if has_no_equal(&by, row, plan.null_equality) {
+                    of_rows.push(NO_GROUP);
+                    continue;
+                }
+                let key = of_keys.row(row);
+                let next = groups.len() as u32;
+                let group = *groups.entry_ref(key.as_ref()).or_insert_with(|| {
+                    keys_bytes += key.as_ref().len() + size_of::<(Vec<u8>, u32)>();
+                    next
+                });
+                of_rows.push(group);
+            }
+            for (range, given) in plan.ranges.iter().zip(&mut given) {
+                let numbers = numbers(&range.held, &some)?;
+                for (at, number) in numbers.as_primitive::<Int64Type>().iter().enumerate() {
+                    // Nothing is before or after null.
+                    if number.is_none() {
+                        of_rows[start + at] = NO_GROUP;
+                    }
+                    given.push(number.unwrap_or_default());
+                }
+            }
+            memory.try_resize(bytes + keys_bytes)?;
+        }
+
+        let is_joined = |row: &u32| of_rows[*row as usize] != NO_GROUP;
+        let mut order: Vec<u32> = (0..rows.num_rows() as u32).filter(is_joined).collect();
+        order.sort_unstable_by_key(|row| {
+            let row = *row as usize;
+            (of_rows[row], given.first().map(|given| given[row]))
+        });
+        let mut starts = vec![0; groups.len() + 1];
+        for row in &order {
+            starts[of_rows[*row as usize] as usize + 1] += 1;
+        }
+        for group in 0..groups.len() {
+            starts[group + 1] += starts[group];
+        }
+        let in_order = given.into_iter().map(|given| {
+            let numbers: Vec<i64> = order.iter().map(|row| given[*row as usize]).collect();
+            let ascends = |group: &[u32]| numbers[group[0] as usize..group[1] as usize].is_sorted();
+            starts.windows(2).all(ascends).then_some(numbers)
+        });
+        let numbers = in_order.collect();
+        Ok(Self {
+            rows,
+            keys,
+            groups,
+            null_equality: plan.null_equality,
+            starts,
+            order,
+            numbers,
+            _memory: memory,
+        })
+    }
+
+    /// Whether all ranges can be looked up, so that nothing of them is left to ask of a pair.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.numbers.iter().all(Option::is_some)
+    }
+
+    /// For each row of the other side, by its keys and numbers, the places in the order of those it may be joined with.
+    pub(super) fn candidates(
+        &self,
+        plan: &RangeJoinExec,
+        other: &RecordBatch,
+    ) -> Result<Vec<std::ops::Range<u32>>> {
+        use datafusion::logical_expr::Operator::{Gt, GtEq, Lt};
+        let by = evaluated(plan.on.iter().map(|key| &key.other), other)?;
+        let of_keys = self.keys.convert_columns(&by)?;
+        let asked = plan.ranges.iter().zip(&self.numbers);
+        let asked = asked.filter_map(|(range, held)| held.as_ref().map(|held| (range, held)));
+        let asked = asked.map(|(range, held)| {
+            let others = numbers(&range.other, other)?;
+            Ok((range.op, held, others.as_primitive::<Int64Type>().clone()))
+        });
+        let asked = asked.collect::<Result<Vec<_>>>()?;
+        let of_row = |row: usize| {
+            let nothing = 0..0;
+            if has_no_equal(&by, row, self.null_equality) {
+                return nothing;
+            }
+            let Some(group) = self.groups.get(of_keys.row(row).as_ref()) else {
+                return nothing;
+            };
+            let group = *group as usize;
+            let mut candidates = self.starts[group]..self.starts[group + 1];
+            for (op, held, others) in &asked {
+                if others.is_null(row) {
+                    return nothing;
+                }
+                let other = others.value(row);
+                let (from, to) = (candidates.start as usize, candidates.end as usize);
+                let place = held[from..to].partition_point(|held| match op {
+                    Lt | GtEq => *held < other,
+                    _ => *held <= other,
+                });
+                match op {
+                    Gt | GtEq => candidates.start += place as u32,
+                    _ => candidates.end = candidates.start + place as u32,
+                }
+            }
+            candidates
+        };
+        Ok((0..other.num_rows()).map(of_row).collect())
+    }
+
+    /// What the other side's rows have to be equal to, as a filter of them; `None` if that is too much to tell.
+    pub(super) fn known_keys(
+        &self,
+        plan: &RangeJoinExec,
+        options: &ConfigOptions,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let limits = &options.optimizer;
+        if self.order.is_empty() {
+            return Ok(Some(lit(false)));
+        }
+        if self.groups.len() > limits.hash_join_inlist_pushdown_max_distinct_values
+            || self.null_equality == NullEquality::NullEqualsNull
+        {
+            return Ok(None);
+        }
+        let groups = self.starts.windows(2).filter(|group| group[0] < group[1]);
+        let firsts: UInt32Array = groups.map(|group| self.order[group[0] as usize]).collect();
+        let firsts = take_record_batch(&self.rows, &firsts)?;
+        let schema = plan.other_input().schema();
+        let mut filters: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
+        for key in &plan.on {
+            let values = key.held.evaluate(&firsts)?.into_array(firsts.num_rows())?;
+            let other = Arc::clone(&key.other);
+            if values.get_array_memory_size() <= limits.hash_join_inlist_pushdown_max_size {
+                let is_one = InListExpr::try_new_from_array(other, values, false, &schema)?;
+                filters.push(Arc::new(is_one));
+            }
+        }
+        Ok((!filters.is_empty()).then(|| conjunction(filters)))
+    }
+}
+
+fn evaluated<'a>(
+    keys: impl Iterator<Item = &'a Arc<dyn PhysicalExpr>>,
+    batch: &RecordBatch,
+) -> Result<Vec<ArrayRef>> {
+    keys.map(|key| key.evaluate(batch)?.into_array(batch.num_rows()))
+        .collect()
+}
+
+/// Whether a row has a key that equals nothing.
+fn has_no_equal(keys: &[ArrayRef], row: usize, null_equality: NullEquality) -> bool {
+    null_equality == NullEquality::NullEqualsNothing && keys.iter().any(|key| key.is_null(row))
+}
