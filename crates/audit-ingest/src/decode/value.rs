@@ -6,6 +6,7 @@ use sonic_rs::{JsonValueTrait, LazyValue, to_array_iter, to_object_iter};
 use super::column::{Bags, Column};
 use super::text::unescape;
 use super::time;
+use crate::envelope::single_value;
 
 /// What became of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,19 +106,17 @@ pub(crate) fn named_number(wire_name: &str, raw: &str) -> Option<i64> {
         .flatten()
 }
 
-/// The text of a string that holds a JSON object or array.
+/// The text of a string that holds one JSON object or array. The walks below are recursive, and what stands in a string
+/// may be nested as no record is.
 fn inner_json(inner: &str) -> Option<String> {
     let text = unescape(inner);
     let trimmed = text.trim();
-    match trimmed.as_bytes().first()? {
-        b'{' => to_object_iter(trimmed)
-            .all(|member| member.is_ok())
-            .then(|| trimmed.to_owned()),
-        b'[' => to_array_iter(trimmed)
-            .all(|element| element.is_ok())
-            .then(|| trimmed.to_owned()),
-        _ => None,
-    }
+    single_value(trimmed.as_bytes()).ok()?;
+    let is_json = match trimmed.starts_with('{') {
+        true => to_object_iter(trimmed).all(|member| member.is_ok()),
+        false => to_array_iter(trimmed).all(|element| element.is_ok()),
+    };
+    is_json.then(|| trimmed.to_owned())
 }
 
 /// The integer that a number, or a string that spells one, is exactly.

@@ -71,8 +71,16 @@ struct Value {
 /// Whether a text is exactly one object that is nested no deeper than a record may be.
 pub(crate) fn single_object(text: &[u8]) -> Result<(), Reason> {
     match text.first() {
+        Some(b'[') => Err(Reason::InvalidJson),
+        _ => single_value(text),
+    }
+}
+
+/// The same of an object or an array.
+pub(crate) fn single_value(text: &[u8]) -> Result<(), Reason> {
+    match text.first() {
         None => return Err(Reason::Empty),
-        Some(b'{') => {}
+        Some(b'{' | b'[') => {}
         Some(_) => return Err(Reason::InvalidJson),
     }
     let mut value = Value::default();

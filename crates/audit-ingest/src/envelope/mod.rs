@@ -12,7 +12,7 @@ mod text;
 use std::ops::Range;
 
 pub use detect::{Detected, Form, detect};
-pub(crate) use json::single_object;
+pub(crate) use json::{single_object, single_value};
 
 use crate::reject::Reason;
 

@@ -297,6 +297,18 @@ fn an_escape_without_digits_is_no_json() {
     }
 }
 
+/// A text within a record may be nested as no record is.
+#[test]
+fn texts_that_are_nested_deeply_are_texts() {
+    for (open, close) in [("[", "]"), ("{\\\"a\\\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
+        let record = format!("{{{TIME},\"Parameters\":\"{deep}\",\"Data\":\"{deep}\"}}");
+        let read = read(record.as_bytes());
+        assert_eq!(read.reasons(), Vec::<&str>::new(), "{open}");
+        assert_eq!(read.column("raw"), [json!(record)], "{open}");
+    }
+}
+
 /// .NET escapes the plus sign of an offset.
 #[test]
 fn escapes_in_a_time_are_read() {
