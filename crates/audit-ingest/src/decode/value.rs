@@ -136,11 +136,27 @@ fn integer(raw: &str) -> Option<i64> {
 const BAG: [&str; 3] = ["Name", "Value", ""];
 const CHANGES: [&str; 3] = ["Name", "OldValue", "NewValue"];
 
-/// A collection of named values. `No` when it isn't an array of objects with names at all.
+/// A collection of named values. One of them outside a list, and the JSON text of either, are read as the list that is
+/// meant; `No` for anything else.
 fn bag(bags: &mut Bags, row: usize, raw: &str, names: [&str; 3]) -> Fit {
-    if !raw.starts_with('[') {
-        return Fit::No;
+    let given = match raw.as_bytes().first() {
+        Some(b'[') => return list(bags, row, raw, names),
+        Some(b'"') => inner_json(string(raw)),
+        Some(b'{') => Some(raw.to_owned()),
+        _ => None,
+    };
+    let meant = given.map(|text| match text.starts_with('{') {
+        true => format!("[{text}]"),
+        false => text,
+    });
+    match meant.map_or(Fit::No, |text| list(bags, row, &text, names)) {
+        Fit::No => Fit::No,
+        _ => Fit::Part,
     }
+}
+
+/// An array of objects with names; `No` when its elements are none.
+fn list(bags: &mut Bags, row: usize, raw: &str, names: [&str; 3]) -> Fit {
     if plain_entries(bags, raw, names).is_some() {
         bags.append(row);
         return Fit::Whole;

@@ -219,6 +219,38 @@ fn odd_records_are_rows() {
             format!("{{{TIME},\"Parameters\":[{{\"Name\":\"ForwardTo\",\"Value\":\"a@b\"}}]}}"),
             json!({"parameters": [["ForwardTo", "a@b"]]}),
         ),
+        // A bag as JSON text, as Power BI sends it, and without a list.
+        (
+            format!(
+                r#"{{{TIME},"OperationProperties":"[{{\"Name\":\"A\",\"Value\":\"1 \\\"2\\\"\"}}, {{\"Name\":\"B\"}}]"}}"#
+            ),
+            json!({"operation_properties": [["A", "1 \"2\""], ["B", null]], "extra": r#"{"OperationProperties":"[{\"Name\":\"A\",\"Value\":\"1 \\\"2\\\"\"}, {\"Name\":\"B\"}]"}"#}),
+        ),
+        (
+            format!(r#"{{{TIME},"Parameters":{{"Name":"Identity","Value":"x"}}}}"#),
+            json!({"parameters": [["Identity", "x"]], "extra": r#"{"Parameters":{"Name":"Identity","Value":"x"}}"#}),
+        ),
+        (
+            format!(r#"{{{TIME},"ModifiedProperties":"{{\"Name\":\"N\",\"NewValue\":\"new\"}}"}}"#),
+            json!({"modified_properties": [["N", [null, "new"]]], "extra": r#"{"ModifiedProperties":"{\"Name\":\"N\",\"NewValue\":\"new\"}"}"#}),
+        ),
+        (
+            format!(r#"{{{TIME},"Parameters":"[]"}}"#),
+            json!({"parameters": [], "extra": r#"{"Parameters":"[]"}"#}),
+        ),
+        // Texts and objects that are no such thing.
+        (
+            format!(
+                r#"{{{TIME},"Parameters":"","ExtendedProperties":"[{{\"Name\":1","DeviceProperties":"[1]"}}"#
+            ),
+            json!({"extra": r#"{"Parameters":"","ExtendedProperties":"[{\"Name\":1","DeviceProperties":"[1]"}"#}),
+        ),
+        (
+            format!(
+                r#"{{{TIME},"Parameters":{{"Identity":"x"}},"ExtendedProperties":"[] of what","DeviceProperties":7}}"#
+            ),
+            json!({"extra": r#"{"Parameters":{"Identity":"x"},"ExtendedProperties":"[] of what","DeviceProperties":7}"#}),
+        ),
         (
             format!("{{{TIME},\"ModifiedProperties\":[\"a\",\"b\"]}}"),
             json!({"extra": "{\"ModifiedProperties\":[\"a\",\"b\"]}"}),
@@ -297,7 +329,7 @@ fn an_escape_without_digits_is_no_json() {
     }
 }
 
-/// A text within a record may be nested as no record is.
+/// One of these ended the process.
 #[test]
 fn texts_that_are_nested_deeply_are_texts() {
     for (open, close) in [("[", "]"), ("{\\\"a\\\":", "}")] {
