@@ -22,6 +22,8 @@ enum Wrapper {
     /// Microsoft Graph's `security/auditLog/queries`: the payload has annotations and, for some types, its fields one
     /// level down.
     Graph,
+    /// The same as the cmdlets of Graph's PowerShell SDK show it.
+    GraphPowerShell,
     /// `Search-UnifiedAuditLog`.
     Search,
     /// Defender's table of this name, asked for or streamed: an event of any application that is connected.
@@ -34,8 +36,12 @@ enum Wrapper {
 
 /// The members that lead to the record, outermost first. The first of these paths that an object has is taken: what is
 /// as it came before what was made of it.
-const PATHS: [(&[&str], Wrapper); 11] = [
+const PATHS: [(&[&str], Wrapper); 12] = [
     (&["auditData"], Wrapper::Graph),
+    (
+        &["AuditData", "AdditionalProperties"],
+        Wrapper::GraphPowerShell,
+    ),
     (&["AuditData"], Wrapper::Search),
     (&["RawEventData"], Wrapper::CloudAppEvents),
     (&["properties", "RawEventData"], Wrapper::CloudAppEvents),
@@ -52,7 +58,7 @@ const PATHS: [(&[&str], Wrapper); 11] = [
 /// What Wazuh adds to a record.
 const SUBSCRIPTION: &str = "Subscription";
 
-/// Wrapper member → record member.
+/// Wrapper member → record member. The cmdlets begin the names with a capital.
 const GRAPH: [(&str, &str); 11] = [
     ("id", "Id"),
     ("createdDateTime", "CreationTime"),
@@ -79,16 +85,22 @@ impl Wrapper {
     /// Wrapper member → record member.
     fn fills(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Graph => &GRAPH,
+            Self::Graph | Self::GraphPowerShell => &GRAPH,
             Self::Search => &SEARCH,
             Self::CloudAppEvents | Self::Wazuh | Self::Elastic => &[],
         }
+    }
+
+    /// Whether the object is looked at further where the payload is no record: what has this place may be a record's own.
+    fn is_uncertain(self) -> bool {
+        matches!(self, Self::GraphPowerShell)
     }
 
     /// Whether the payload is a record, where it can be something else.
     fn check(self, payload: &str) -> Result<(), Bad> {
         let (needs, reason, words): (&[&str], _, _) = match self {
             Self::Graph | Self::Search => return Ok(()),
+            Self::GraphPowerShell => (&["CreationTime"], Reason::NoTime, Reason::NoTime.words()),
             Self::CloudAppEvents => (
                 &["CreationTime", "Id", "RecordType"],
                 Reason::OtherEvent,
@@ -151,8 +163,12 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
         members = members_of(document)?;
     }
     for (path, wrapper) in PATHS {
-        if let Some(raw) = follow(&members, path)? {
-            return payload(raw, path, wrapper, &members);
+        let Some(raw) = follow(&members, path)? else {
+            continue;
+        };
+        match payload(raw, path, wrapper, &members) {
+            Err(_) if wrapper.is_uncertain() => {}
+            found => return found,
         }
     }
     match has(&members, "dynamicProperties") {
@@ -173,8 +189,9 @@ fn payload<'a>(
     })?;
     wrapper.check(&text)?;
     let fills = wrapper.fills().iter().filter_map(|(outer, inner)| {
-        let raw = get(outside, outer)?;
-        Some((Cow::Borrowed(*inner), by_number(inner, raw)))
+        let is_it = |(key, _): &&Member<'_>| key.eq_ignore_ascii_case(outer);
+        let (_, raw) = outside.iter().rev().find(is_it)?;
+        Some((Cow::Borrowed(*inner), by_number(inner, raw.clone())))
     });
     let mut outer: Vec<_> = fills.collect();
     if wrapper == Wrapper::Wazuh {
@@ -223,17 +240,20 @@ impl Wrapped<'_> {
     }
 }
 
-/// What the path leads to, if these members have it. A string on the way is looked into.
+/// What the path leads to, if these members have it. A string on the way is looked into, if it can lead on.
 fn follow<'a>(members: &[Member<'a>], path: &[&str]) -> Result<Option<Cow<'a, str>>, Bad> {
     let [name, rest @ ..] = path else {
         return Ok(None);
     };
-    match get(members, name) {
-        Some(raw) if !rest.is_empty() => match object(raw) {
-            Ok(text) => follow(&members_of(text)?, rest),
-            Err(_) => Ok(None),
-        },
-        found => Ok(found),
+    match (get(members, name), rest) {
+        (Some(raw), [next, ..]) => {
+            let leads_on = memchr::memmem::find(raw.as_bytes(), next.as_bytes()).is_some();
+            match leads_on.then(|| object(raw)) {
+                Some(Ok(text)) => follow(&members_of(text)?, rest),
+                _ => Ok(None),
+            }
+        }
+        (found, _) => Ok(found),
     }
 }
 

@@ -236,6 +236,8 @@ struct Keys {
     record: bool,
     audit_data_text: bool,
     audit_data_graph: bool,
+    /// As Graph's cmdlets name it.
+    graph_cmdlet: bool,
     /// What tells the forms whose records may stand deeper.
     deeper: Option<Form>,
     odata_page: bool,
@@ -253,6 +255,7 @@ impl Keys {
             "CreationTime" | "RecordType" | "Operation" => self.record = true,
             "AuditData" => self.audit_data_text = true,
             "auditData" => self.audit_data_graph = true,
+            "AuditLogRecordType" => self.graph_cmdlet = true,
             "@odata.context" | "@odata.nextLink" | "value" => self.odata_page = true,
             "contentUri" => self.content_uri = true,
             "clientId" => self.client_id = true,
@@ -274,7 +277,9 @@ impl Keys {
     }
 
     fn form(&self, plain: Form) -> Form {
-        if self.record {
+        if self.graph_cmdlet {
+            Form::GraphJson
+        } else if self.record {
             plain
         } else if self.audit_data_graph {
             Form::GraphJson
@@ -365,6 +370,10 @@ mod tests {
                 Form::SearchUnifiedAuditLogJson,
             ),
             ("{\"id\":\"1\",\"auditData\":{\"Id\":", Form::GraphJson),
+            (
+                "[{\"AuditData\":{},\"AuditLogRecordType\":\"X\",\"Operation\":\"y\"}]",
+                Form::GraphJson,
+            ),
             (
                 "{\"@odata.context\":\"x\",\"value\":[{\"id\":",
                 Form::GraphJson,

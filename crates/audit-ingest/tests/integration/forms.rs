@@ -20,6 +20,12 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
             .trim_matches(['{', '}'])
             .replace("10:00:00\"", "10:00:00Z\""),
     );
+    let powershell = format!(
+        r##"{{"AdministrativeUnits":[""],"AuditData":{{"AdditionalProperties":{{"@odata.type":"#microsoft.graph.security.defaultAuditData",{}}}}},"AuditLogRecordType":"ExchangeAdmin","ClientIP":null,"CreatedDateTime":"2026-07-16T10:00:00Z","Id":"ab12","Operation":"Set-Mailbox","UserId":"key","UserPrincipalName":"a@b.c","AdditionalProperties":{{}}}}"##,
+        RECORD
+            .trim_matches(['{', '}'])
+            .replace("10:00:00\"", "10:00:00Z\""),
+    );
     let search = format!(
         r#"{{"RecordType":"ExchangeAdmin","CreationDate":"x","UserIds":"a@b.c","AuditData":{text},"Identity":"ab12"}}"#
     );
@@ -66,6 +72,8 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         ("graph record", graph.clone().into()),
         ("graph page", format!("{{\"@odata.context\":\"c\",\"@odata.count\":1,\"value\":[{graph}],\"@odata.nextLink\":\"n\"}}").into()),
         ("graph page, value first", format!("{{\"value\":[{graph}]}}").into()),
+        ("graph cmdlet", format!("[\r\n  {powershell}\r\n]").into()),
+        ("graph cmdlet, one record", powershell.into()),
         ("hunting, object", format!("[{}]", hunting(RECORD)).into()),
         ("hunting, text", hunting(&text).into()),
         ("hunting csv", format!("Timestamp,ActionType,RawEventData,ReportId\r\nx,y,{cell},z\r\n").into()),
@@ -124,6 +132,27 @@ fn wrappers_fill_what_the_record_lacks() {
     ] {
         assert_eq!(row[column], want, "{column}");
     }
+}
+
+#[test]
+fn the_cmdlets_of_graph_fill_what_the_record_lacks_too() {
+    let text = r#"{"AuditData":{"AdditionalProperties":{"CreationTime":"2026-07-16T10:00:00Z"}},"AuditLogRecordType":"ExchangeAdmin","Id":"ab12","Operation":"Set-Mailbox","Service":"Exchange","UserId":"key","UserPrincipalName":"a@b.c","UserType":"Admin"}"#;
+    let read = read(text.as_bytes());
+    let row = &read.rows[0].1;
+    for (column, want) in [
+        ("id", json!("ab12")),
+        ("record_type", json!(1)),
+        ("user_type", json!(2)),
+        ("user_id", json!("a@b.c")),
+        ("user_key", json!("key")),
+        ("workload", json!("Exchange")),
+    ] {
+        assert_eq!(row[column], want, "{column}");
+    }
+    // A record's own member of this name.
+    let text = r#"{"AuditData":{"CreationTime":"2026-07-16T10:00:00","Id":"ab12","AdditionalProperties":{"a":1}}}"#;
+    let read = self::read(text.as_bytes());
+    assert_eq!(read.column("id"), [json!("ab12")]);
 }
 
 /// The content type that Wazuh adds to a record is kept beside it, and is none of what makes two records the same.
