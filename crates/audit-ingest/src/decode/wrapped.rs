@@ -32,11 +32,14 @@ enum Wrapper {
     Wazuh,
     /// Elastic's integration `o365` and the module of Beats.
     Elastic,
+    /// Whoever moves logs: Splunk, Logstash, Beats, Graylog. Any event may stand there, and words too.
+    Collector,
 }
 
 /// The members that lead to the record, outermost first. The first of these paths that an object has is taken: what is
 /// as it came before what was made of it.
-const PATHS: [(&[&str], Wrapper); 12] = [
+const PATHS: [(&[&str], Wrapper); 15] = [
+    SPLUNK,
     (&["auditData"], Wrapper::Graph),
     (
         &["AuditData", "AdditionalProperties"],
@@ -51,9 +54,17 @@ const PATHS: [(&[&str], Wrapper); 12] = [
     (&["data", "office365"], Wrapper::Wazuh),
     (&["event", "original"], Wrapper::Elastic),
     (&["event.original"], Wrapper::Elastic),
+    (&["message"], Wrapper::Collector),
+    (&["full_message"], Wrapper::Collector),
     (&["o365audit"], Wrapper::Elastic),
     (&["o365", "audit"], Wrapper::Elastic),
 ];
+
+/// The text of an event. Beside it stand the fields that Splunk has found in it, so that the object looks like a record.
+const SPLUNK: (&[&str], Wrapper) = (&["_raw"], Wrapper::Collector);
+
+/// Objects around what the paths begin in: a hit of a search in Elasticsearch or OpenSearch, a line of Splunk's export.
+const LEVELS: [&str; 2] = ["_source", "result"];
 
 /// What Wazuh adds to a record.
 const SUBSCRIPTION: &str = "Subscription";
@@ -87,13 +98,13 @@ impl Wrapper {
         match self {
             Self::Graph | Self::GraphPowerShell => &GRAPH,
             Self::Search => &SEARCH,
-            Self::CloudAppEvents | Self::Wazuh | Self::Elastic => &[],
+            Self::CloudAppEvents | Self::Wazuh | Self::Elastic | Self::Collector => &[],
         }
     }
 
     /// Whether the object is looked at further where the payload is no record: what has this place may be a record's own.
     fn is_uncertain(self) -> bool {
-        matches!(self, Self::GraphPowerShell)
+        matches!(self, Self::GraphPowerShell | Self::Collector)
     }
 
     /// Whether the payload is a record, where it can be something else.
@@ -101,10 +112,10 @@ impl Wrapper {
         let (needs, reason, words): (&[&str], _, _) = match self {
             Self::Graph | Self::Search => return Ok(()),
             Self::GraphPowerShell => (&["CreationTime"], Reason::NoTime, Reason::NoTime.words()),
-            Self::CloudAppEvents => (
+            Self::CloudAppEvents | Self::Collector => (
                 &["CreationTime", "Id", "RecordType"],
                 Reason::OtherEvent,
-                "RawEventData is an event of another application than Office 365: it has no CreationTime, Id and RecordType",
+                "an event of another application than Office 365: it has no CreationTime, Id and RecordType",
             ),
             Self::Wazuh => (
                 &["CreationTime", "Id"],
@@ -125,15 +136,15 @@ impl Wrapper {
     }
 }
 
-/// Whether a cell of the column `RawEventData` is a record.
+/// Whether a cell of a column that holds events of any application is a record.
 pub(super) fn check_raw_event(text: &str) -> Result<(), Bad> {
     Wrapper::CloudAppEvents.check(text)
 }
 
-/// The members for which an object is looked at closely before it turns out to have no time. None is a record's own.
+/// The members for which an object is looked at closely, whether it has a time or not. None is a record's own.
 pub(super) fn is_marker(key: &str) -> bool {
     let is_payload = matches!(key, "AuditData" | "auditData" | "RawEventData");
-    is_payload || key == "dynamicProperties" || is_annotation(key)
+    is_payload || key == "_raw" || key == "dynamicProperties" || is_annotation(key)
 }
 
 /// Graph's annotations say how to read a member; they are no part of the record.
@@ -150,31 +161,37 @@ pub(super) struct Wrapped<'a> {
 
 /// Takes the wrapper off, if there is one.
 pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
-    let bare = Wrapped {
-        text: Cow::Borrowed(text),
-        outer: Vec::new(),
-    };
+    let mut document = Cow::Borrowed(text);
     let mut members = read(text)?;
-    if has(&members, "CreationTime") {
-        return Ok(bare);
+    for level in LEVELS {
+        if !has(&members, "CreationTime")
+            && let Some(inner) = get(&members, level).and_then(|raw| object(raw).ok())
+        {
+            members = members_of(inner.clone())?;
+            document = inner;
+        }
     }
-    // A hit of a search in Elasticsearch or OpenSearch.
-    if let Some(document) = get(&members, "_source").and_then(|raw| object(raw).ok()) {
-        members = members_of(document)?;
-    }
-    for (path, wrapper) in PATHS {
+    let is_record = has(&members, "CreationTime");
+    let mut why_none = None;
+    for (path, wrapper) in if is_record { &[SPLUNK][..] } else { &PATHS } {
         let Some(raw) = follow(&members, path)? else {
             continue;
         };
-        match payload(raw, path, wrapper, &members) {
-            Err(_) if wrapper.is_uncertain() => {}
+        match payload(raw, path, *wrapper, &members) {
+            Err(bad) if wrapper.is_uncertain() => {
+                let says_more = matches!(bad.reason, Reason::OtherEvent | Reason::Truncated);
+                why_none = why_none.or(says_more.then_some(bad));
+            }
             found => return found,
         }
     }
-    match has(&members, "dynamicProperties") {
-        true => Ok(bare),
-        false => Err(no_record(&members)),
+    if is_record || has(&members, "dynamicProperties") {
+        return Ok(Wrapped {
+            text: document,
+            outer: Vec::new(),
+        });
     }
+    Err(why_none.unwrap_or_else(|| no_record(&members)))
 }
 
 fn payload<'a>(

@@ -1,7 +1,7 @@
-//! CSV exports: the records are the JSON texts of the column `AuditData`, or of `RawEventData`.
+//! CSV exports: the records are the JSON texts of the column `AuditData`, or of another that holds events as they came.
 //!
-//! `Search-UnifiedAuditLog | Export-Csv`, the Purview portal and Defender's `CloudAppEvents`; a `#TYPE` or `sep=` line, other separators,
-//! line ends of CR, LF or both and Windows-1252 cells are read as they come.
+//! `Search-UnifiedAuditLog | Export-Csv`, the Purview portal, Defender's `CloudAppEvents`, Splunk and Kibana; a `#TYPE` or
+//! `sep=` line, other separators, line ends of CR, LF or both and Windows-1252 cells are read as they come.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
@@ -11,6 +11,9 @@ use crate::reject::Reason;
 /// The columns that hold records.
 const AUDIT_DATA: &str = "AuditData";
 const RAW_EVENT_DATA: &str = "RawEventData";
+
+/// Columns of collectors that may hold records.
+const COLLECTED: [&str; 3] = ["_raw", "event.original", "message"];
 
 /// Columns of Sentinel's `OfficeActivity`, which holds no records.
 const OFFICE_ACTIVITY: [&str; 2] = ["OfficeId", "OfficeWorkload"];
@@ -40,6 +43,8 @@ impl Header {
                 Form::CloudAppEventsCsv
             } else if OFFICE_ACTIVITY.into_iter().any(has) {
                 Form::OfficeActivityCsv
+            } else if COLLECTED.into_iter().any(has) {
+                Form::CollectorCsv
             } else {
                 Form::Csv
             }
@@ -58,8 +63,8 @@ impl Header {
 
     /// The column that holds records.
     fn payload(&self) -> Option<usize> {
-        self.column(AUDIT_DATA)
-            .or_else(|| self.column(RAW_EVENT_DATA))
+        let names = [AUDIT_DATA, RAW_EVENT_DATA].into_iter().chain(COLLECTED);
+        names.into_iter().find_map(|name| self.column(name))
     }
 }
 
@@ -150,7 +155,7 @@ struct Table {
     core: Reader,
     /// Which field holds the record; `None`: none does, so each row is a reject.
     payload: Option<usize>,
-    /// It is `RawEventData`.
+    /// It holds events of other applications too.
     raw_events: bool,
     /// The current row's unquoted fields and where each ends, up to the record's.
     fields: Vec<u8>,
@@ -167,7 +172,9 @@ impl Table {
         Self {
             core: rows_after_header(header.map_or(b',', |header| header.separator)),
             payload,
-            raw_events: header.is_some_and(|header| header.form() == Form::CloudAppEventsCsv),
+            raw_events: header.is_some_and(|header| {
+                matches!(header.form(), Form::CloudAppEventsCsv | Form::CollectorCsv)
+            }),
             fields: vec![0; FIELDS_BYTES],
             fields_len: 0,
             ends: vec![0; payload.map_or(0, |at| at + 1) + ENDS],

@@ -29,6 +29,10 @@ pub enum Form {
     WazuhJson,
     /// Documents of Elastic's integration for Office 365 or of Beats.
     ElasticJson,
+    /// Lines and results of searches that have an event's text as it came: of Splunk, Logstash, Beats, Graylog.
+    CollectorJson,
+    /// Tables of the same, as Splunk and Kibana export them.
+    CollectorCsv,
     /// No content at all.
     Empty,
     /// A page for people.
@@ -75,6 +79,8 @@ impl Form {
             Self::CloudAppEventsCsv => "cloud_app_events_csv",
             Self::WazuhJson => "wazuh_json",
             Self::ElasticJson => "elastic_json",
+            Self::CollectorJson => "collector_json",
+            Self::CollectorCsv => "collector_csv",
             Self::Empty => "empty",
             Self::Html => "html",
             Self::Api(_) => "api_answer",
@@ -85,7 +91,7 @@ impl Form {
     }
 
     /// The forms that hold records, for `--source` and its help.
-    pub const SOURCES: [Self; 10] = [
+    pub const SOURCES: [Self; 12] = [
         Self::ContentBlob,
         Self::Ndjson,
         Self::SearchUnifiedAuditLogCsv,
@@ -96,6 +102,8 @@ impl Form {
         Self::CloudAppEventsCsv,
         Self::WazuhJson,
         Self::ElasticJson,
+        Self::CollectorJson,
+        Self::CollectorCsv,
     ];
 
     /// Why an input of this form is not read, if it is not, and what to do instead.
@@ -103,7 +111,8 @@ impl Form {
         match self {
             Self::Api(form) => form.refusal(),
             Self::Csv => Some(
-                "a table without an AuditData or RawEventData column, so it holds no audit records",
+                "a table that shows no records as JSON in a column AuditData, RawEventData, _raw, event.original or message: \
+                 export it with such a column",
             ),
             Self::OfficeActivityCsv => Some(FLATTENED),
             Self::Unknown => Some("neither JSON nor a CSV export with an AuditData column"),
@@ -174,11 +183,23 @@ fn form(text: &[u8]) -> Form {
         Some(b'<') => Form::Html,
         Some(b'[') => json_array(text[1..].trim_ascii_start()),
         Some(b'{') => json_object(text, Form::Ndjson),
-        Some(_) => match super::csv::header(text) {
-            Some(header) => header.form(),
+        Some(_) => match super::csv::header(text).map(|header| header.form()) {
+            // Most tables with such a column are of something else.
+            Some(Form::CollectorCsv) if !shows_record(text) => Form::Csv,
+            Some(form) => form,
             None => Form::Unknown,
         },
     }
+}
+
+/// Whether a record's member `CreationTime` is in a text, whatever its quotes are made of.
+fn shows_record(text: &[u8]) -> bool {
+    const TIME: &[u8] = b"CreationTime";
+    memchr::memmem::find_iter(text, TIME).any(|at| {
+        let behind = &text[at + TIME.len()..];
+        let quotes = behind.iter().take_while(|b| b"\"\\ ".contains(b)).count();
+        quotes > 0 && behind.get(quotes) == Some(&b':')
+    })
 }
 
 fn json_array(elements: &[u8]) -> Form {
@@ -221,13 +242,17 @@ fn json_object(text: &[u8], plain: Form) -> Form {
 }
 
 /// Members that stand in an object without a record's own, or in objects within it.
-const DEEPER: [(&str, Form); 6] = [
+const DEEPER: [(&str, Form); 10] = [
     ("\"RawEventData\"", Form::CloudAppEventsJson),
     ("\"office365\"", Form::WazuhJson),
     ("\"o365audit\"", Form::ElasticJson),
     ("\"o365\"", Form::ElasticJson),
     ("\"event.original\"", Form::ElasticJson),
     ("\"o365.audit\"", Form::ElasticJson),
+    ("\"_raw\"", Form::CollectorJson),
+    ("\"full_message\"", Form::CollectorJson),
+    ("\"message\":\"{", Form::CollectorJson),
+    ("\"message\": \"{", Form::CollectorJson),
 ];
 
 /// The members that tell the forms apart.
@@ -418,6 +443,19 @@ mod tests {
                 "{\"event\":{\"dataset\":\"o365.audit\",\"original\":\"{",
                 Form::ElasticJson,
             ),
+            (
+                "{\"preview\":false,\"result\":{\"_raw\":\"{",
+                Form::CollectorJson,
+            ),
+            (
+                "{\"@timestamp\":\"x\",\"message\": \"{\\\"Id\\\":",
+                Form::CollectorJson,
+            ),
+            (
+                "_time,_raw\n1,\"{\"\"CreationTime\"\" : \"\"x\"\"}\"\n",
+                Form::CollectorCsv,
+            ),
+            ("\"message\",\"CreationTime\"\nwords,2026\n", Form::Csv),
             // A record's own member decides.
             (
                 "{\"CreationTime\":\"x\",\"properties\":{\"RawEventData\":1}}",

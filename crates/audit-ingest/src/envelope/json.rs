@@ -1,5 +1,6 @@
 //! JSON in all its wrappings: an array of records, records one after the other, several arrays in
-//! one file, pages `{"value": [ … ]}`, messages of an Event Hub `{"records": [ … ]}`.
+//! one file, pages `{"value": [ … ]}`, messages of an Event Hub `{"records": [ … ]}`, results of a search in Splunk or
+//! Elasticsearch.
 //!
 //! Only brackets and strings are looked at; whether what stands between them is a record, the
 //! decoder says. The state survives any cut of the input.
@@ -8,7 +9,7 @@ use super::{Content, MAX_DEPTH, MAX_PIECE_BYTES, MAX_RECORD_BYTES, Slab};
 use crate::bytes::{self, BLOCK};
 use crate::reject::Reason;
 
-/// How far a page's first members are looked at for its `value` or `records`.
+/// How far a page's first members are looked at for its list.
 const PAGE_HEAD_BYTES: usize = 16 << 10;
 
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct JsonReader {
     seen: bool,
     /// Open wrappers around the items.
     wrapped: Wrapper,
+    /// In how many objects a page's list stands.
+    page_depth: usize,
 }
 
 /// Where the scanner stands.
@@ -45,7 +48,7 @@ enum Wrapper {
     #[default]
     None,
     Array,
-    /// In the `value` or `records` array of a page.
+    /// In the list of a page.
     Page,
     /// Behind it, in the page's own object: members follow that are no records.
     PageTail,
@@ -224,7 +227,7 @@ impl JsonReader {
                 (b']', Wrapper::Page) => {
                     // The rest of the page's object is scanned as an object and dropped.
                     self.wrapped = Wrapper::PageTail;
-                    self.value.open.push(true);
+                    self.value.open.resize(self.page_depth, true);
                     self.place = Place::Object;
                     self.at += 1;
                     self.start = self.at;
@@ -245,8 +248,9 @@ impl JsonReader {
     fn head(&mut self, last: bool) -> bool {
         let text = &self.slab.window[self.start..];
         match page_head(&text[..text.len().min(PAGE_HEAD_BYTES)]) {
-            Head::Page(len) => {
+            Head::Page { len, depth } => {
                 self.at = self.start + len;
+                self.page_depth = depth;
                 self.wrapped = Wrapper::Page;
                 self.place = Place::Between;
                 true
@@ -506,16 +510,44 @@ impl Value {
 }
 
 enum Head {
-    /// A page; its items begin after so many bytes.
-    Page(usize),
+    /// A page: its items begin after so many bytes, in the list that so many objects are around.
+    Page {
+        len: usize,
+        depth: usize,
+    },
     Record,
     /// The text is too short to tell.
     Unknown,
 }
 
-/// A page begins with annotations (`"@odata.context": "…"`) and counts, then `"value": [` or `"records": [`.
+/// The members that are a page's list.
+fn is_list(key: &[u8]) -> bool {
+    matches!(
+        key,
+        b"value" | b"records" | b"Records" | b"results" | b"Results" | b"hits"
+    )
+}
+
+/// The members that may stand before it: annotations, and what searches in Elasticsearch, Splunk and Defender say of
+/// themselves. A record begins with none of these.
+fn is_before_list(key: &[u8]) -> bool {
+    let is_known = matches!(
+        key,
+        // Elasticsearch, also of the object in which its list is.
+        b"took" | b"timed_out" | b"num_reduce_phases" | b"_scroll_id" | b"_shards" | b"_clusters"
+            | b"total" | b"max_score"
+            // Splunk.
+            | b"preview" | b"init_offset" | b"post_process_count" | b"messages" | b"fields"
+            // Defender.
+            | b"schema" | b"Schema" | b"Stats"
+    );
+    is_known || key.starts_with(b"@")
+}
+
+/// A page begins with annotations (`"@odata.context": "…"`) and counts, then `"value": [`. Elasticsearch's list is in an
+/// object of its own: `"hits": {"total": 1, "hits": [`.
 fn page_head(text: &[u8]) -> Head {
-    let mut at = 1;
+    let (mut at, mut depth) = (1, 1);
     let skip_space = |at: &mut usize| {
         while text.get(*at).is_some_and(u8::is_ascii_whitespace) {
             *at += 1;
@@ -538,25 +570,25 @@ fn page_head(text: &[u8]) -> Head {
             Some(_) => return Head::Record,
             None => return Head::Unknown,
         }
-        let first = skip_space(&mut at);
-        if first.is_none() {
+        let Some(first) = skip_space(&mut at) else {
             return Head::Unknown;
+        };
+        match first {
+            b'[' if is_list(key) => return Head::Page { len: at + 1, depth },
+            b'{' if key == b"hits" && depth == 1 => {
+                (at, depth) = (at + 1, 2);
+                continue;
+            }
+            _ if is_before_list(key) => {}
+            _ => return Head::Record,
         }
-        if key == b"value" || key == b"records" {
-            return if first == Some(b'[') {
-                Head::Page(at + 1)
-            } else {
-                Head::Record
-            };
-        }
-        // Only annotations may stand before it, each a plain string or number.
-        if !key.starts_with(b"@") {
-            return Head::Record;
-        }
-        let end = if first == Some(b'"') {
-            memchr::memchr(b'"', &text[at + 1..]).map(|n| at + n + 2)
-        } else {
-            memchr::memchr3(b',', b'}', b'\n', &text[at..]).map(|n| at + n)
+        let end = match first {
+            b'"' => memchr::memchr(b'"', &text[at + 1..]).map(|n| at + n + 2),
+            b'{' | b'[' => match Value::default().scan(text, at, false) {
+                Scan::Closed(end) => Some(end),
+                Scan::Broken(_) | Scan::More => None,
+            },
+            _ => memchr::memchr3(b',', b'}', b'\n', &text[at..]).map(|n| at + n),
         };
         let Some(end) = end else { return Head::Unknown };
         at = end;

@@ -68,7 +68,7 @@ enum Content {
     Object,
     /// The record's text is this range of `cells`.
     Cell(Range<usize>),
-    /// The same of a column that holds other events too.
+    /// The same of a column that holds events of other applications too.
     RawEvent(Range<usize>),
     Reject(Reason),
 }
@@ -91,7 +91,7 @@ pub enum Text<'a> {
     Object(&'a [u8]),
     /// A cell: anything may stand in it.
     Cell(&'a [u8]),
-    /// A cell of Defender's `RawEventData`: records, and events of other applications.
+    /// A cell of Defender's `RawEventData` or of a collector's column: records, and events of other applications.
     RawEvent(&'a [u8]),
 }
 
@@ -203,9 +203,10 @@ impl Reader {
     /// A reader for an input whose first bytes were [`detect`]ed.
     pub fn new(detected: &Detected) -> Self {
         let inner = match detected.form {
-            Form::SearchUnifiedAuditLogCsv | Form::PurviewCsv | Form::CloudAppEventsCsv => {
-                Inner::Csv(Box::default())
-            }
+            Form::SearchUnifiedAuditLogCsv
+            | Form::PurviewCsv
+            | Form::CloudAppEventsCsv
+            | Form::CollectorCsv => Inner::Csv(Box::default()),
             Form::Html => Inner::Refused(Reason::Html, Slab::default()),
             Form::Unknown => Inner::Refused(Reason::InvalidJson, Slab::default()),
             _ => Inner::Json(json::JsonReader::default()),
