@@ -406,7 +406,7 @@ impl<'t> Decoder<'t> {
             }
         }
         if !seen.time {
-            return Err(Bad::new(Reason::NoTime, Reason::NoTime.words()).into());
+            return Err(no_record::no_time(&members).into());
         }
         self.close(wrapped.text(), seen)
     }

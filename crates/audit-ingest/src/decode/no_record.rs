@@ -1,7 +1,9 @@
 //! What an object is that holds no record: told to whoever looks for the records in it.
 
 use super::Bad;
-use super::wrapped::{Member, has};
+use super::text::{shown, unescape};
+use super::value::string;
+use super::wrapped::{Member, get, has};
 use crate::reject::{FLATTENED, Reason};
 
 pub(super) const ELASTIC: &str = "a document of Elastic's o365 integration, which has renamed or dropped the record's CreationTime or Id: \
@@ -15,6 +17,23 @@ const LOG_ANALYTICS: [&str; 5] = [
     "CreationTime_t [UTC]",
     "CreationTime_s",
 ];
+
+/// A record whose time can't be read.
+#[cold]
+pub(super) fn no_time(members: &[Member<'_>]) -> Bad {
+    let detail = match get(members, "CreationTime").filter(|raw| raw != "null") {
+        Some(raw) => {
+            let text = match raw.starts_with('"') {
+                true => unescape(string(&raw)),
+                false => raw,
+            };
+            let shown = shown(&text);
+            format!("CreationTime is {shown}, no date and time such as 2026-07-16T10:00:00")
+        }
+        None => Reason::NoTime.words().to_owned(),
+    };
+    Bad::new(Reason::NoTime, detail)
+}
 
 /// An object without a time, in which nothing is found that may have one.
 #[cold]

@@ -99,6 +99,17 @@ pub(crate) fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// The beginning of a text, in quotes, to show to people.
+pub(super) fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let mut shown = String::new();
+    push_json_string(
+        &mut shown,
+        &text.chars().take(CHARACTERS_MAX).collect::<String>(),
+    );
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use sonic_rs::to_object_iter;
 
 use super::no_record::{ELASTIC, no_record};
-use super::text::{push_json_string, unescape};
+use super::text::{push_json_string, shown, unescape};
 use super::value::{named_number, string};
 use super::{Bad, check_escapes, invalid_json};
 use crate::envelope::single_object;
@@ -294,7 +294,7 @@ fn object(raw: Cow<'_, str>) -> Result<Cow<'_, str>, Bad> {
 }
 
 /// The value of the last member of this name, which is the one that counts.
-fn get<'a>(members: &[Member<'a>], name: &str) -> Option<Cow<'a, str>> {
+pub(super) fn get<'a>(members: &[Member<'a>], name: &str) -> Option<Cow<'a, str>> {
     let found = members.iter().rev().find(|(key, _)| key == name);
     found.map(|(_, raw)| raw.clone())
 }
@@ -349,10 +349,6 @@ fn by_number<'a>(field: &str, raw: Cow<'a, str>) -> Cow<'a, str> {
 pub(super) fn check_object(text: &str) -> Result<(), Bad> {
     match single_object(text.trim().as_bytes()) {
         Ok(()) => Ok(()),
-        Err(reason) => {
-            let mut shown = String::new();
-            push_json_string(&mut shown, &text.chars().take(60).collect::<String>());
-            Err(Bad::new(reason, format!("the cell begins {shown}")))
-        }
+        Err(reason) => Err(Bad::new(reason, format!("the cell begins {}", shown(text)))),
     }
 }

@@ -2,6 +2,7 @@
 
 use sonic_rs::{JsonValueTrait, LazyValue, to_object_iter};
 
+use super::json::LINE_HEADER_BYTES_MAX;
 use super::text::{Encoding, Transcoder};
 use crate::reject::FLATTENED;
 
@@ -33,10 +34,16 @@ pub enum Form {
     CollectorJson,
     /// Tables of the same, as Splunk and Kibana export them.
     CollectorCsv,
+    /// Lines of syslog, a record as JSON behind each header.
+    Syslog,
     /// No content at all.
     Empty,
     /// A page for people.
     Html,
+    /// An archive of files. A workbook of Excel is one.
+    Archive,
+    /// What PowerShell's `Export-Clixml` writes.
+    Clixml,
     /// An answer of the Management Activity API that is no content blob.
     Api(ApiForm),
     /// A table without the column that holds records.
@@ -81,8 +88,11 @@ impl Form {
             Self::ElasticJson => "elastic_json",
             Self::CollectorJson => "collector_json",
             Self::CollectorCsv => "collector_csv",
+            Self::Syslog => "syslog",
             Self::Empty => "empty",
             Self::Html => "html",
+            Self::Archive => "archive",
+            Self::Clixml => "clixml",
             Self::Api(_) => "api_answer",
             Self::Csv => "csv",
             Self::OfficeActivityCsv => "office_activity_csv",
@@ -91,7 +101,7 @@ impl Form {
     }
 
     /// The forms that hold records, for `--source` and its help.
-    pub const SOURCES: [Self; 12] = [
+    pub const SOURCES: [Self; 13] = [
         Self::ContentBlob,
         Self::Ndjson,
         Self::SearchUnifiedAuditLogCsv,
@@ -104,6 +114,7 @@ impl Form {
         Self::ElasticJson,
         Self::CollectorJson,
         Self::CollectorCsv,
+        Self::Syslog,
     ];
 
     /// Why an input of this form is not read, if it is not, and what to do instead.
@@ -115,7 +126,16 @@ impl Form {
                  export it with such a column",
             ),
             Self::OfficeActivityCsv => Some(FLATTENED),
-            Self::Unknown => Some("neither JSON nor a CSV export with an AuditData column"),
+            Self::Archive => Some(
+                "an archive or a workbook of Excel: unpack it, or save its sheet as CSV, and ingest what comes out",
+            ),
+            Self::Clixml => Some(
+                "objects of PowerShell in XML (Export-Clixml): import them with Import-Clixml and export their AuditData with \
+                 Export-Csv or ConvertTo-Json",
+            ),
+            Self::Unknown => Some(
+                "neither JSON nor a CSV export with an AuditData column, nor syslog with records as JSON",
+            ),
             _ => None,
         }
     }
@@ -169,20 +189,30 @@ impl Detected {
 /// Tells the form from the first bytes of the (decompressed) input; 64 KiB are plenty.
 pub fn detect(prefix: &[u8]) -> Detected {
     let encoding = Encoding::detect(prefix);
-    let text = encoding.decode_prefix(prefix);
-    Detected {
-        form: form(&text),
-        encoding,
-    }
+    let form = match is_archive(prefix) {
+        true => Form::Archive,
+        false => form(&encoding.decode_prefix(prefix)),
+    };
+    Detected { form, encoding }
+}
+
+/// Whether it is a ZIP, 7z or RAR archive, or a tar, which names itself behind the name of its first file.
+fn is_archive(prefix: &[u8]) -> bool {
+    let begins: [&[u8]; 3] = [b"PK\x03\x04", b"7z\xBC\xAF", b"Rar!"];
+    let is_tar = || prefix.get(257..262) == Some(b"ustar") && prefix[..257].contains(&0);
+    begins.iter().any(|begin| prefix.starts_with(begin)) || is_tar()
 }
 
 fn form(text: &[u8]) -> Form {
     let text = text.trim_ascii_start();
     match text.first() {
         None => Form::Empty,
-        Some(b'<') => Form::Html,
         Some(b'[') => json_array(text[1..].trim_ascii_start()),
         Some(b'{') => json_object(text, Form::Ndjson),
+        Some(_) if is_syslog(text) => Form::Syslog,
+        Some(b'<') if text.starts_with(b"<Objs") => Form::Clixml,
+        Some(b'<') if has_priority(text) => Form::Unknown,
+        Some(b'<') => Form::Html,
         Some(_) => match super::csv::header(text).map(|header| header.form()) {
             // Most tables with such a column are of something else.
             Some(Form::CollectorCsv) if !shows_record(text) => Form::Csv,
@@ -190,6 +220,29 @@ fn form(text: &[u8]) -> Form {
             None => Form::Unknown,
         },
     }
+}
+
+/// Whether the text begins as lines of syslog do, with a priority or a time, and there are records behind such headers.
+fn is_syslog(text: &[u8]) -> bool {
+    let head = &text[..text.len().min(LINE_HEADER_BYTES_MAX)];
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let has_time = match line {
+        // `2026-07-16T10:00:00Z host …`, `Jul  6 10:00:00 host …`
+        [b'0'..=b'9', ..] => true,
+        [a, b, c, b' ', b' ' | b'0'..=b'9', b'0'..=b'9', b' ', ..] => {
+            [a, b, c].into_iter().all(u8::is_ascii_alphabetic)
+        }
+        _ => false,
+    };
+    // In a row of a table without a header, a record stands in quotes, behind a separator.
+    let is_header = |header: &[u8]| !header.iter().any(|b| b"\",;\t".contains(b));
+    let behind_header = || memchr::memchr(b'{', line).is_some_and(|at| is_header(&line[..at]));
+    (has_priority(line) || has_time && behind_header()) && shows_record(text)
+}
+
+/// Whether the text begins with the priority of a syslog message, `<180>`.
+fn has_priority(text: &[u8]) -> bool {
+    matches!(text, [b'<', b'0'..=b'9', ..])
 }
 
 /// Whether a record's member `CreationTime` is in a text, whatever its quotes are made of.
@@ -456,6 +509,33 @@ mod tests {
                 Form::CollectorCsv,
             ),
             ("\"message\",\"CreationTime\"\nwords,2026\n", Form::Csv),
+            (
+                "<180>Jul 16 10:00:00 host o365: {\"CreationTime\":",
+                Form::Syslog,
+            ),
+            (
+                "<14>1 2026-07-16T10:00:00Z host o365 - - [x a=\"b\"] {\"CreationTime\":",
+                Form::Syslog,
+            ),
+            (
+                "Jul  6 10:00:00 host o365[7]: {\"CreationTime\":",
+                Form::Syslog,
+            ),
+            (
+                "2026-07-16T10:00:00Z host o365: {\"CreationTime\":",
+                Form::Syslog,
+            ),
+            ("<180>Jul 16 10:00:00 host sshd: words\n", Form::Unknown),
+            (
+                "Example of a record: {\"CreationTime\":\"x\"}",
+                Form::Unknown,
+            ),
+            (
+                "2026,x,\"{\"\"CreationTime\"\":\"\"x\"\"}\"\n",
+                Form::Unknown,
+            ),
+            ("<Objs Version=\"1.1.0.1\">{\"CreationTime\":", Form::Clixml),
+            ("PK\u{3}\u{4}CreationDate,AuditData\n", Form::Archive),
             // A record's own member decides.
             (
                 "{\"CreationTime\":\"x\",\"properties\":{\"RawEventData\":1}}",
@@ -469,6 +549,16 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(detect(text.as_bytes()).form, *want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_tar_is_an_archive() {
+        let mut tar = [0; 512];
+        tar[..11].copy_from_slice(b"records.csv");
+        tar[257..262].copy_from_slice(b"ustar");
+        assert_eq!(detect(&tar).form, Form::Archive);
+        let text = [b"{".repeat(257), b"ustar".to_vec()].concat();
+        assert_eq!(detect(&text).form, Form::Ndjson);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::reject::Reason;
 /// How far a page's first members are looked at for its list.
 const PAGE_HEAD_BYTES: usize = 16 << 10;
 
+/// The longest header of a line of syslog.
+pub(super) const LINE_HEADER_BYTES_MAX: usize = 1 << 10;
+
 #[derive(Debug, Default)]
 pub(super) struct JsonReader {
     slab: Slab,
@@ -25,6 +28,8 @@ pub(super) struct JsonReader {
     seen: bool,
     /// Open wrappers around the items.
     wrapped: Wrapper,
+    /// Lines of syslog: a line's object stands behind a header, which is none of it.
+    behind_headers: bool,
     /// In how many objects a page's list stands.
     page_depth: usize,
 }
@@ -66,6 +71,8 @@ struct Value {
     too_deep: bool,
     /// Pieces of it were already handed on as too large.
     too_large: bool,
+    /// It ends with its line.
+    one_line: bool,
     /// The last byte outside strings that is no white space, and whether a line ended since.
     last: u8,
     line_ended: bool,
@@ -113,6 +120,13 @@ enum Scan {
 }
 
 impl JsonReader {
+    pub(super) fn behind_headers() -> Self {
+        Self {
+            behind_headers: true,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn reserve(&mut self, bytes: usize) {
         self.slab.window.reserve_exact(bytes);
     }
@@ -331,6 +345,18 @@ impl JsonReader {
                     return self.end_garbage_here();
                 }
                 b'"' => value.in_string = true,
+                b'{' if self.behind_headers
+                    && depth == 0
+                    && self.at - self.start < LINE_HEADER_BYTES_MAX =>
+                {
+                    self.start = self.at;
+                    self.value = Value {
+                        one_line: true,
+                        ..Value::default()
+                    };
+                    self.place = Place::Object;
+                    return true;
+                }
                 b'[' | b'{' => value.opened(byte == b'{'),
                 b']' | b'}' => value.closed(),
                 _ => {}
@@ -444,6 +470,7 @@ impl Value {
                     }
                     self.last = byte;
                 }
+                b'\n' if self.one_line => return Scan::Broken(at - 1),
                 b'\n' => self.line_ended = true,
                 b' ' | b'\t' | b'\r' => {}
                 _ => {

@@ -208,7 +208,10 @@ impl Reader {
             | Form::CloudAppEventsCsv
             | Form::CollectorCsv => Inner::Csv(Box::default()),
             Form::Html => Inner::Refused(Reason::Html, Slab::default()),
-            Form::Unknown => Inner::Refused(Reason::InvalidJson, Slab::default()),
+            Form::Unknown | Form::Archive | Form::Clixml => {
+                Inner::Refused(Reason::InvalidJson, Slab::default())
+            }
+            Form::Syslog => Inner::Json(json::JsonReader::behind_headers()),
             _ => Inner::Json(json::JsonReader::default()),
         };
         Self {

@@ -25,6 +25,12 @@ fn piece() -> impl Strategy<Value = String> {
         )),
         Just(format!("{{\"office365\":{good}}}")),
         Just(format!(
+            "{{\"took\":1,\"_shards\":{{\"a\":[]}},\"hits\":{{\"total\":1,\"hits\":[{{\"_source\":{good}}}],\"b\":{{}}}},\"c\":[1]}}"
+        )),
+        Just(format!(
+            "<180>Jul 16 10:00:00 host o365 [x a=\"{{\"]: {good}\n<180>x {{\"a\":1,\n"
+        )),
+        Just(format!(
             "CreationDate,AuditData\r\n1,\"{}\"\r\n2,\r\n",
             good.replace('"', "\"\"")
         )),

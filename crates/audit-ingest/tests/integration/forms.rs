@@ -103,6 +103,9 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         ("logstash, object", format!("{{\"message\":{RECORD}}}\n").into()),
         ("beats, before what was made of it", format!(r#"{{"message":{text},"o365":{{"audit":{{"CreationTime":"x","Id":"other"}}}}}}"#).into()),
         ("graylog", format!("{{\"version\":\"1.1\",\"short_message\":\"x\",\"full_message\":{text}}}\n").into()),
+        ("syslog", format!("<180>Jul 16 10:00:00 host o365: {RECORD}\n").into()),
+        ("syslog, of RFC 5424", format!("<14>1 2026-07-16T10:00:00Z host o365 - - [x a=\"{{\"] {RECORD}").into()),
+        ("syslog, without priorities", format!("Jul 16 10:00:00 host o365[7]: {RECORD}\r\n").into()),
         ("elastic, of the pipeline", format!("{{\"o365\":{{\"audit\":{RECORD}}}}}").into()),
     ]
 }
@@ -284,6 +287,31 @@ fn a_streamed_event_that_is_no_record_does_not_cost_its_neighbours() {
             text.find(bad).unwrap(),
             "{size}"
         );
+    }
+}
+
+/// A line that was cut off ends with its line.
+#[test]
+fn a_line_of_syslog_does_not_cost_its_neighbours() {
+    let header = "<180>Jul 16 10:00:00 host o365: ";
+    let good = format!("{header}{RECORD}");
+    let long = "x".repeat(2_000);
+    for (bad, reason) in [
+        (format!("{header}{}", &RECORD[..60]), "truncated"),
+        (format!("{header}{{\"Id\":1,"), "truncated"),
+        (format!("{header}{{\"Parameters\":["), "truncated"),
+        (format!("{header}{{\"Id\":1}}"), "no_time"),
+        (format!("{header}words"), "invalid_json"),
+        (format!("{long} {RECORD}"), "invalid_json"),
+    ] {
+        let text = format!("{good}\n{bad}\n{good}\n");
+        for size in [1, 100, text.len()] {
+            let read = read_in(text.as_bytes(), &[size], None);
+            assert_eq!(read.rows.len(), 2, "{bad} {size}");
+            assert_eq!(read.reasons(), [reason], "{bad} {size}");
+            let bytes = &read.rejects[0].bytes;
+            assert!(bad.as_bytes().ends_with(bytes), "{bad} {size}");
+        }
     }
 }
 

@@ -81,6 +81,31 @@ fn rejects_by_reason() {
 }
 
 #[test]
+fn a_time_that_is_none_is_quoted() {
+    let long = "9".repeat(1_000);
+    for (value, shown) in [
+        (
+            r#""7/16/2026 10:00 \"AM\"""#,
+            r#""7/16/2026 10:00 \"AM\"","#,
+        ),
+        ("1752660000", r#""1752660000","#),
+        (r#"{"a":1}"#, r#""{\"a\":1}","#),
+        (&long, &format!("\"{}\",", "9".repeat(60))),
+        ("null", "without a CreationTime"),
+    ] {
+        for text in [
+            format!(r#"[{{"Id":"1","CreationTime":{value}}}]"#),
+            format!(r#"[{{"AuditData":{{"Id":"1","CreationTime":{value}}}}}]"#),
+        ] {
+            let read = read(text.as_bytes());
+            assert_eq!(read.reasons(), ["no_time"], "{text}");
+            let detail = &read.rejects[0].detail;
+            assert!(detail.contains(shown), "{text}: {detail}");
+        }
+    }
+}
+
+#[test]
 fn garbage_that_is_no_utf8_is_a_reject() {
     for text in [
         &b"\xe0[\"W\xe0[\"W"[..],

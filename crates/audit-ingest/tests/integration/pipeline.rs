@@ -244,6 +244,9 @@ async fn what_is_no_input_is_skipped_with_words() {
         ("page", b"<html><body>x</body></html>"),
         ("nothing", b""),
         ("notification.json", br#"[{"contentType":"Audit.Exchange","contentUri":"https://x","contentId":"y","clientId":"z"}]"#),
+        ("zipped.csv", b"PK\x03\x04\x14\0\0\0\0\0AuditLog.csvCreationDate,AuditData\r\n"),
+        ("objects.xml", b"<Objs Version=\"1.1.0.1\"><Obj RefId=\"0\"></Obj></Objs>"),
+        ("messages.log", b"<34>Jul 16 10:00:00 host su: words\n"),
         ("image.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
         ("data.json", blob(&[record(A, 1)]).as_bytes()),
         ("empty.json", b""),
@@ -263,6 +266,9 @@ async fn what_is_no_input_is_skipped_with_words() {
         ("page", "a page"),
         ("nothing", "empty"),
         ("notification.json", "a webhook notification"),
+        ("zipped.csv", "unpack it"),
+        ("objects.xml", "Export-Clixml"),
+        ("messages.log", "nor syslog with records"),
         ("image.png", "neither JSON nor"),
     ] {
         match outcome(&report, name) {

@@ -21,7 +21,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::added(
         "form",
         Text,
-        "How it was read: content_blob, ndjson, search_unified_audit_log_csv, search_unified_audit_log_json, purview_csv, graph_json, cloud_app_events_json, cloud_app_events_csv, wazuh_json, elastic_json, collector_json or collector_csv",
+        "How it was read: content_blob, ndjson, search_unified_audit_log_csv, search_unified_audit_log_json, purview_csv, graph_json, cloud_app_events_json, cloud_app_events_csv, wazuh_json, elastic_json, collector_json, collector_csv or syslog",
     ),
     Column::added("content_type", Text, "Content type of the feed"),
     Column::added("content_id", Text, "Content id of the feed"),
