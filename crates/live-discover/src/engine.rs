@@ -30,7 +30,6 @@ use url::Url;
 use crate::catalog::{self, TenantScope};
 use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
-use crate::different::DifferentByGroups;
 use crate::error::{Error, Result};
 use crate::existence::AskOnce;
 use crate::extremes::ExtremesByOrder;
@@ -44,6 +43,7 @@ use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
 use crate::range_count::RangeCounts;
 use crate::range_join::RangeJoins;
+use crate::regroup::Regroup;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::scrub;
@@ -378,7 +378,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let name = SingleDistinctToGroupBy::new();
     let at = rules.iter().position(|rule| rule.name() == name.name());
     let at = at.unwrap_or(rules.len());
-    rules.insert(at, Arc::new(DifferentByGroups));
+    rules.insert(at, Arc::new(Regroup));
     rules.insert(at, Arc::new(ExtremesByOrder));
     rules
 }

@@ -15,8 +15,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
@@ -34,7 +33,7 @@ impl PhysicalOptimizerRule for AskOnce {
         plan.transform_up(|node| {
             let once = node.downcast_ref::<HashJoinExec>().map(once).transpose()?;
             Ok(match once.flatten() {
-                Some(children) => Transformed::yes(replace_children_if_necessary(node, children)?),
+                Some(join) => Transformed::yes(Arc::new(join) as _),
                 None => Transformed::no(node),
             })
         })
@@ -50,8 +49,8 @@ impl PhysicalOptimizerRule for AskOnce {
     }
 }
 
-/// The children of a join that asks whether something is there, which is there once.
-fn once(join: &HashJoinExec) -> Result<Option<Vec<Arc<dyn ExecutionPlan>>>> {
+/// A join that asks whether something is there, which is there once.
+fn once(join: &HashJoinExec) -> Result<Option<HashJoinExec>> {
     let asked = match join.join_type() {
         JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => JoinSide::Right,
         JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => JoinSide::Left,
@@ -60,7 +59,10 @@ fn once(join: &HashJoinExec) -> Result<Option<Vec<Arc<dyn ExecutionPlan>>>> {
     let (left, right) = (join.left(), join.right());
     let input = if asked == JoinSide::Left { left } else { right };
     // With further columns few rows are alike.
-    if is_once(input) || used(join, asked).len() < input.schema().fields().len() {
+    if join.contains_projection()
+        || is_once(input)
+        || used(join, asked).len() < input.schema().fields().len()
+    {
         return Ok(None);
     }
     let schema = input.schema();
@@ -77,10 +79,22 @@ fn once(join: &HashJoinExec) -> Result<Option<Vec<Arc<dyn ExecutionPlan>>>> {
         schema,
     )?;
     let different: Arc<dyn ExecutionPlan> = Arc::new(different);
-    Ok(Some(match asked {
-        JoinSide::Left => vec![different, Arc::clone(right)],
-        _ => vec![Arc::clone(left), different],
-    }))
+    // What is held is little then: rows of the other side need not be brought together with it.
+    let (left, right, mode) = match asked {
+        JoinSide::Left => (different, Arc::clone(right), PartitionMode::CollectLeft),
+        _ => (Arc::clone(left), different, *join.partition_mode()),
+    };
+    Ok(Some(HashJoinExec::try_new(
+        left,
+        right,
+        join.on().to_vec(),
+        join.filter().cloned(),
+        join.join_type(),
+        None,
+        mode,
+        join.null_equality(),
+        join.null_aware,
+    )?))
 }
 
 /// The columns of a side that the join looks at.

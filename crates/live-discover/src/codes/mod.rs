@@ -63,6 +63,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use self::aggregate::AggregateByCodesExec;
@@ -81,17 +82,24 @@ impl PhysicalOptimizerRule for ByCodes {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut filtered = Vec::new();
         let in_place = |node: Arc<dyn ExecutionPlan>| {
+            if let Some(join) = node.downcast_ref::<HashJoinExec>() {
+                filtered.extend(filtered_by(join).map(Arc::as_ptr));
+            }
+            let is_filtered = filtered
+                .iter()
+                .any(|of| std::ptr::addr_eq(*of, Arc::as_ptr(&node)));
             let by_codes = match node.downcast_ref::<AggregateExec>() {
-                Some(aggregate) => by_codes(aggregate)?,
-                None => None,
+                Some(aggregate) if !is_filtered => by_codes(aggregate)?,
+                _ => None,
             };
             Ok(match by_codes {
                 Some(by_codes) => Transformed::yes(by_codes),
                 None => Transformed::no(node),
             })
         };
-        let plan = plan.transform_up(in_place).data()?;
+        let plan = plan.transform_down(in_place).data()?;
         let is_join =
             |node: &Arc<dyn ExecutionPlan>| node.is::<HashJoinExec>() || node.is::<RangeJoinExec>();
         let joins = plan.exists(|node| Ok(is_join(node)))?;
@@ -215,6 +223,20 @@ fn first_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execut
         }
         None => Transformed::no(node),
     })
+}
+
+/// What a join leaves out twice of the side that it filters by the keys of the other: the filter is asked of the scan.
+fn filtered_by(join: &HashJoinExec) -> Option<&Arc<dyn ExecutionPlan>> {
+    if join.dynamic_expressions_produced().is_empty() {
+        return None;
+    }
+    let mut side = join.right();
+    while let Some(repartition) = side.downcast_ref::<RepartitionExec>() {
+        side = repartition.input();
+    }
+    let aggregate = side.downcast_ref::<AggregateExec>()?;
+    let is_partial = *aggregate.mode() == AggregateMode::Partial;
+    (is_partial && aggregate.aggr_expr().is_empty()).then_some(side)
 }
 
 fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {

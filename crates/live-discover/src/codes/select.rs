@@ -100,13 +100,18 @@ impl SelectByCodesExec {
         if input.filters.is_empty() {
             return Ok(None);
         }
-        let otherwise = input.filters.iter().all(is_of_run);
-        let otherwise = otherwise.then(|| Otherwise {
+        let is_of_run = input.filters.iter().all(is_of_run);
+        let Some(select) = Self::new(input, plan, None)? else {
+            return Ok(None);
+        };
+        // What decides is no more to read than what is given. A key has no text twice.
+        let is_decided = select.deciding == select.used.columns.len()
+            && !(select.input.columns.iter().flat_map(collect_columns)).any(|of| is_key(&of));
+        let otherwise = (is_of_run && !is_decided).then(|| Otherwise {
             plan: Arc::clone(plan),
             is_taken: Arc::default(),
         });
-        let select = Self::new(input, plan, None)?;
-        Ok(select.map(|select| Self {
+        Ok(Some(Self {
             otherwise,
             ..select
         }))
@@ -161,13 +166,8 @@ impl SelectByCodesExec {
         };
         let deciding = used.columns.len();
         // A bloom filter that isn't asked would be a column that is read whole.
-        let has_bloom = |column: &Column| {
-            let mut tables = TableName::ALL.iter();
-            tables.any(|table| table.key_column() == column.name())
-        };
         let known = input.filters.iter().filter(|filter| !is_of_run(filter));
-        let mut filtered = known.flat_map(collect_columns);
-        if input.asks_blooms && filtered.any(|column| has_bloom(&column)) {
+        if input.asks_blooms && known.flat_map(collect_columns).any(|of| is_key(&of)) {
             return Ok(None);
         }
         let is_small = |wanted: &Wanted| {
@@ -217,6 +217,12 @@ impl SelectByCodesExec {
         }
         anew
     }
+}
+
+/// Whether a column tells records apart, and has a bloom filter.
+fn is_key(column: &Column) -> bool {
+    let mut tables = TableName::ALL.iter();
+    tables.any(|table| table.key_column() == column.name())
 }
 
 /// What is first by a column of the files, nothing of which is found yet.

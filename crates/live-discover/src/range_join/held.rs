@@ -1,5 +1,8 @@
 //! The rows of the held side, by their keys and in the order of what ranges ask for.
 
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::Int64Type;
@@ -14,9 +17,8 @@ use datafusion::physical_expr::expressions::{InListExpr, lit};
 use datafusion::physical_plan::{PhysicalExpr, SendableRecordBatchStream};
 use futures::TryStreamExt;
 use hashbrown::HashMap;
-use std::sync::Arc;
 
-use super::{RangeJoinExec, numbers};
+use super::{RangeJoinExec, Side, numbers};
 
 /// Rows that are looked at between looks at whether the query goes on.
 const AT_ONCE: usize = 8 << 10;
@@ -35,7 +37,18 @@ pub(super) struct Held {
     pub(super) order: Vec<u32>,
     /// For each range the numbers of the rows, in that order; `None` if they do not ascend in each group.
     numbers: Vec<Option<Vec<i64>>>,
+    /// Which rows are in a pair, if that is told in the end.
+    joined: Option<Mutex<Joined>>,
     _memory: MemoryReservation,
+}
+
+/// What is known of the rows' pairs, by their places in the order.
+struct Joined {
+    /// How many more rows of the other side are joined with a place than with the one before.
+    more: Vec<i64>,
+    is_joined: Vec<bool>,
+    /// Partitions of the other side that are not done.
+    partitions: usize,
 }
 
 impl Held {
@@ -57,7 +70,10 @@ impl Held {
             let message = "a join holds more than 4,294,967,294 rows of one side";
             return Err(DataFusionError::ResourcesExhausted(message.to_owned()));
         }
-        let of_row = size_of::<u32>() * 2 + size_of::<i64>() * 2 * plan.ranges.len();
+        let tells_pairs = plan.given.side() == Some(Side::Held);
+        let of_row = size_of::<u32>() * 2
+            + size_of::<i64>() * 2 * plan.ranges.len()
+            + usize::from(tells_pairs) * size_of::<(i64, bool)>();
         let bytes = get_record_batch_memory_size(&rows) + rows.num_rows() * of_row;
         memory.try_resize(bytes)?;
 
@@ -119,6 +135,13 @@ impl Held {
             starts.windows(2).all(ascends).then_some(numbers)
         });
         let numbers = in_order.collect();
+        let joined = tells_pairs.then(|| {
+            Mutex::new(Joined {
+                more: vec![0; order.len() + 1],
+                is_joined: vec![false; order.len()],
+                partitions: plan.properties.output_partitioning().partition_count(),
+            })
+        });
         Ok(Self {
             rows,
             keys,
@@ -127,6 +150,7 @@ impl Held {
             starts,
             order,
             numbers,
+            joined,
             _memory: memory,
         })
     }
@@ -141,7 +165,7 @@ impl Held {
         &self,
         plan: &RangeJoinExec,
         other: &RecordBatch,
-    ) -> Result<Vec<std::ops::Range<u32>>> {
+    ) -> Result<Vec<Range<u32>>> {
         use datafusion::logical_expr::Operator::{Gt, GtEq, Lt};
         let by = evaluated(plan.on.iter().map(|key| &key.other), other)?;
         let of_keys = self.keys.convert_columns(&by)?;
@@ -182,6 +206,53 @@ impl Held {
         Ok((0..other.num_rows()).map(of_row).collect())
     }
 
+    fn joined(&self) -> Option<MutexGuard<'_, Joined>> {
+        let joined = self.joined.as_ref()?;
+        Some(joined.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that all rows at these places are in a pair.
+    pub(super) fn join_all(&self, places: &[Range<u32>]) {
+        if let Some(mut joined) = self.joined() {
+            for places in places {
+                joined.more[places.start as usize] += 1;
+                joined.more[places.end as usize] -= 1;
+            }
+        }
+    }
+
+    /// Notes that the rows at the places of these pairs are.
+    pub(super) fn join(&self, pairs: &[(u32, u32)]) {
+        if let Some(mut joined) = self.joined() {
+            for (place, _) in pairs {
+                joined.is_joined[*place as usize] = true;
+            }
+        }
+    }
+
+    /// Leaves the pairs of rows that are known to be in one already.
+    pub(super) fn retain_not_joined(&self, pairs: &mut Vec<(u32, u32)>) {
+        if let Some(joined) = self.joined() {
+            pairs.retain(|(place, _)| !joined.is_joined[*place as usize]);
+        }
+    }
+
+    /// A partition of the other side is done. With the last of them, which rows are in a pair.
+    pub(super) fn done(&self) -> Option<Vec<bool>> {
+        let mut joined = self.joined()?;
+        joined.partitions -= 1;
+        if joined.partitions > 0 {
+            return None;
+        }
+        let mut rows = vec![false; self.rows.num_rows()];
+        let mut with = 0;
+        for (place, row) in self.order.iter().enumerate() {
+            with += joined.more[place];
+            rows[*row as usize] = with > 0 || joined.is_joined[place];
+        }
+        Some(rows)
+    }
+
     /// What the other side's rows have to be equal to, as a filter of them; `None` if that is too much to tell.
     pub(super) fn known_keys(
         &self,
@@ -200,7 +271,7 @@ impl Held {
         let groups = self.starts.windows(2).filter(|group| group[0] < group[1]);
         let firsts: UInt32Array = groups.map(|group| self.order[group[0] as usize]).collect();
         let firsts = take_record_batch(&self.rows, &firsts)?;
-        let schema = plan.other_input().schema();
+        let schema = plan.other_input.schema();
         let mut filters: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
         for key in &plan.on {
             let values = key.held.evaluate(&firsts)?.into_array(firsts.num_rows())?;

@@ -96,8 +96,54 @@ impl SelectByCodesExec {
         running: Option<Running>,
         run: Run,
     ) -> BoxStream<'static, Result<RecordBatch>> {
+        if self.deciding == self.used.columns.len() {
+            return self.decided(&reading, running, run).boxed();
+        }
         let picked = self.passed(&reading, running, &run);
         self.values(reading, run, picked).boxed()
+    }
+
+    /// The same where all values are of columns that decide, which are there by then.
+    fn decided(
+        self: Arc<Self>,
+        reading: &Arc<Reading>,
+        running: Option<Running>,
+        run: Run,
+    ) -> impl Stream<Item = Result<RecordBatch>> + Send + use<> {
+        let candidates = self.candidates_in_turn(reading, running, &run);
+        let baseline = run.baseline.clone();
+        let plan = Arc::clone(&self);
+        let groups = candidates.and_then(move |candidates| {
+            let _timer = run.baseline.elapsed_compute().timer();
+            let groups = candidates.groups.into_iter().map(|candidate| {
+                let rows = candidate.rows;
+                let filters = Filters::new(&rows, &plan.filters, run.batch_rows)?;
+                let starts = (0..rows.count).step_by(run.batch_rows);
+                let ranges = starts.map(|start| start..rows.count.min(start + run.batch_rows));
+                let selected = ranges.map(|range| filters.selected(range));
+                let selected = selected.collect::<Result<Vec<_>>>()?;
+                Ok((rows, selected.into_iter()))
+            });
+            in_turn(groups.collect())
+        });
+        let batches = groups.try_flatten().map_ok(move |group| {
+            let (plan, baseline) = (Arc::clone(&self), baseline.clone());
+            futures::stream::try_unfold(group, move |(rows, mut selected)| {
+                let (plan, baseline) = (Arc::clone(&plan), baseline.clone());
+                async move {
+                    // A query that was cancelled, or whose time is over, is stopped where it waits.
+                    tokio::task::yield_now().await;
+                    let _timer = baseline.elapsed_compute().timer();
+                    let Some(some) = selected.find(|some| some.count() > 0) else {
+                        return Ok(None);
+                    };
+                    let batch = plan.batch(&rows, &some)?;
+                    baseline.record_output(batch.num_rows());
+                    Ok(Some((batch, (rows, selected))))
+                }
+            })
+        });
+        batches.try_flatten()
     }
 
     /// What decides over the rows of a file, fetched; `None` if its index rules out all of them.
@@ -174,6 +220,27 @@ impl SelectByCodesExec {
         Ok((passing, keys))
     }
 
+    /// What decides over the rows of the partition's files, in their order.
+    fn candidates_in_turn(
+        self: &Arc<Self>,
+        reading: &Arc<Reading>,
+        running: Option<Running>,
+        run: &Run,
+    ) -> impl Stream<Item = Result<Candidates>> + Send + use<> {
+        let files = self.input.groups.get(run.partition);
+        let files = files.map(|group| group.files().to_vec());
+        let (plan, reading) = (Arc::clone(self), Arc::clone(reading));
+        let running = running.map(Arc::new);
+        futures::stream::iter(files.unwrap_or_default())
+            .map(move |file| {
+                let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
+                let running = running.clone();
+                async move { plan.candidates(&reading, running.as_deref(), file).await }
+            })
+            .buffered(self.ahead)
+            .try_filter_map(|candidates| std::future::ready(Ok(candidates)))
+    }
+
     /// The rows that pass, of each row group.
     fn passed(
         self: &Arc<Self>,
@@ -181,18 +248,7 @@ impl SelectByCodesExec {
         running: Option<Running>,
         run: &Run,
     ) -> impl Stream<Item = Result<Picked>> + Send + use<> {
-        let files = self.input.groups.get(run.partition);
-        let files = files.map(|group| group.files().to_vec());
-        let (plan, reading) = (Arc::clone(self), Arc::clone(reading));
-        let running = running.map(Arc::new);
-        let candidates = futures::stream::iter(files.unwrap_or_default())
-            .map(move |file| {
-                let (plan, reading) = (Arc::clone(&plan), Arc::clone(&reading));
-                let running = running.clone();
-                async move { plan.candidates(&reading, running.as_deref(), file).await }
-            })
-            .buffered(self.ahead)
-            .try_filter_map(|candidates| std::future::ready(Ok(candidates)));
+        let candidates = self.candidates_in_turn(reading, running, run);
         let (plan, run) = (Arc::clone(self), run.clone());
         let picked = candidates.and_then(move |candidates| {
             let _timer = run.baseline.elapsed_compute().timer();
@@ -364,7 +420,7 @@ impl SelectByCodesExec {
                         let Some(some) = rows.next(at_once)? else {
                             return Ok(None);
                         };
-                        let batch = plan.batch(&some)?;
+                        let batch = plan.batch(&some, &Selection::Range(0..some.count))?;
                         baseline.record_output(batch.num_rows());
                         Ok(Some((batch, (rows, room))))
                     }
@@ -373,11 +429,10 @@ impl SelectByCodesExec {
         batches.try_flatten()
     }
 
-    fn batch(&self, rows: &Rows) -> Result<RecordBatch> {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.count));
-        let all = Selection::Range(0..rows.count);
+    fn batch(&self, rows: &Rows, selected: &Selection) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(selected.count()));
         let columns = self.outputs.iter();
-        let columns = columns.map(|output| rows.values(output, &all));
+        let columns = columns.map(|output| rows.values(output, selected));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new_with_options(
             self.schema(),
