@@ -55,6 +55,23 @@ const BY_CODES: &str = "AggregateByCodesExec";
 /// Queries, and whether the step can do their work.
 const QUERIES: &[(&str, bool)] = &[
     (
+        "SELECT operation, approx_distinct(user_id), approx_distinct(record_type) FROM m365_audit GROUP BY 1",
+        true,
+    ),
+    // What groups hand on of it is not what all rows do.
+    (
+        "SELECT approx_distinct(user_id), approx_distinct(record_type) FROM m365_audit",
+        false,
+    ),
+    (
+        "SELECT operation, count(*), count(DISTINCT user_id), count(DISTINCT client_ip) FROM m365_audit GROUP BY 1",
+        true,
+    ),
+    (
+        "SELECT extract(hour FROM creation_time), creation_time::date, count(*) FROM m365_audit GROUP BY 1, 2",
+        true,
+    ),
+    (
         "SELECT operation, count(*) FROM m365_audit GROUP BY 1",
         true,
     ),
@@ -207,7 +224,7 @@ const QUERIES: &[(&str, bool)] = &[
     ),
     (
         "SELECT operation, user_id, count(*) FROM m365_audit GROUP BY GROUPING SETS ((operation), (user_id))",
-        false,
+        true,
     ),
 ];
 

@@ -120,9 +120,9 @@ async fn a_storm_of_queries_stays_inside_the_bound_and_finishes() {
 /// for ever before a file had one batch alone (`spill.rs`) took more rows, and a release build.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_that_has_too_little_memory_ends() {
-    const SQL: &str = "SELECT id, operation, length(raw) FROM m365_audit AS a WHERE EXISTS \
-        (SELECT 1 FROM m365_audit AS b WHERE b.id = a.id AND b.user_id = a.user_id AND b.workload = a.workload) \
-        ORDER BY creation_time DESC, id LIMIT 20";
+    const SQL: &str = "SELECT a.id, a.operation, length(a.raw) FROM m365_audit AS a JOIN m365_audit AS b \
+        ON b.id = a.id AND b.user_id = a.user_id AND b.workload = a.workload \
+        ORDER BY a.creation_time DESC, a.id LIMIT 20";
     let folder = tempfile::tempdir().unwrap();
     let lake = generated(folder.path(), 4, 20_000).await;
     let alone = engine(&lake, 1 << 30).session(TenantScope::All, Limits::default());
