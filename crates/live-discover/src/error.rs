@@ -507,7 +507,7 @@ fn of_exhausted(message: &str) -> Error {
 fn in_words(message: &str) -> String {
     match words::reworded(message) {
         Some(words) => scrub(&words),
-        None => words::with_plain_types(&sentence(message)),
+        None => words::with_help(words::with_plain_types(&sentence(message))),
     }
 }
 

@@ -28,7 +28,14 @@ const RULES: &[(&str, &str)] = &[
      "a condition is needed, and `$1` is $2; compare it with something"),
     (r"coerce then \((.+)\) and else \((.+)\) to common types",
      "the results of CASE are $1 and $2; CAST(… AS …) makes one type of another"),
-    (r"dot access not supported", "a value of a bag or structure is taken by name: value['Name']"),
+    (r"common argument type for regex operation (.+)", "$1 cannot be matched; CAST(… AS text) makes text of a value"),
+    (r"unsupported (?:TRY_)?CAST from (.+) to (.+)", "$1 cannot be cast to $2"),
+    (r"cannot access field at argument \d+: type (?:\w*Utf8\w*|Union\(.+\)) is not Struct",
+     "this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId'"),
+    (r"cannot access field at argument \d+: type (.+) is not Struct", "$1 has no members"),
+    (r"argument types 'array_element\((?:\w*Utf8\w*|Union\(.+\)), .+\)'",
+     "this is no list; elements of JSON text are taken with ->, the first by 0: target -> 0"),
+    (r"dot access not supported", "a dot is not read here; a value of a bag or structure is taken by name: value['Name']"),
     (r"argument type to 'json_\w+' at position 1, expected a string, got Map",
      "-> and ->> read JSON text, and this is a bag; its values are taken by name: bag['Name']"),
     (r"argument type to 'json_\w+' at position 1, expected a string, got (\w+)",
@@ -99,7 +106,7 @@ const RULES: &[(&str, &str)] = &[
 /// Arrow's names of types, and what people call them.
 #[rustfmt::skip]
 const TYPES: &[(&str, &str)] = &[
-    (r"Map\(.*unsorted\)", "a bag"),
+    (r"Map\(.*?unsorted\)", "a bag"),
     (r"Struct\([^()]*\)", "a structure"),
     (r"(?:Large)?List\([^()]*\)", "a list"),
     (r"Timestamp\([^()]*\)", "timestamp"),
@@ -125,14 +132,31 @@ fn compiled(rules: &'static [(&str, &str)]) -> Vec<(Regex, &'static str)> {
 pub(crate) fn reworded(message: &str) -> Option<String> {
     static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| compiled(RULES));
     if let Some(text) = signature(message) {
-        return Some(text);
+        return Some(with_help(text));
     }
     COMPILED.iter().find_map(|(regex, text)| {
         let found = regex.captures(message)?;
         let mut words = String::new();
         found.expand(text, &mut words);
-        Some(with_plain_types(&words))
+        Some(with_help(with_plain_types(&words)))
     })
+}
+
+/// What helps with a bag or a structure, where the words say nothing better.
+pub(crate) fn with_help(words: String) -> String {
+    let what = match words.rsplit_once("; ") {
+        // A bag becomes no other type.
+        Some((what, help)) if help.starts_with("CAST(") => what,
+        Some(_) => return words,
+        None => &words,
+    };
+    if what.contains("a bag") {
+        format!("{what}; its values are taken by name: bag['Name'], all of them by map_values(bag)")
+    } else if what.contains("a structure") {
+        format!("{what}; its members are taken by name: value['new_value']")
+    } else {
+        words
+    }
 }
 
 /// Arrow's names of types as people call them.
@@ -150,8 +174,9 @@ fn signature(message: &str) -> Option<String> {
     static FUNCTION: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"Function '(\w+)' failed to match any signature").ok());
     static TRIED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        // A type may have commas and parentheses of its own.
         Regex::new(
-            r"requires (\w+(?:\([^()]*\))?),? but received .*?\(DataType: (.+?)\)\.?(?:,Error|$|,)",
+            r"requires (\w+(?:\([^()]*\))?),? but received .*?\(DataType: (.+?)\)(?:\.|,Error|$)",
         )
         .ok()
     });

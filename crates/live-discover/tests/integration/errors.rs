@@ -82,11 +82,11 @@ async fn types() {
         ("SELECT id FROM m365_audit WHERE parameters = 'x'", "`parameters = 'x'`: a bag cannot be compared; its values are taken by name: bag['Name'] (line 1, column 33)"),
         ("SELECT id FROM m365_audit WHERE parameters LIKE '%x%'", "`parameters LIKE '%x%'`: LIKE needs text, and this is a bag; its values are taken by name: bag['Name'] (line 1, column 33)"),
         ("SELECT id FROM m365_audit WHERE modified_properties['Role.DisplayName'] = 'x'", "`modified_properties['Role.DisplayName'] = 'x'`: a structure cannot be compared; its members are taken by name: value['new_value'] (line 1, column 33)"),
-        ("SELECT parameters['ForwardTo'].x FROM m365_audit", "`parameters['ForwardTo'].x`: a value of a bag or structure is taken by name: value['Name'] (line 1, column 8)"),
+        ("SELECT parameters['ForwardTo'].x FROM m365_audit", "`parameters['ForwardTo'].x`: a dot is not read here; a value of a bag or structure is taken by name: value['Name'] (line 1, column 8)"),
         ("SELECT parameters->>'ForwardTo' FROM m365_audit", "`parameters ->> 'ForwardTo'`: -> and ->> read JSON text, and this is a bag; its values are taken by name: bag['Name'] (line 1, column 8)"),
         ("SELECT parameters[1] FROM m365_audit", "`parameters[1]`: integer and text cannot be compared; the names in a bag are text: bag['Name'] (line 1, column 8)"),
-        ("SELECT CASE WHEN record_type = 1 THEN creation_time ELSE parameters END FROM m365_audit", "`CASE WHEN record_type = 1 THEN creation_time ELSE parameters…`: the results of CASE are timestamp and a bag; CAST(… AS …) makes one type of another (line 1, column 8)"),
-        ("SELECT sum(user_id) FROM m365_audit", "`sum(user_id)`: `sum` takes number or duration, not text (line 1, column 8)"),
+        ("SELECT CASE WHEN record_type = 1 THEN creation_time ELSE parameters END FROM m365_audit", "`CASE WHEN record_type = 1 THEN creation_time ELSE parameters…`: the results of CASE are timestamp and a bag; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT sum(user_id) FROM m365_audit", "`sum(user_id)`: `sum` takes number or duration or interval, not text (line 1, column 8)"),
         ("SELECT avg(creation_time) FROM m365_audit", "`avg(creation_time)`: `avg` takes number or duration, not timestamp (line 1, column 8)"),
         ("SELECT substr(id) FROM m365_audit", "`SUBSTR(id)`: `substr` needs where to begin; write substr(text, 1, 10) (line 1, column 15)"),
         ("SELECT date_trunc(1, creation_time) FROM m365_audit", "`date_trunc(1, creation_time)`: `date_trunc` takes text, not integer (line 1, column 8)"),
@@ -95,14 +95,47 @@ async fn types() {
         ("SELECT CAST(id AS text2) FROM m365_audit", "`CAST(id AS text2)`: no type `text2` (line 1, column 13)"),
         ("SELECT upper() FROM m365_audit", "`upper()`: `upper` needs an argument (line 1, column 8)"),
         ("SELECT length(id, 2) FROM m365_audit", "`length(id, 2)`: `character_length` takes 1 arguments, not 2 (line 1, column 8)"),
-        ("SELECT coalesce(id, parameters) FROM m365_audit", "`coalesce(id, parameters)`: `coalesce` does not take (text, a bag); CAST(… AS …) makes one type of another (line 1, column 8)"),
-        ("SELECT id || parameters FROM m365_audit", "text || a bag cannot be computed; CAST(… AS text) makes text of a value (line 1, column 8)"),
+        ("SELECT coalesce(id, parameters) FROM m365_audit", "`coalesce(id, parameters)`: `coalesce` does not take (text, a bag); its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT id || parameters FROM m365_audit", "text || a bag cannot be computed; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+
         ("SELECT id FROM m365_audit WHERE record_type IN ('a', 'b')", "`record_type IN ('a', 'b')`: 'a' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 49)"),
         ("SELECT id FROM m365_audit WHERE user_id BETWEEN 1 AND 5", "`user_id BETWEEN 1 AND 5`: 'eve@fabrikam.com' is no integer; TRY_CAST(… AS …) gives NULL for such values (line 1, column 33)"),
         ("SELECT NOT user_id FROM m365_audit", "NOT needs a condition, and this is text (line 1, column 12)"),
         ("SELECT -user_id FROM m365_audit", "a minus sign needs a number or a span of time (line 1, column 9)"),
         ("SELECT a.id FROM m365_audit a\nJOIN m365_audit b ON a.creation_time = b.parameters", "`a.creation_time = b.parameters`: a bag cannot be compared; its values are taken by name: bag['Name'] (line 2, column 22)"),
         ("SELECT id FROM m365_audit WHERE id IN (SELECT creation_time FROM m365_audit WHERE user_id + 1 = 2)", "`user_id + 1`: text + integer cannot be computed; CAST(… AS …) makes one type of another (line 1, column 83)"),
+    ])
+    .await;
+}
+
+/// What is taken for text or for a bag, and is not.
+#[tokio::test]
+async fn bags() {
+    check_values(&[
+        ("SELECT parameters || 'x' FROM m365_audit", "a bag || text cannot be computed; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT modified_properties['Role.DisplayName'] || 'x' FROM m365_audit", "`modified_properties['Role.DisplayName'] || 'x'`: a structure || text cannot be computed; its members are taken by name: value['new_value'] (line 1, column 8)"),
+        ("SELECT CAST(parameters AS VARCHAR) FROM m365_audit", "`CAST(parameters AS VARCHAR)`: a bag cannot be cast to text; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 13)"),
+        ("SELECT parameters::text FROM m365_audit", "`parameters::TEXT`: a bag cannot be cast to text; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT TRY_CAST(modified_properties AS BIGINT) FROM m365_audit", "`TRY_CAST(modified_properties AS BIGINT)`: a bag cannot be cast to integer; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 17)"),
+        ("SELECT CAST(creation_time AS BOOLEAN) FROM m365_audit", "`CAST(creation_time AS BOOLEAN)`: timestamp cannot be cast to boolean (line 1, column 13)"),
+        ("SELECT upper(parameters) FROM m365_audit", "`upper(parameters)`: `upper` does not take (a bag); its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT regexp_like(parameters, 'x') FROM m365_audit", "`regexp_like(parameters, 'x')`: `regexp_like` takes text, not a bag; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT id FROM m365_audit WHERE parameters ~ 'x'", "`parameters ~ 'x'`: a bag ~ text cannot be matched; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 33)"),
+        ("SELECT string_agg(parameters, ',') FROM m365_audit", "`string_agg(parameters, ',')`: cannot automatically convert a bag to text; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT sum(parameters) FROM m365_audit", "`sum(parameters)`: `sum` takes number or duration or interval, not a bag; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT avg(modified_properties) FROM m365_audit", "`avg(modified_properties)`: `avg` takes number or duration, not a bag; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT array_to_string(map_values(parameters), ','), cardinality(parameters) FROM m365_audit", "an answer"),
+        // Members.
+        ("SELECT app_access_context.AADSessionId FROM m365_audit", "`app_access_context.AADSessionId`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 8)"),
+        ("SELECT raw['AADSessionId'] FROM m365_audit", "`raw['AADSessionId']`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 8)"),
+        ("SELECT (raw -> 'a')['b'] FROM m365_audit", "`(raw -> 'a')['b']`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 9)"),
+        ("SELECT parameters['a']['b'] FROM m365_audit", "`parameters['a']['b']`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 8)"),
+        ("SELECT parameters.a.b FROM m365_audit", "`parameters.\"a\".b`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 8)"),
+        ("SELECT parameters['a'][1] FROM m365_audit", "`parameters['a'][1]`: this is no list; elements of JSON text are taken with ->, the first by 0: target -> 0 (line 1, column 8)"),
+        ("SELECT (raw -> 'a')[1] FROM m365_audit", "`(raw -> 'a')[1]`: this is no list; elements of JSON text are taken with ->, the first by 0: target -> 0 (line 1, column 9)"),
+        ("SELECT record_type['a'] FROM m365_audit", "`record_type['a']`: integer has no members (line 1, column 8)"),
+        ("SELECT modified_properties['a']['new_value']['b'] FROM m365_audit", "`modified_properties['a']['new_value']['b']`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 8)"),
+        ("SELECT parameters['a'] ->> 'b', raw -> 'a' -> 0 ->> 'b' FROM m365_audit", "an answer"),
     ])
     .await;
 }
@@ -135,7 +168,7 @@ async fn clauses() {
         ),
         (
             "SELECT id FROM m365_audit UNION ALL SELECT parameters FROM m365_audit",
-            "the column `parameters` of this UNION is text in one query and a bag in another; CAST(… AS …) makes one type of another (line 1, column 44)",
+            "the column `parameters` of this UNION is text in one query and a bag in another; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 44)",
         ),
         ("SELECT id FROM m365_audit LIMIT user_id", "no column `user_id` (line 1, column 33)"),
         ("SELECT id FROM m365_audit LIMIT 'ten'", "LIMIT takes a whole number, not text (line 1, column 27)"),
