@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
     Expr, Join, JoinType, LogicalPlan, Operator, WindowFrameBound, WindowFrameUnits,
 };
 
+use super::order;
 use crate::error::{Error, Result};
 use crate::estimate::row_bytes;
 use crate::limits::{LimitKind, ShapeLimits};
@@ -142,7 +143,7 @@ impl Sizes<'_> {
                 Expr::Exists(exists) => subqueries.push(Arc::clone(&exists.subquery.subquery)),
                 Expr::InSubquery(within) => subqueries.push(Arc::clone(&within.subquery.subquery)),
                 Expr::SetComparison(all) => subqueries.push(Arc::clone(&all.subquery.subquery)),
-                _ => outcome = self.look_at(part),
+                _ => outcome = self.look_at(part, inputs),
             }
             Ok(if outcome.is_ok() {
                 TreeNodeRecursion::Continue
@@ -153,7 +154,9 @@ impl Sizes<'_> {
         outcome.map(|()| size)
     }
 
-    fn look_at(&mut self, expr: &Expr) -> Result<()> {
+    fn look_at(&mut self, expr: &Expr, inputs: &[(&LogicalPlan, Arc<[usize]>)]) -> Result<()> {
+        let schemas = inputs.iter().map(|(input, _)| input.schema().as_ref());
+        order::check(expr, schemas)?;
         match expr {
             Expr::BinaryExpr(binary)
                 if matches!(

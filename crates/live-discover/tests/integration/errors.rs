@@ -108,7 +108,7 @@ async fn types() {
     .await;
 }
 
-/// What is taken for text or for a bag, and is not.
+/// What is taken for text, for a bag or for values in an order, and is not.
 #[tokio::test]
 async fn bags() {
     check_values(&[
@@ -136,6 +136,27 @@ async fn bags() {
         ("SELECT record_type['a'] FROM m365_audit", "`record_type['a']`: integer has no members (line 1, column 8)"),
         ("SELECT modified_properties['a']['new_value']['b'] FROM m365_audit", "`modified_properties['a']['new_value']['b']`: this is no bag; members of JSON text are taken with ->>: app_access_context ->> 'AADSessionId' (line 1, column 8)"),
         ("SELECT parameters['a'] ->> 'b', raw -> 'a' -> 0 ->> 'b' FROM m365_audit", "an answer"),
+        // Orders.
+        ("SELECT min(parameters) FROM m365_audit", "`min(parameters)`: `min` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT user_id, max(modified_properties) FROM m365_audit GROUP BY user_id", "`max(modified_properties)`: `max` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 17)"),
+        ("SELECT id FROM m365_audit GROUP BY id HAVING max(parameters) IS NOT NULL", "`max(parameters)`: `max` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 46)"),
+        ("SELECT max([parameters]) FROM m365_audit", "`max([parameters])`: `max` needs an order of values, and a list with a bag in it has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT max(parameters) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM m365_audit", "`max(parameters) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING A…`: `max` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT array_max([parameters]) FROM m365_audit", "`array_max([parameters])`: `array_max` needs an order of values, and a list with a bag in it has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT array_agg(id ORDER BY parameters) FROM m365_audit", "`array_agg(id ORDER BY parameters)`: `array_agg` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT array_agg(id ORDER BY [[id]]) FROM m365_audit", "`array_agg(id ORDER BY [[id]])`: `array_agg` needs an order of values, and a list with a list in it has none (line 1, column 8)"),
+        ("SELECT string_agg(id, ',' ORDER BY parameters) FROM m365_audit", "`string_agg(id, ',' ORDER BY parameters)`: `string_agg` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT row_number() OVER (ORDER BY parameters) FROM m365_audit", "`row_number() OVER (ORDER BY parameters)`: `row_number` needs an order of values, and a bag has none; its values are taken by name: bag['Name'], all of them by map_values(bag) (line 1, column 8)"),
+        ("SELECT count(*) OVER (ORDER BY modified_properties['a']) FROM m365_audit", "`count(*) OVER (ORDER BY modified_properties['a'])`: `count` needs an order of values, and a structure has none; its members are taken by name: value['new_value'] (line 1, column 8)"),
+        ("SELECT count(*) OVER (ORDER BY map_values(modified_properties)) FROM m365_audit", "`count(*) OVER (ORDER BY map_values(modified_properties))`: `count` needs an order of values, and a list with a structure in it has none; its members are taken by name: value['new_value'] (line 1, column 8)"),
+        ("SELECT max(parameters['a']), min(modified_properties['a']), max(map_keys(parameters)) FROM m365_audit", "an answer"),
+        ("SELECT array_agg(parameters ORDER BY modified_properties['a']), first_value(parameters) FROM m365_audit", "an answer"),
+        ("SELECT count(DISTINCT parameters), count(parameters), array_agg(DISTINCT parameters) FROM m365_audit", "an answer"),
+        ("SELECT parameters, count(*) FROM m365_audit GROUP BY parameters ORDER BY parameters", "an answer"),
+        ("SELECT DISTINCT modified_properties FROM m365_audit ORDER BY modified_properties LIMIT 1", "an answer"),
+        ("SELECT count(*) OVER (PARTITION BY parameters ORDER BY map_keys(parameters)) FROM m365_audit", "an answer"),
+        ("SELECT row_number() OVER (ORDER BY parameters ROWS UNBOUNDED PRECEDING) FROM m365_audit", "an answer"),
+        ("SELECT array_max([[1], [2]]), least(parameters, parameters) FROM m365_audit", "an answer"),
     ])
     .await;
 }
