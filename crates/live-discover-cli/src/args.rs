@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::library::{Form, TACTICS, TenantId, tables, views};
+use crate::library::{Form, OutputFormat, TACTICS, TenantId, tables, views};
 use crate::units;
 pub(crate) use integrations::{
     AddIntegration, CheckIntegration, Collect, ConsentUrl, Coverage, CredentialPlace, Integrations,
@@ -77,7 +77,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Watch(Watch),
     /// List the tables and views
-    Tables,
+    Tables(Tables),
     /// List the columns of a table or view
     Columns(Columns),
     /// Show what the lake holds
@@ -245,6 +245,9 @@ pub(crate) struct Categories {
     /// Whose: a tenant, or all of the lake
     #[arg(long, value_name = "ID|all", default_value = "all", value_parser = parse_scope)]
     pub(crate) tenant: Scope,
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    pub(crate) format: RowsFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -284,6 +287,7 @@ pub(crate) enum Queries {
 Examples:
   live-discover queries list
   live-discover queries list --tactic exfiltration
+  live-discover queries list --format ndjson
   live-discover --lake ./lake queries list --category ours       with those that were imported")]
 pub(crate) struct ListQueries {
     /// Those of an ATT&CK tactic, such as persistence or exfiltration
@@ -292,6 +296,9 @@ pub(crate) struct ListQueries {
     /// Those of a category
     #[arg(long, value_name = "ID")]
     pub(crate) category: Option<String>,
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    pub(crate) format: RowsFormat,
 }
 
 #[derive(Debug, Args)]
@@ -319,6 +326,13 @@ Example:
 pub(crate) struct Shell {
     #[command(flatten)]
     pub(crate) asked: Asked,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tables {
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    pub(crate) format: RowsFormat,
 }
 
 /// Whose records a query sees.
@@ -351,6 +365,9 @@ pub(crate) struct Columns {
     /// A table or view
     #[arg(value_name = "TABLE", ignore_case = true, hide_possible_values = true, value_parser = table_names())]
     pub(crate) table: String,
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    pub(crate) format: RowsFormat,
 }
 
 #[derive(Debug, Args)]
@@ -380,6 +397,9 @@ pub(crate) enum Watch {
         /// Those of a tenant [default: all]
         #[arg(long, value_name = "ID")]
         tenant: Option<TenantId>,
+        /// Form of the list
+        #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+        format: RowsFormat,
     },
     /// Report what has arrived since the last time
     Advance(AdvanceWatch),
@@ -474,6 +494,17 @@ pub(crate) enum RowsFormat {
     Csv,
     /// A JSON object a line
     Ndjson,
+}
+
+impl RowsFormat {
+    /// The form of a file, if it is one.
+    pub(crate) fn form(self) -> Option<OutputFormat> {
+        match self {
+            Self::Table => None,
+            Self::Csv => Some(OutputFormat::Csv),
+            Self::Ndjson => Some(OutputFormat::Ndjson),
+        }
+    }
 }
 
 /// The lake for a command that needs one.

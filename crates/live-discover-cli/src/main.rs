@@ -75,8 +75,8 @@ async fn command(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Queries(queries) => commands::queries::run(lake, queries).await,
         Command::Watch(watch) => commands::watch::run(&args::required(lake), watch).await,
-        Command::Tables => commands::tables::tables(),
-        Command::Columns(columns) => commands::tables::columns(&columns.table),
+        Command::Tables(tables) => commands::tables::tables(tables.format),
+        Command::Columns(columns) => commands::tables::columns(&columns.table, columns.format),
         Command::Status => commands::status::run(&args::required(lake)).await,
         Command::Verify => commands::verify::run(&args::required(lake)).await,
         Command::Maintain(maintain) => {

@@ -28,19 +28,31 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// Columns of the terminal that standard output goes to.
 pub(crate) fn stdout_width() -> usize {
-    width(&console::Term::stdout(), io::stdout().is_terminal())
+    stdout_columns().unwrap_or(WIDTH_DEFAULT)
+}
+
+/// Columns of a list. Where nothing says how many there are, programs read it: its cells stay whole.
+pub(crate) fn list_width() -> usize {
+    stdout_columns().unwrap_or(usize::MAX)
+}
+
+fn stdout_columns() -> Option<usize> {
+    columns(&console::Term::stdout(), io::stdout().is_terminal())
 }
 
 /// Columns of the terminal that standard error goes to.
 pub(crate) fn stderr_width() -> usize {
-    width(&console::Term::stderr(), io::stderr().is_terminal())
+    columns(&console::Term::stderr(), io::stderr().is_terminal()).unwrap_or(WIDTH_DEFAULT)
 }
 
-fn width(terminal: &console::Term, is_terminal: bool) -> usize {
+/// Columns of a terminal, else those that the environment says.
+fn columns(terminal: &console::Term, is_terminal: bool) -> Option<usize> {
     let size = terminal.size_checked().filter(|_| is_terminal);
-    size.map_or(WIDTH_DEFAULT, |(_, columns)| {
-        usize::from(columns).max(WIDTH_MIN)
-    })
+    let of_terminal = size.map(|(_, columns)| usize::from(columns));
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    of_terminal
+        .or_else(said)
+        .map(|columns: usize| columns.max(WIDTH_MIN))
 }
 
 /// A writer that remembers whether its reader went away: libraries report that as one error among others.

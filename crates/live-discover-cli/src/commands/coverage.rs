@@ -1,22 +1,18 @@
 //! `coverage`: what is there, day by day, and what is not.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray, UInt64Array};
 use arrow::error::ArrowError;
 use chrono::{DateTime, SecondsFormat};
 
-use super::open;
-use crate::args::{self, RowsFormat};
+use super::{open, write_rows};
+use crate::args;
 use crate::failure::Failure;
-use crate::library::{
-    ContentType, Coverage, DayCoverage, DayState, Error, Loss, OutputFormat, ResultWriter, TenantId,
-};
-use crate::output::{Watched, note, print, stdout_width};
+use crate::library::{ContentType, Coverage, DayCoverage, DayState, Error, Loss, TenantId};
+use crate::output::{list_width, note, print};
 use crate::show::{Column, Grid};
 use crate::units;
 
@@ -37,21 +33,13 @@ pub(crate) async fn run(location: &str, arguments: args::Coverage) -> Result<Exi
             coverages.push((tenant, coverage));
         }
     }
-    match (arguments.losses, form(arguments.format)) {
+    match (arguments.losses, arguments.format.form()) {
         (false, None) => days_as_tables(&coverages)?,
-        (false, Some(form)) => write(form, days(&coverages))?,
+        (false, Some(form)) => write_rows(form, days(&coverages))?,
         (true, None) => losses_as_table(&coverages)?,
-        (true, Some(form)) => write(form, losses(&coverages))?,
+        (true, Some(form)) => write_rows(form, losses(&coverages))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn form(format: RowsFormat) -> Option<OutputFormat> {
-    match format {
-        RowsFormat::Table => None,
-        RowsFormat::Csv => Some(OutputFormat::Csv),
-        RowsFormat::Ndjson => Some(OutputFormat::Ndjson),
-    }
 }
 
 fn days_as_tables(coverages: &[(TenantId, Coverage)]) -> Result<(), Failure> {
@@ -59,7 +47,7 @@ fn days_as_tables(coverages: &[(TenantId, Coverage)]) -> Result<(), Failure> {
         let space = if at > 0 { "\n" } else { "" };
         let table = match coverage.days.is_empty() {
             true => "nothing was collected yet\n".to_owned(),
-            false => by_day(&coverage.days).draw_wrapped(stdout_width()),
+            false => by_day(&coverage.days).draw_wrapped(list_width()),
         };
         print(&format!("{space}tenant {tenant}\n{table}"))?;
     }
@@ -139,7 +127,7 @@ fn losses_as_table(coverages: &[(TenantId, Coverage)]) -> Result<(), Failure> {
         columns: columns.map(Column::text).into(),
         rows,
     };
-    print(&grid.without_empty_columns().draw_wrapped(stdout_width()))
+    print(&grid.without_empty_columns().draw_wrapped(list_width()))
 }
 
 fn each_loss(coverages: &[(TenantId, Coverage)]) -> impl Iterator<Item = (TenantId, &Loss)> {
@@ -210,18 +198,6 @@ fn days(coverages: &[(TenantId, Coverage)]) -> Result<RecordBatch, ArrowError> {
         ("duplicates", counts(|day| day.duplicates)),
         ("rejects", counts(|day| day.rejects)),
     ])
-}
-
-fn write(form: OutputFormat, rows: Result<RecordBatch, ArrowError>) -> Result<(), Failure> {
-    let rows =
-        rows.map_err(|error| Failure::new(format!("the rows cannot be written: {error}")))?;
-    let (out, is_closed) = Watched::new(io::stdout());
-    let mut writer = ResultWriter::new(form, rows.schema(), out)?;
-    let written = writer.write(&rows).and_then(|()| writer.finish());
-    match written {
-        Err(_) if is_closed.load(Ordering::Relaxed) => Err(Failure::OutputClosed),
-        written => Ok(written?),
-    }
 }
 
 fn date(day: i32) -> String {

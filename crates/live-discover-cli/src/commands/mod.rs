@@ -17,13 +17,44 @@ pub(crate) mod tables;
 pub(crate) mod verify;
 pub(crate) mod watch;
 
+use std::io;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use crate::args::RowsFormat;
 use crate::failure::Failure;
-use crate::library::{Error, Lake, LakeOptions};
+use crate::library::{Error, Lake, LakeOptions, OutputFormat, ResultWriter};
+use crate::output::{Watched, list_width, print};
+use crate::show::Grid;
 
 /// Opens a lake that has to be there.
 async fn open(lake: &str) -> Result<Lake, Failure> {
     let opened = Lake::open(lake, LakeOptions::default()).await;
     opened.map_err(|error| Error::from(error).into())
+}
+
+/// A list on standard output: for people what there is in it, for programs all of its columns.
+fn print_list(grid: Grid, format: RowsFormat) -> Result<(), Failure> {
+    match format.form() {
+        Some(form) => write_rows(form, grid.batch()),
+        None if grid.rows.is_empty() => Ok(()),
+        None => print(&grid.without_empty_columns().draw_wrapped(list_width())),
+    }
+}
+
+/// Rows on standard output.
+fn write_rows(form: OutputFormat, rows: Result<RecordBatch, ArrowError>) -> Result<(), Failure> {
+    let rows =
+        rows.map_err(|error| Failure::new(format!("the rows cannot be written: {error}")))?;
+    let (out, is_closed) = Watched::new(io::stdout());
+    let mut writer = ResultWriter::new(form, rows.schema(), out)?;
+    let written = writer.write(&rows).and_then(|()| writer.finish());
+    match written {
+        Err(_) if is_closed.load(Ordering::Relaxed) => Err(Failure::OutputClosed),
+        written => Ok(written?),
+    }
 }
 
 /// How the user would call this program again, for lines to copy.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{ask, open, program};
+use super::{ask, open, print_list, program};
 use crate::args::{self, ListQueries, Queries, RunQuery};
 use crate::failure::Failure;
 use crate::library::{
@@ -63,7 +63,7 @@ pub(crate) async fn categories(
         vec![
             Some(category.id.to_string()),
             Some(units::printable(&category.name).into_owned()),
-            Some(units::count(count as u64)),
+            Some(count.to_string()),
             Some(units::printable(&category.description).into_owned()),
         ]
     });
@@ -78,9 +78,8 @@ pub(crate) async fn categories(
     };
     if grid.rows.is_empty() {
         note("no category yet: they appear with an integration or the first records");
-        return Ok(ExitCode::SUCCESS);
     }
-    print(&grid.draw_wrapped(stdout_width()))?;
+    print_list(grid, arguments.format)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,9 +119,7 @@ pub(super) fn list(library: &Library, wanted: &ListQueries) -> Result<ExitCode, 
         ],
         rows,
     };
-    if !grid.rows.is_empty() {
-        print(&grid.without_empty_columns().draw_wrapped(stdout_width()))?;
-    }
+    print_list(grid, wanted.format)?;
     note(&format!(
         "{count}; `{} queries show ID` tells more",
         program()

@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
+use super::print_list;
+use crate::args::RowsFormat;
 use crate::failure::Failure;
 use crate::library::{tables as lake_tables, views};
-use crate::output::{print, stdout_width};
 use crate::show::{Column, Grid};
-use crate::units;
 
-pub(crate) fn tables() -> Result<ExitCode, Failure> {
+pub(crate) fn tables(format: RowsFormat) -> Result<ExitCode, Failure> {
     let line = |name: &str, kind: &str, columns: usize, description: &str| {
         [
             name.to_owned(),
             kind.to_owned(),
-            units::count(columns as u64),
+            columns.to_string(),
             description.to_owned(),
         ]
         .map(Some)
@@ -34,11 +34,11 @@ pub(crate) fn tables() -> Result<ExitCode, Failure> {
         ],
         rows: tables.chain(views).collect(),
     };
-    print(&grid.draw_wrapped(stdout_width()))?;
+    print_list(grid, format)?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn columns(name: &str) -> Result<ExitCode, Failure> {
+pub(crate) fn columns(name: &str, format: RowsFormat) -> Result<ExitCode, Failure> {
     let tables = lake_tables();
     let view = views().iter().find(|view| view.name == name);
     let table = tables.iter().find(|table| table.name == name);
@@ -74,6 +74,6 @@ pub(crate) fn columns(name: &str) -> Result<ExitCode, Failure> {
         ],
         rows: rows.collect(),
     };
-    print(&grid.without_empty_columns().draw_wrapped(stdout_width()))?;
+    print_list(grid, format)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::{open, query};
+use super::{open, print_list, query};
 use crate::args::{AddWatch, AdvanceWatch, RowsFormat, Watch};
 use crate::failure::Failure;
 use crate::library::{
-    Advance, AdvanceOutcome, Engine, Error, Lake, Library, Limits, Lookup, NewWatch, OutputFormat,
-    Query, ResultWriter, TenantId, TenantScope, WatchStatus, WatchedQuery, Watches,
+    Advance, AdvanceOutcome, Engine, Error, Lake, Library, Limits, Lookup, NewWatch, Query,
+    ResultWriter, TenantId, TenantScope, WatchStatus, WatchedQuery, Watches,
 };
 use crate::output::{Watched, note, print, stdout_width};
 use crate::show::{self, Column, Grid};
@@ -26,7 +26,7 @@ pub(crate) async fn run(location: &str, command: Watch) -> Result<ExitCode, Fail
     let engine = Engine::new(open(location).await?)?;
     match command {
         Watch::Add(new) => add(&engine, new).await?,
-        Watch::List { tenant } => list(&engine, tenant).await?,
+        Watch::List { tenant, format } => list(&engine, tenant, format).await?,
         Watch::Advance(wanted) => advance(&engine, wanted).await?,
         Watch::Remove { name, tenant } => {
             let tenant = one_tenant(engine.lake(), tenant).await?;
@@ -102,7 +102,11 @@ fn of_file(file: Option<&Path>, name: Option<String>) -> Result<NewWatch, Failur
     Ok(NewWatch::sql(name, text))
 }
 
-async fn list(engine: &Engine, tenant: Option<TenantId>) -> Result<(), Failure> {
+async fn list(
+    engine: &Engine,
+    tenant: Option<TenantId>,
+    format: RowsFormat,
+) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for tenant in tenants(engine.lake(), tenant).await? {
         for status in watches(engine, tenant, &[])?.list().await? {
@@ -111,7 +115,6 @@ async fn list(engine: &Engine, tenant: Option<TenantId>) -> Result<(), Failure> 
     }
     if rows.is_empty() {
         note("no watches; `watch add` makes one");
-        return Ok(());
     }
     let grid = Grid {
         columns: vec![
@@ -125,7 +128,7 @@ async fn list(engine: &Engine, tenant: Option<TenantId>) -> Result<(), Failure> 
         ],
         rows,
     };
-    print(&grid.without_empty_columns().draw_wrapped(stdout_width()))
+    print_list(grid, format)
 }
 
 fn row(tenant: TenantId, status: &WatchStatus) -> Vec<Option<String>> {
@@ -136,14 +139,13 @@ fn row(tenant: TenantId, status: &WatchStatus) -> Vec<Option<String>> {
     };
     let look_back = (!watch.look_back.is_zero())
         .then(|| humantime::format_duration(watch.look_back).to_string());
-    let waiting = u64::try_from(status.unacknowledged).unwrap_or(u64::MAX);
     vec![
         Some(watch.name.clone()),
         Some(units::printable(&query).into_owned()),
         (!watch.key.is_empty()).then(|| watch.key.join(", ")),
         look_back,
-        u64::try_from(status.evaluated_to).ok().map(units::count),
-        (waiting > 0).then(|| units::count(waiting)),
+        Some(status.evaluated_to.to_string()),
+        (status.unacknowledged > 0).then(|| status.unacknowledged.to_string()),
         Some(tenant.to_string()),
     ]
 }
@@ -256,17 +258,13 @@ impl Output {
     }
 
     fn write(&mut self, advance: &Advance, results: &RecordBatch) -> Result<(), Failure> {
-        let form = match self.format {
-            RowsFormat::Table => {
-                let grid = show::grid(results.schema_ref(), std::slice::from_ref(results));
-                let grid = grid.map_err(|error| {
-                    Failure::new(format!("the result cannot be shown: {error}"))
-                        .with_hint("use --format ndjson")
-                })?;
-                return print(&grid.draw(stdout_width()));
-            }
-            RowsFormat::Csv => OutputFormat::Csv,
-            RowsFormat::Ndjson => OutputFormat::Ndjson,
+        let Some(form) = self.format.form() else {
+            let grid = show::grid(results.schema_ref(), std::slice::from_ref(results));
+            let grid = grid.map_err(|error| {
+                Failure::new(format!("the result cannot be shown: {error}"))
+                    .with_hint("use --format ndjson")
+            })?;
+            return print(&grid.draw(stdout_width()));
         };
         let batch = labelled(advance, results)?;
         if self.writer.is_none() {

@@ -1,7 +1,10 @@
 //! A table of texts, drawn so that it fits.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::error::ArrowError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use console::{measure_text_width, truncate_str};
@@ -83,6 +86,25 @@ impl Grid {
         }
         self.align(&mut table);
         format!("{table}\n")
+    }
+
+    /// The same for programs: names without spaces, numbers as numbers.
+    ///
+    /// # Errors
+    ///
+    /// If two columns have one name.
+    pub(crate) fn batch(&self) -> Result<RecordBatch, ArrowError> {
+        let columns = self.columns.iter().enumerate().map(|(at, column)| {
+            let cells = self.rows.iter().map(|row| row[at].as_deref());
+            let cells: ArrayRef = match column.kind {
+                ColumnKind::Number => Arc::new(Int64Array::from_iter(
+                    cells.map(|cell| cell?.parse::<i64>().ok()),
+                )),
+                ColumnKind::Text | ColumnKind::Time => Arc::new(StringArray::from_iter(cells)),
+            };
+            (column.name.replace(' ', "_"), cells)
+        });
+        RecordBatch::try_from_iter(columns)
     }
 
     /// Leaves out the columns that are null in every row.

@@ -1,6 +1,6 @@
 //! `queries` and `categories`, and templates in `query`.
 
-use crate::run::{Place, TENANT, run};
+use crate::run::{Place, Run, TENANT, command, run};
 
 const OURS: &str = "\
 -- id: by_user
@@ -29,6 +29,37 @@ fn bundled_queries_are_listed_and_shown_without_a_lake() {
     run(&["queries", "show", "top_user"])
         .exits(1)
         .says("no query `top_user`; did you mean `top_users`?");
+}
+
+/// Scripts take ids from lists.
+#[test]
+fn lists_are_for_programs_too() {
+    let id = "sensitivity_labels_downgraded";
+    let is_whole = |list: &str| list.lines().any(|line| line.contains(id));
+    assert!(is_whole(&run(&["queries", "list"]).exits(0).stdout));
+    let narrow = command(&["queries", "list"]).env("COLUMNS", "60").output();
+    assert!(!is_whole(&Run::from(narrow.unwrap()).exits(0).stdout));
+    let csv = ["queries", "list", "--format", "csv"];
+    let csv = run(&csv).exits(0).says("queries show ID").stdout;
+    assert_eq!(csv.lines().next(), Some("id,name,severity,techniques"));
+    assert!(csv.lines().any(|line| line.starts_with(&format!("{id},"))));
+    run(&["tables", "--format", "ndjson"])
+        .exits(0)
+        .prints("{\"name\":\"m365_audit\",\"kind\":\"table\",\"columns\":");
+    run(&["columns", "m365_rejects", "--format", "csv"])
+        .exits(0)
+        .prints("column,type,field_of_the_record,meaning\n");
+    run(&["queries", "list", "--category", "no", "--format", "csv"])
+        .exits(0)
+        .prints_exactly("id,name,severity,techniques\n");
+    run(&["queries", "list", "--category", "no"])
+        .exits(0)
+        .prints_exactly("");
+    run(&["queries", "list", "--format", "parquet"]).exits(2);
+    Place::with_records()
+        .lake(&["categories", "--format", "ndjson"])
+        .exits(0)
+        .prints("{\"id\":\"microsoft_365_audit\",");
 }
 
 #[test]

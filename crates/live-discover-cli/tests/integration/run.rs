@@ -65,6 +65,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("LIVE_DISCOVER_LAKE")
+        .env_remove("COLUMNS")
         .stdin(Stdio::null());
     command
 }

@@ -38,6 +38,9 @@ fn what_arrives_is_reported_once() {
         .exits(0)
         .prints("logins")
         .prints("user_id");
+    let list = ["watch", "list", "--format", "csv"];
+    let list = place.lake(&list).exits(0).prints("\nlogins,").stdout;
+    assert!(list.starts_with("name,query,key,looks_back,commit,waiting,tenant\n"));
     place
         .lake(&["watch", "advance", "logins"])
         .exits(0)

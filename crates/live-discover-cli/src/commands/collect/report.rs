@@ -8,7 +8,7 @@ use super::arrivals::{Arrivals, Arrived};
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::library::{FeedHealth, Health, PollSummary, Stop, StopCause, TenantId, TenantOutcome};
-use crate::output::{note, stdout_width};
+use crate::output::{list_width, note};
 use crate::show::{Column, Grid};
 use crate::units;
 
@@ -48,7 +48,7 @@ pub(super) fn print(summary: &PollSummary, arrivals: &Arrivals) -> Result<(), Fa
         ],
         rows,
     };
-    crate::output::print(&grid.without_empty_columns().draw_wrapped(stdout_width()))
+    crate::output::print(&grid.without_empty_columns().draw_wrapped(list_width()))
 }
 
 fn row(

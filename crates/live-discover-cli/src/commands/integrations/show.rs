@@ -6,7 +6,7 @@ use super::super::collect::state_of;
 use super::words;
 use crate::failure::Failure;
 use crate::library::{FeedHealth, Health, Integration, Integrations, TenantId};
-use crate::output::{note, print, stdout_width};
+use crate::output::{list_width, note, print, stdout_width};
 use crate::show::{Column, Grid, wrap};
 use crate::units;
 
@@ -31,7 +31,7 @@ pub(super) async fn list(integrations: &Integrations) -> Result<(), Failure> {
         ],
         rows,
     };
-    print(&grid.without_empty_columns().draw_wrapped(stdout_width()))
+    print(&grid.without_empty_columns().draw_wrapped(list_width()))
 }
 
 fn row(integration: &Integration, health: Option<&Health>) -> Vec<Option<String>> {

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::args::{Dialect, ListQueries};
+use crate::args::{Dialect, ListQueries, RowsFormat};
 use crate::failure::Failure;
 
 /// A line, understood.
@@ -66,6 +66,7 @@ pub(super) fn parse(text: &str) -> Result<Line, Failure> {
         "queries" => Line::Queries(ListQueries {
             tactic: rest.first().cloned(),
             category: None,
+            format: RowsFormat::Table,
         }),
         "show" => Line::Show(one("ID")?),
         "from" => Line::From(one("TIME")?),

@@ -13,7 +13,7 @@ use rustyline::{CompletionType, Config, Editor};
 use self::command::Line;
 use self::edit::Words;
 use super::{ask, open, queries, tables};
-use crate::args::{self, Asked, Dialect, Filled};
+use crate::args::{self, Asked, Dialect, Filled, RowsFormat};
 use crate::failure::Failure;
 use crate::library::{Library, Request, Session};
 use crate::output::{note, print, stdout_width};
@@ -140,10 +140,10 @@ impl Shell {
             Line::Quit => return Ok(false),
             Line::Help => print(HELP)?,
             Line::Tables => {
-                tables::tables()?;
+                tables::tables(RowsFormat::Table)?;
             }
             Line::Columns(table) => {
-                tables::columns(&table)?;
+                tables::columns(&table, RowsFormat::Table)?;
             }
             Line::Queries(wanted) => {
                 queries::list(&self.library, &wanted)?;
