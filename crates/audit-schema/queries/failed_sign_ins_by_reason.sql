@@ -16,12 +16,28 @@ SELECT
     error_number,
     logon_error,
     CASE
-        WHEN error_number IN ('50126', '50055', '50056', '50034', '50144', '80002', '80012', '81016') THEN 'credentials'
-        WHEN error_number IN ('50053', '50057', '50105', '50064', '51004') THEN 'account'
-        WHEN error_number IN ('53000', '53001', '53002', '53003', '53004', '53011', '50131', '530031', '530032') THEN 'policy'
-        WHEN error_number IN ('50072', '50074', '50076', '50079', '500121', '50158') THEN 'second factor'
-        WHEN error_number IN ('65001', '65004', '65005', '90094', '90095') THEN 'consent'
-        WHEN error_number IN ('16000', '16001', '50058', '50097', '50125', '50127', '50129', '50140', '50203') THEN 'interrupt'
+        WHEN error_number IN ('50126', '50055', '50056', '50034', '50144', '80002', '80012', '81016')
+            OR logon_error IN ('InvalidUserNameOrPassword', 'InvalidPasswordExpiredPassword', 'UserAccountNotFound')
+            THEN 'credentials'
+        WHEN error_number IN ('50053', '50057', '50105', '50064', '51004')
+            OR logon_error IN ('IdsLocked', 'UserDisabled', 'EntitlementGrantsNotFound', 'UserAccountNotInDirectory')
+            THEN 'account'
+        WHEN error_number IN ('53000', '53001', '53002', '53003', '53004', '53011', '50131', '530031', '530032')
+            OR logon_error IN ('BlockedByConditionalAccess', 'DeviceNotCompliant', 'DeviceNotDomainJoined')
+            THEN 'policy'
+        WHEN error_number IN ('50072', '50074', '50076', '50079', '500121', '50158')
+            OR logon_error IN (
+                'UserStrongAuthClientAuthNRequired', 'UserStrongAuthClientAuthNRequiredInterrupt',
+                'UserStrongAuthEnrollmentRequired', 'UserStrongAuthEnrollmentRequiredInterrupt',
+                'AuthenticationFailedSasError'
+            )
+            THEN 'second factor'
+        WHEN error_number IN ('65001', '65004', '65005', '90094', '90095')
+            OR logon_error IN ('DelegationDoesNotExist', 'UserDeclinedConsent')
+            THEN 'consent'
+        WHEN error_number IN ('16000', '16001', '50058', '50097', '50125', '50127', '50129', '50140', '50203')
+            OR logon_error IN ('UserInformationNotProvided', 'KmsiInterrupt', 'DeviceAuthenticationRequired')
+            THEN 'interrupt'
         ELSE 'other'
     END AS kind,
     count(*) AS failures,
