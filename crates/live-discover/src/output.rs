@@ -1,5 +1,7 @@
 //! Results as files: CSV, NDJSON, Parquet, Arrow IPC.
 
+mod bags;
+
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -9,13 +11,14 @@ use arrow::csv::WriterBuilder as CsvWriterBuilder;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
-use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow::json::{LineDelimitedWriter, WriterBuilder};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use self::bags::Bags;
 use crate::error::{Error, Result};
 use crate::stream::QueryStream;
 
@@ -23,9 +26,10 @@ use crate::stream::QueryStream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputFormat {
-    /// Comma-separated values with a header; bags and other structures as JSON text; null is empty.
+    /// Comma-separated values with a header; bags and other structures as JSON text, as in NDJSON; null is empty.
     Csv,
-    /// A JSON object a line, without the members that are null; bags are objects.
+    /// A JSON object a line, without the members that are null. Bags are objects; the values of a name that a bag has
+    /// more than once are a list: `{"Users":["ada","bob"]}`.
     Ndjson,
     /// A Parquet file, compressed with zstd.
     Parquet,
@@ -128,7 +132,11 @@ impl<W: Write + Send> Writer<W> {
                 schema: flat_schema(&schema),
                 is_empty: true,
             },
-            OutputFormat::Ndjson => Self::Ndjson(LineDelimitedWriter::new(out)),
+            OutputFormat::Ndjson => Self::Ndjson(
+                WriterBuilder::new()
+                    .with_encoder_factory(Arc::new(Bags))
+                    .build(out),
+            ),
             OutputFormat::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -220,7 +228,7 @@ fn flat(batch: &RecordBatch, flat_schema: &SchemaRef) -> Result<RecordBatch> {
 }
 
 fn json_text(field: &FieldRef, column: &ArrayRef) -> Result<ArrayRef> {
-    let options = EncoderOptions::default();
+    let options = EncoderOptions::default().with_encoder_factory(Arc::new(Bags));
     let mut encoder = make_encoder(field, column.as_ref(), &options).map_err(of_arrow)?;
     let mut texts = StringBuilder::new();
     let mut text = Vec::new();

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use live_discover::{Limits, OutputFormat, TenantScope, write_result};
 
-use crate::fixture::{lake, session, text};
+use crate::fixture::{CONTOSO, Record, commit, empty_lake, lake, session, sign_in, text};
 
 const COLUMNS: &str = "SELECT id, creation_time, record_type, parameters, modified_properties, extra, event_date \
                        FROM m365_audit WHERE record_type < 10 ORDER BY id";
@@ -40,6 +40,48 @@ async fn ndjson_has_bags_as_objects() {
 {"id":"x-1","creation_time":"2024-02-01T00:30:00Z","record_type":1,"parameters":{"ForwardTo":"mallory@example.com","Name":".","UserId":"a key, no column"},"extra":"{\"Odd\":{\"Depth\":[1,2]},\"Flag\":true,\"UserId\":\"kept\"}","event_date":"2024-02-01"}
 "#;
     assert_eq!(json, expected);
+}
+
+/// Most readers of JSON keep one of members that have the same name.
+#[tokio::test]
+async fn a_name_that_a_bag_has_twice_is_one_member() {
+    let lake = empty_lake().await;
+    let records = [
+        vec![],
+        vec![("a", "1")],
+        vec![("b", "1"), ("a", "2"), ("b", "\"3"), ("b", "")],
+    ];
+    let records = records
+        .into_iter()
+        .zip(0..)
+        .map(|(parameters, hour)| Record {
+            parameters,
+            ..sign_in(0, hour)
+        });
+    commit(&lake, CONTOSO, &records.collect::<Vec<_>>()).await;
+    let session = session(&lake);
+    for (format, expected) in [
+        (
+            OutputFormat::Ndjson,
+            r#"{"parameters":{"a":"1"},"list":[{"a":"1"}]}
+{"parameters":{"b":["1","\"3",""],"a":"2"},"list":[{"b":["1","\"3",""],"a":"2"}]}
+"#,
+        ),
+        (
+            OutputFormat::Csv,
+            r#"parameters,list
+"{""a"":""1""}","[{""a"":""1""}]"
+"{""b"":[""1"",""\""3"",""""],""a"":""2""}","[{""b"":[""1"",""\""3"",""""],""a"":""2""}]"
+"#,
+        ),
+    ] {
+        let mut bytes = Vec::new();
+        let sql = "SELECT parameters, [parameters] AS list FROM m365_audit WHERE parameters IS NOT NULL ORDER BY id";
+        write_result(session.query(sql).await.unwrap(), format, &mut bytes)
+            .await
+            .unwrap();
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected, "{format:?}");
+    }
 }
 
 #[tokio::test]
