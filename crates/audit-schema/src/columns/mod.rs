@@ -75,7 +75,7 @@ static AUDIT_COLUMNS: [Column; count(AREAS)] = concat(AREAS);
 /// The audit records, one row each.
 pub static M365_AUDIT: Table = Table {
     name: "m365_audit",
-    description: "Every record of the Microsoft 365 unified audit log, whatever its workload. The typed columns and `extra` together hold the whole record, `raw` holds it byte for byte.",
+    description: "Every record of the Microsoft 365 unified audit log, whatever its workload. The typed columns and `extra` together hold the whole record but for the annotations that Microsoft Graph adds to it (`@odata.type`); `raw` holds it byte for byte.",
     columns: &AUDIT_COLUMNS,
     partition_by: Some("event_date"),
 };
