@@ -236,7 +236,7 @@ impl JsonReader {
                     self.place = Place::Object;
                     return true;
                 }
-                (b'[', Wrapper::None) => self.wrapped = Wrapper::Array,
+                (b'[', Wrapper::None) if !self.behind_headers => self.wrapped = Wrapper::Array,
                 (b']', Wrapper::Array) => self.wrapped = Wrapper::None,
                 (b']', Wrapper::Page) => {
                     // The rest of the page's object is scanned as an object and dropped.
@@ -346,6 +346,7 @@ impl JsonReader {
                 }
                 b'"' => value.in_string = true,
                 b'{' if self.behind_headers
+                    && lines
                     && depth == 0
                     && self.at - self.start < LINE_HEADER_BYTES_MAX =>
                 {

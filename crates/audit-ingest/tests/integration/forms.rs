@@ -302,6 +302,7 @@ fn a_line_of_syslog_does_not_cost_its_neighbours() {
         (format!("{header}{{\"Parameters\":["), "truncated"),
         (format!("{header}{{\"Id\":1}}"), "no_time"),
         (format!("{header}words"), "invalid_json"),
+        ("[a line of other words".to_owned(), "invalid_json"),
         (format!("{long} {RECORD}"), "invalid_json"),
     ] {
         let text = format!("{good}\n{bad}\n{good}\n");
