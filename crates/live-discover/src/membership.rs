@@ -3,8 +3,7 @@
 //! The optimiser makes a join of it whose mark is true or false. That is right where NULL and false come to the same:
 //! for what a filter keeps, below AND and OR. Elsewhere (`NOT`, `NOT IN` beside OR, `IS NULL`, CASE) the answer is NULL
 //! for a value that is not found, if the value is NULL and there are rows, or if one of them is NULL: there it is
-//! spelled out. `NOT IN` alone is spelled out as conditions beside each other, the first of which is an anti join: the join
-//! that knows of NULL would hold all rows outside.
+//! spelled out. `NOT IN` alone is a join that knows of NULL, as far as it compares nothing but a column.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
-    lit, not,
+    lit,
 };
 
 /// The plan with the answers of the standard.
@@ -155,7 +154,7 @@ fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr>
         return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
     }
     let null_is_false = match place {
-        Place::Conjunct if !negated => {
+        Place::Conjunct if !negated || (!is_correlated && is_of_columns(&value)?) => {
             return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
         }
         Place::Conjunct | Place::NullIsFalse => !negated,
@@ -171,20 +170,6 @@ fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr>
             .filter(condition)?
             .build()
     };
-    // A value whose type is not known is one of a query that fails.
-    let may_be_null = value.nullable(input).unwrap_or(true);
-    if place == Place::Conjunct && !is_correlated && is_of_columns(&value)? {
-        let outside = outside(value.as_ref().clone(), input)?;
-        let mut is_none = not(exists(&subquery, only(member.clone().eq(outside))?));
-        if field.is_nullable() {
-            is_none = is_none.and(not(has_nulls(&subquery, only(member.is_null())?)?));
-        }
-        if may_be_null {
-            let has_none = not(has_rows(&subquery, rows.as_ref().clone())?);
-            is_none = is_none.and(value.is_not_null().or(has_none));
-        }
-        return Ok(is_none);
-    }
     let mut answer = if is_correlated {
         // Not IN: the optimiser would make the join of `NOT IN` of it again, which cannot be of two columns.
         let outside = outside(value.as_ref().clone(), input)?;
@@ -199,9 +184,10 @@ fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr>
     };
     let null = || lit(ScalarValue::Boolean(None));
     if !null_is_false && field.is_nullable() {
-        answer = answer.or(null().and(has_nulls(&subquery, only(member.is_null())?)?));
+        answer = answer.or(null().and(has_rows(&subquery, only(member.is_null())?)?));
     }
-    if !null_is_false && may_be_null {
+    // A value whose type is not known is one of a query that fails.
+    if !null_is_false && value.nullable(input).unwrap_or(true) {
         let has_rows = has_rows(&subquery, rows.as_ref().clone())?;
         answer = answer.or(null().and(value.is_null().and(has_rows)));
     }
@@ -209,7 +195,11 @@ fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr>
 }
 
 fn negated_if(negated: bool, expr: Expr) -> Expr {
-    if negated { not(expr) } else { expr }
+    if negated {
+        Expr::Not(Box::new(expr))
+    } else {
+        expr
+    }
 }
 
 /// Whether a LIMIT counts rows that depend on the row outside.
@@ -253,24 +243,11 @@ fn exists(subquery: &Subquery, plan: LogicalPlan) -> Expr {
 
 /// Whether a query has a row: once for all, where it does not depend on the row outside.
 fn has_rows(subquery: &Subquery, plan: LogicalPlan) -> Result<Expr> {
-    let first = LogicalPlanBuilder::from(plan.clone())
-        .limit(0, Some(1))?
-        .build()?;
-    is_counted(subquery, plan, first)
-}
-
-/// Whether a query of the rows that are NULL has one. As a rule there is none, and all are looked at, which counting does
-/// quickest.
-fn has_nulls(subquery: &Subquery, plan: LogicalPlan) -> Result<Expr> {
-    is_counted(subquery, plan.clone(), plan)
-}
-
-/// Whether there is a row of `plan`; `counted` has some then, too.
-fn is_counted(subquery: &Subquery, plan: LogicalPlan, counted: LogicalPlan) -> Result<Expr> {
     if !subquery.outer_ref_columns.is_empty() {
         return Ok(exists(subquery, plan));
     }
-    let counted = LogicalPlanBuilder::from(counted)
+    let counted = LogicalPlanBuilder::from(plan)
+        .limit(0, Some(1))?
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias("rows")])?
         .project(vec![
             Expr::Column(Column::new_unqualified("rows")).gt(lit(0_i64)),
