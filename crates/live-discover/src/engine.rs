@@ -372,7 +372,7 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     Ok(state)
 }
 
-/// DataFusion's rules, and ours before one of theirs that does less.
+/// DataFusion's rules, and ours for aggregates, before one of theirs that does less.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let name = SingleDistinctToGroupBy::new();
@@ -383,8 +383,9 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's rules, and ours: one before all, for plain queries; one before those that order files and hand on filters,
-/// which it needs; and those behind all of them that put steps in the place of others.
+/// DataFusion's rules, and ours: one before all, for plain queries; those for joins once their sides are chosen, before
+/// filters are handed on; one before those that order files and hand on what is known later, which it needs; and those
+/// behind all of them that put steps in the place of others.
 fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     let place_of = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {

@@ -124,12 +124,8 @@ fn is_once(plan: &Arc<dyn ExecutionPlan>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::util::pretty::pretty_format_batches;
-    use datafusion::execution::SessionStateBuilder;
-    use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-    use datafusion::prelude::{SessionConfig, SessionContext};
-
     use super::*;
+    use crate::testing::{ask, with_rule_for_joins};
 
     /// Of each kind some rows, few of them different.
     const TABLES: [&str; 2] = [
@@ -137,30 +133,6 @@ mod tests {
         "CREATE TABLE u AS SELECT NULLIF(value % 30, 3) * 2 AS k, value % 5 AS n, 't' || (value % 3) AS s
             FROM generate_series(1, 3000)",
     ];
-
-    async fn context(rule: Option<AskOnce>) -> SessionContext {
-        let mut rules = PhysicalOptimizer::new().rules;
-        if let Some(rule) = rule {
-            let at = rules
-                .iter()
-                .position(|rule| rule.name() == "join_selection");
-            rules.insert(at.unwrap() + 1, Arc::new(rule));
-        }
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_config(SessionConfig::new().with_target_partitions(2))
-            .with_physical_optimizer_rules(rules)
-            .build();
-        let context = SessionContext::new_with_state(state);
-        for table in TABLES {
-            context.sql(table).await.unwrap().collect().await.unwrap();
-        }
-        context
-    }
-
-    async fn ask(context: &SessionContext, sql: &str) -> String {
-        let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
-        pretty_format_batches(&rows).unwrap().to_string()
-    }
 
     /// Queries, and whether what is asked for is brought together first.
     const QUERIES: &[(&str, bool)] = &[
@@ -210,7 +182,8 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_those_of_datafusion() {
-        let (theirs, ours) = (context(None).await, context(Some(AskOnce)).await);
+        let theirs = with_rule_for_joins(None, &TABLES).await;
+        let ours = with_rule_for_joins(Some(Arc::new(AskOnce)), &TABLES).await;
         for (sql, is_once) in QUERIES {
             let expected = ask(&theirs, sql).await;
             assert_eq!(ask(&ours, sql).await, expected, "{sql}");

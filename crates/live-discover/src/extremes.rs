@@ -13,10 +13,10 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ident,
-};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+use crate::regroup::{as_before, in_place_of, value_name};
 
 /// The rule that does so. It comes after filters have gone to where rows are read.
 #[derive(Debug)]
@@ -36,14 +36,7 @@ impl OptimizerRule for ExtremesByOrder {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let by_order = match &plan {
-            LogicalPlan::Aggregate(aggregate) => by_order(aggregate)?,
-            _ => None,
-        };
-        Ok(match by_order {
-            Some(by_order) => Transformed::yes(by_order),
-            None => Transformed::no(plan),
-        })
+        in_place_of(plan, by_order)
     }
 }
 
@@ -53,40 +46,30 @@ fn by_order(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         return Ok(None);
     }
     let input = || LogicalPlanBuilder::from(aggregate.input.as_ref().clone());
-    let names: Vec<_> = (0..aggregate.aggr_expr.len())
-        .map(|at| format!("value_{at}"))
-        .collect();
     let no_groups = Vec::<Expr>::new;
     let (mut parts, mut others) = (Vec::new(), Vec::new());
-    for (value, name) in aggregate.aggr_expr.iter().zip(&names) {
-        let value_of = value.clone().alias(name);
+    for (place, value) in aggregate.aggr_expr.iter().enumerate() {
+        let value_of = value.clone().alias(value_name(place));
         match extreme(value, aggregate)? {
             None => others.push(value_of),
             Some((of, is_least)) => {
                 let first = input().sort_with_limit([of.sort(is_least, false)], Some(1))?;
-                parts.push(first.aggregate(no_groups(), [value_of])?.build()?);
+                parts.push(first.aggregate(no_groups(), [value_of])?);
             }
         }
     }
-    if parts.is_empty() {
+    let mut parts = parts.into_iter();
+    let Some(mut all) = parts.next() else {
         return Ok(None);
-    }
+    };
     if !others.is_empty() {
-        parts.push(input().aggregate(no_groups(), others)?.build()?);
+        all = all.cross_join(input().aggregate(no_groups(), others)?.build()?)?;
     }
-    let mut parts = parts.into_iter().map(Ok);
-    let beside = |one: LogicalPlan, other: Result<LogicalPlan>| {
-        LogicalPlanBuilder::from(one).cross_join(other?)?.build()
-    };
-    let Some(first) = parts.next().transpose()? else {
-        return Ok(None);
-    };
-    let all = parts.try_fold(first, beside)?;
-    let as_before = (names.iter().zip(aggregate.schema.iter()))
-        .map(|(name, (of, field))| ident(name).alias_qualified(of.cloned(), field.name()));
-    Ok(Some(
-        LogicalPlanBuilder::from(all).project(as_before)?.build()?,
-    ))
+    for part in parts {
+        all = all.cross_join(part.build()?)?;
+    }
+    let names = (0..aggregate.aggr_expr.len()).map(value_name);
+    Ok(Some(as_before(aggregate, all, names)?))
 }
 
 /// What an aggregate is the least or the greatest of, if that is a column of times, and whether it is the least.

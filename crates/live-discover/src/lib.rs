@@ -80,6 +80,8 @@ mod star;
 mod stop;
 mod stream;
 mod table;
+#[cfg(test)]
+mod testing;
 mod truth;
 mod turns;
 mod variables;

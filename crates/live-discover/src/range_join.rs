@@ -55,6 +55,7 @@ use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 
 use self::held::Held;
 use self::pairs::Left;
+use crate::codes::is_number;
 
 /// Puts the join in the place of hash joins. It comes after the sides of joins are chosen, and before filters are handed
 /// on and inputs are brought together as steps want them.
@@ -230,7 +231,11 @@ impl RangeJoinExec {
         }
         let rows = self.held_input.execute(0, Arc::clone(context))?;
         let memory = MemoryConsumer::new("RangeJoin").register(context.memory_pool());
-        let plan = self.clone();
+        // Not with what holds this: a query that ends before it is read would never let go of it.
+        let plan = Self {
+            held: Arc::default(),
+            ..self.clone()
+        };
         let options = Arc::clone(context.session_config().options());
         let read = async move {
             let held = Held::read(&plan, rows, memory).await?;
@@ -268,11 +273,13 @@ impl Range {
             op,
             Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
         );
-        let types = [binary.left(), binary.right()].map(|side| side.data_type(filter.schema()));
-        let [left_type, right_type] = types;
-        let data_type = left_type?;
-        let is_understood = is_range && data_type == right_type? && is_number(&data_type);
-        if !is_understood || !is_plain(condition, filter.schema())? {
+        let schema = filter.schema();
+        let data_type = binary.left().data_type(schema)?;
+        let is_understood = is_range
+            && is_number(&data_type)
+            && binary.right().data_type(schema)? == data_type
+            && is_plain(condition, schema)?;
+        if !is_understood {
             return Ok(None);
         }
         let (left, right) = (
@@ -343,22 +350,9 @@ fn side_of(
     Ok(Some((first.side, of_side.data()?)))
 }
 
-/// Whether values of a type stand for whole numbers, in the same order.
-fn is_number(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Int32 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(..)
-    )
-}
-
 /// The values of an expression as numbers.
 fn numbers(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
     let values = expr.evaluate(batch)?.into_array(batch.num_rows())?;
-    // A day is the number of an integer that has as many bits.
-    let values = match values.data_type() {
-        DataType::Date32 => cast(&values, &DataType::Int32)?,
-        _ => values,
-    };
     Ok(cast(&values, &DataType::Int64)?)
 }
 
@@ -527,8 +521,11 @@ impl ExecutionPlan for RangeJoinExec {
                         // A query that was cancelled, or whose time is over, is stopped where it waits.
                         tokio::task::yield_now().await;
                         let _timer = baseline.elapsed_compute().timer();
-                        let batch = left.next(&plan, &held, batch_rows)?;
-                        Ok(batch.map(|batch| (batch, left)))
+                        let Some(batch) = left.next(&plan, &held, batch_rows)? else {
+                            return Ok(None);
+                        };
+                        baseline.record_output(batch.num_rows());
+                        Ok(Some((batch, left)))
                     }
                 })
             });
@@ -548,12 +545,10 @@ impl ExecutionPlan for RangeJoinExec {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::util::pretty::pretty_format_batches;
-    use datafusion::execution::SessionStateBuilder;
-    use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-    use datafusion::prelude::{SessionConfig, SessionContext};
+    use datafusion::prelude::SessionContext;
 
     use super::*;
+    use crate::testing::{ask, with_rule_for_joins};
 
     /// Of few keys, with times that are there more than once, and with nulls.
     const TABLES: [&str; 2] = [
@@ -563,32 +558,8 @@ mod tests {
             to_timestamp_micros(NULLIF(value * 104729 % 1000, 17) * 1000000) AS t FROM generate_series(1, 400)",
     ];
 
-    async fn context(rule: Option<RangeJoins>) -> SessionContext {
-        let mut rules = PhysicalOptimizer::new().rules;
-        if let Some(rule) = rule {
-            let at = rules
-                .iter()
-                .position(|rule| rule.name() == "join_selection");
-            rules.insert(at.unwrap() + 1, Arc::new(rule));
-        }
-        // Few pairs at a time.
-        let config = SessionConfig::new()
-            .with_target_partitions(2)
-            .with_batch_size(16);
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .with_physical_optimizer_rules(rules)
-            .build();
-        let context = SessionContext::new_with_state(state);
-        for table in TABLES {
-            context.sql(table).await.unwrap().collect().await.unwrap();
-        }
-        context
-    }
-
-    async fn ask(context: &SessionContext, sql: &str) -> String {
-        let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
-        pretty_format_batches(&rows).unwrap().to_string()
+    async fn ours() -> SessionContext {
+        with_rule_for_joins(Some(Arc::new(RangeJoins)), &TABLES).await
     }
 
     const WITHIN: &str = "b.u = a.u AND b.t > a.t AND b.t <= a.t + INTERVAL '90' SECOND";
@@ -629,7 +600,7 @@ mod tests {
 
     #[tokio::test]
     async fn rows_are_those_of_a_hash_join() {
-        let (theirs, ours) = (context(None).await, context(Some(RangeJoins)).await);
+        let (theirs, ours) = (with_rule_for_joins(None, &TABLES).await, ours().await);
         let joins = [
             "JOIN",
             "LEFT JOIN",
@@ -661,7 +632,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_joined_with_nothing() {
-        let context = context(Some(RangeJoins)).await;
+        let context = ours().await;
         for (sql, rows) in [
             (
                 format!("SELECT count(*) FROM (SELECT * FROM a WHERE n < 0) a JOIN b ON {WITHIN}"),
@@ -685,5 +656,26 @@ mod tests {
                 "{sql}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_query_that_ends_before_its_end_holds_nothing() {
+        let context = ours().await;
+        let sql = format!("SELECT a.n FROM a JOIN b ON {WITHIN}");
+        let plan = context.sql(&sql).await.unwrap();
+        let plan = plan.create_physical_plan().await.unwrap();
+        let mut held = None;
+        plan.apply(|node| {
+            if let Some(join) = node.downcast_ref::<RangeJoinExec>() {
+                held = Some(Arc::downgrade(&join.held));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
+        let stream = plan.execute(0, context.task_ctx()).unwrap();
+        let held = held.unwrap();
+        assert!(held.upgrade().unwrap().lock().unwrap().is_some());
+        drop((plan, stream));
+        assert!(held.upgrade().is_none());
     }
 }

@@ -45,15 +45,40 @@ impl OptimizerRule for Regroup {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let regrouped = match &plan {
-            LogicalPlan::Aggregate(aggregate) => regrouped(aggregate)?,
-            _ => None,
-        };
-        Ok(match regrouped {
-            Some(regrouped) => Transformed::yes(regrouped),
-            None => Transformed::no(plan),
-        })
+        in_place_of(plan, regrouped)
     }
+}
+
+/// What stands in the place of an aggregate, if there is something.
+pub(crate) fn in_place_of(
+    plan: LogicalPlan,
+    of: fn(&Aggregate) -> Result<Option<LogicalPlan>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let in_place = match &plan {
+        LogicalPlan::Aggregate(aggregate) => of(aggregate)?,
+        _ => None,
+    };
+    Ok(match in_place {
+        Some(in_place) => Transformed::yes(in_place),
+        None => Transformed::no(plan),
+    })
+}
+
+/// What an aggregate gives, of columns of these names, called as it calls it.
+pub(crate) fn as_before(
+    aggregate: &Aggregate,
+    plan: LogicalPlanBuilder,
+    names: impl Iterator<Item = String>,
+) -> Result<LogicalPlan> {
+    let columns = names.zip(aggregate.schema.iter());
+    let columns =
+        columns.map(|(name, (of, field))| ident(name).alias_qualified(of.cloned(), field.name()));
+    plan.project(columns)?.build()
+}
+
+/// What a value is called on the way there.
+pub(crate) fn value_name(value: usize) -> String {
+    format!("value_{value}")
 }
 
 /// `None` where one step will do, or where something can't be put together from parts.
@@ -78,9 +103,7 @@ fn regrouped(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         },
     };
     let names = groups.into_iter().chain((0..values.len()).map(value_name));
-    let as_before = (names.zip(aggregate.schema.iter()))
-        .map(|(name, (of, field))| ident(name).alias_qualified(of.cloned(), field.name()));
-    Ok(Some(plan.project(as_before)?.build()?))
+    Ok(Some(as_before(aggregate, plan, names)?))
 }
 
 /// Sets of groups, made of the finest; `None` with a DISTINCT, whose values would be in many of them.
@@ -160,10 +183,6 @@ fn by_kinds(aggregate: &Aggregate, values: &[Value]) -> Result<Option<LogicalPla
 fn group_names(groups: usize, kind: usize) -> Vec<String> {
     let of = |group| format!("group_{kind}_{group}");
     (0..groups).map(of).collect()
-}
-
-fn value_name(value: usize) -> String {
-    format!("value_{value}")
 }
 
 /// The groups with values of one kind, given with their places.
@@ -339,12 +358,12 @@ fn can_be_read_again(plan: &LogicalPlan) -> Result<bool> {
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::util::pretty::pretty_format_batches;
     use datafusion::execution::SessionStateBuilder;
     use datafusion::optimizer::Optimizer;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
+    use crate::testing::ask;
 
     const TABLE: &str = "CREATE TABLE t AS SELECT * FROM (VALUES
         ('a', 1, 'x', 1.5, 10), ('a', 1, 'y', 2.5, 20), ('a', 2, 'x', NULL, 30), ('b', 1, NULL, 0.5, NULL),
@@ -359,13 +378,8 @@ mod tests {
             .with_optimizer_rules(rules.rules)
             .build();
         let context = SessionContext::new_with_state(state);
-        context.sql(TABLE).await.unwrap().collect().await.unwrap();
+        ask(&context, TABLE).await;
         context
-    }
-
-    async fn ask(context: &SessionContext, sql: &str) -> String {
-        let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
-        pretty_format_batches(&rows).unwrap().to_string()
     }
 
     /// Queries, and whether they have two steps.

@@ -32,7 +32,7 @@ use super::groups::Groups;
 use super::input::{Input, in_common};
 use super::numbers::Numbers;
 use super::read::{self, Group, Reading};
-use super::rows::{self, Filters, Rows};
+use super::rows::{self, Rows};
 use super::search::{self, Search};
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
@@ -205,15 +205,6 @@ impl AggregateByCodesExec {
             is_count && aggregate.filter.is_none() && function.expressions().iter().all(is_given)
         };
         self.aggregates.iter().all(counts_rows)
-    }
-
-    /// The rows of a row group that the filters let pass, `batch_rows` at a time.
-    fn passing(&self, rows: &Rows, batch_rows: usize) -> Result<Vec<Selection>> {
-        let filters = Filters::new(rows, &self.filters, batch_rows)?;
-        let starts = (0..rows.count).step_by(batch_rows);
-        let passing =
-            starts.map(|start| filters.selected(start..rows.count.min(start + batch_rows)));
-        passing.collect()
     }
 
     /// Aggregates rows of a row group.
@@ -437,7 +428,7 @@ impl State {
         while let Some(group) = self.groups.try_next().await? {
             let timer = self.baseline.elapsed_compute().timer();
             let Group { file, number, rows } = group;
-            let mut wanted = self.plan.passing(&rows, self.batch_rows)?;
+            let mut wanted = rows::passing(&rows, &self.plan.filters, self.batch_rows)?;
             let searches = &self.plan.searches;
             if !searches.is_empty() {
                 let Some(file) = file else {

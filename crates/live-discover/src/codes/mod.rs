@@ -50,6 +50,7 @@ mod unread;
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -223,6 +224,19 @@ fn first_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execut
         }
         None => Transformed::no(node),
     })
+}
+
+/// Whether values of a type stand for whole numbers, in the same order.
+pub(crate) fn is_number(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Date32
+            | DataType::Timestamp(..)
+    )
 }
 
 /// What a join leaves out twice of the side that it filters by the keys of the other: the filter is asked of the scan.

@@ -141,7 +141,7 @@ impl<'a> Filters<'a> {
                 let mut passes = Vec::with_capacity(coded.different());
                 for texts in coded.texts_by(batch_rows)? {
                     let count = texts.len();
-                    passes.extend(passing(&filter.evaluate(vec![texts], count)?)?);
+                    passes.extend(is_passing(&filter.evaluate(vec![texts], count)?)?);
                 }
                 Ok::<_, DataFusionError>((coded, passes))
             });
@@ -168,11 +168,23 @@ impl<'a> Filters<'a> {
             if selection.count() == 0 {
                 break;
             }
-            let mut passing = passing(&self.rows.values(filter, &selection)?)?.into_iter();
+            let mut passing = is_passing(&self.rows.values(filter, &selection)?)?.into_iter();
             selection = selection.filter(|_| passing.next().unwrap_or(false));
         }
         Ok(selection)
     }
+}
+
+/// The rows of a row group that filters let pass, `batch_rows` at a time.
+pub(super) fn passing(
+    rows: &Rows,
+    filters: &[Expression],
+    batch_rows: usize,
+) -> Result<Vec<Selection>> {
+    let filters = Filters::new(rows, filters, batch_rows)?;
+    let starts = (0..rows.count).step_by(batch_rows);
+    let passing = starts.map(|start| filters.selected(start..rows.count.min(start + batch_rows)));
+    passing.collect()
 }
 
 /// The values of a filter.
@@ -183,7 +195,7 @@ pub(super) fn boolean(values: &ArrayRef) -> Result<&BooleanArray> {
 }
 
 /// Whether a filter is true, which null is not.
-fn passing(values: &ArrayRef) -> Result<Vec<bool>> {
+fn is_passing(values: &ArrayRef) -> Result<Vec<bool>> {
     let values = boolean(values)?.iter();
     Ok(values.map(|passes| passes == Some(true)).collect())
 }

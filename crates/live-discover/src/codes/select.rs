@@ -37,6 +37,7 @@ use tokio::sync::OnceCell;
 use super::expression::{Expression, Used, Wanted};
 use super::first::Firsts;
 use super::input::{Input, in_common};
+use super::is_number;
 use super::read::FILES_AHEAD;
 use super::search::Search;
 use crate::first_pass::ROWS_MAX;
@@ -248,19 +249,6 @@ fn bounds(file: &PartitionedFile, column: usize) -> Option<(i64, i64)> {
     let min = bound(&statistics.min_value)?;
     let max = bound(&statistics.max_value)?;
     (statistics.null_count == Precision::Exact(0)).then_some((min, max))
-}
-
-/// Whether values of a type stand for whole numbers, in the same order.
-fn is_number(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Date32
-            | DataType::Timestamp(..)
-    )
 }
 
 impl DisplayAs for SelectByCodesExec {

@@ -133,12 +133,12 @@ impl ScalarUDFImpl for DateOf {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::util::pretty::pretty_format_batches;
     use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
     use datafusion::prelude::SessionContext;
 
     use super::*;
     use crate::functions::date_part::PartsByDivision;
+    use crate::testing::ask;
 
     const TABLE: &str = "CREATE TABLE r AS SELECT n, arrow_cast(t, 'Timestamp(Microsecond, Some(\"UTC\"))') AS t FROM
         (VALUES (1, '1969-12-31T23:59:59.999999'), (2, '1970-01-01T00:00:00'), (3, '2026-07-16T23:59:59.999999'),
@@ -174,18 +174,15 @@ mod tests {
             }
         }
         let context = SessionContext::new_with_state(state);
-        context.sql(TABLE).await.unwrap().collect().await.unwrap();
+        ask(&context, TABLE).await;
         let mut answers = Vec::new();
         for sql in QUERIES {
-            let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
-            let answer = pretty_format_batches(&rows).unwrap();
+            let answer = ask(&context, sql).await;
             answers.push(format!("{sql}\n{answer}"));
         }
-        let plan = context.sql(
-            "EXPLAIN SELECT t::date, extract(hour FROM t) FROM r WHERE t::date = '2026-07-17'",
-        );
-        let plan = plan.await.unwrap().collect().await.unwrap();
-        let plan = pretty_format_batches(&plan).unwrap().to_string();
+        let explain =
+            "EXPLAIN SELECT t::date, extract(hour FROM t) FROM r WHERE t::date = '2026-07-17'";
+        let plan = ask(&context, explain).await;
         assert_eq!(plan.contains("date_of(r.t)"), by_division, "{plan}");
         // By which files are pruned, as they are not by the cast.
         assert_eq!(plan.contains("t@0 >= "), by_division, "{plan}");

@@ -22,7 +22,7 @@ use crate::codes::column::Selection;
 use crate::codes::first::{Firsts, Picked, Rank};
 use crate::codes::pages;
 use crate::codes::read::{FILES_AHEAD, Opened, Reading};
-use crate::codes::rows::{Filters, Rows};
+use crate::codes::rows::{Filters, Rows, passing};
 use crate::codes::search;
 use crate::codes::unread::Unread;
 use crate::index::narrow::Access;
@@ -117,11 +117,7 @@ impl SelectByCodesExec {
             let _timer = run.baseline.elapsed_compute().timer();
             let groups = candidates.groups.into_iter().map(|candidate| {
                 let rows = candidate.rows;
-                let filters = Filters::new(&rows, &plan.filters, run.batch_rows)?;
-                let starts = (0..rows.count).step_by(run.batch_rows);
-                let ranges = starts.map(|start| start..rows.count.min(start + run.batch_rows));
-                let selected = ranges.map(|range| filters.selected(range));
-                let selected = selected.collect::<Result<Vec<_>>>()?;
+                let selected = passing(&rows, &plan.filters, run.batch_rows)?;
                 Ok((rows, selected.into_iter()))
             });
             in_turn(groups.collect())
