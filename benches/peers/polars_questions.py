@@ -72,6 +72,32 @@ def mass_download(audit, values):
     )
 
 
+def after_failure(audit, values):
+    events = audit.filter(col("user_id") != "").select("user_id", "operation", "creation_time").sort("creation_time")
+    failed = events.filter(col("operation") == "UserLoginFailed").select("user_id", "creation_time", failed=pl.lit(True))
+    followed = events.filter(col("operation") == "UserLoggedIn").join_asof(
+        failed, on="creation_time", by="user_id", tolerance="10m", check_sortedness=False
+    )
+    return top(followed, col("user_id"), pl.len(), col("failed"))
+
+
+def rule_addresses(audit, values):
+    made = audit.filter((col("operation") == "New-InboxRule") & (col("source_ip") != "")).select("source_ip")
+    return latest(audit.join(made, on="source_ip", how="semi"))
+
+
+def new_addresses(audit, values):
+    signed_in = audit.filter((col("operation") == "UserLoggedIn") & (col("source_ip") != "") & within(values, "day"))
+    before = audit.filter((col("creation_time") < time(values["day_from"])) & (col("source_ip") != ""))
+    return top(signed_in.join(before, on="source_ip", how="anti"), col("user_id"), pl.len(), True)
+
+
+def profiles(audit, values):
+    different = [col(name).drop_nulls().n_unique().cast(pl.Int64).alias(f"{name}s") for name in ("source_ip", "user_agent", "operation")]
+    groups = audit.filter(col("user_id") != "").group_by("user_id").agg(pl.len().cast(pl.Int64).alias("n"), *different)
+    return groups.sort(["n", "user_id"], descending=[True, False]).head(20)
+
+
 def chain(audit, values):
     start, end = time(values["chain_from"]), time(values["chain_to"])
     account = col("user_id").str.to_lowercase().alias("account")
@@ -157,4 +183,11 @@ QUESTIONS = {
     "mass_download": mass_download,
     "chain": chain,
     "extra": lambda a, v: latest(a, col("extra").str.json_path_match(f"$.{v['extra_key']}") == v["extra_text"]),
+    "user_records": lambda a, v: records(a, col("user_id") == v["other_user"]),
+    "operation_records": lambda a, v: records(a, (col("operation") == v["common_operation"]) & within(v, "day")),
+    "after_failure": after_failure,
+    "rule_addresses": rule_addresses,
+    "new_addresses": new_addresses,
+    "profiles": profiles,
+    "at_night": lambda a, v: top(a, col("user_id"), pl.len(), col("creation_time").dt.hour() < 5),
 }

@@ -68,12 +68,14 @@ DATAFUSION = {
     "matches": "object_id ~ {pattern}",
     "extra_value": "(extra ->> {extra_key})",
     "hour": "date_trunc('hour', creation_time)",
+    "of_day": "extract(hour FROM creation_time)",
 }
 DUCKDB = {
     "audit": "m365_audit",
     "matches": "regexp_matches(object_id, {pattern})",
     "extra_value": "(extra ->> {extra_key})",
     "hour": "date_trunc('hour', creation_time)",
+    "of_day": "extract(hour FROM creation_time)",
 }
 DIALECTS = {
     "ours": Dialect("datafusion", DATAFUSION | _within(IN_TIME), "TIMESTAMP '{}'"),
@@ -82,7 +84,12 @@ DIALECTS = {
     # With a time zone `date_trunc` asks a calendar; whole hours of UTC need none.
     "duckdb-parquet": Dialect(
         "duckdb",
-        DUCKDB | _within(IN_FILES) | {"hour": "make_timestamp(epoch_us(creation_time) // 3600000000 * 3600000000)"},
+        DUCKDB
+        | _within(IN_FILES)
+        | {
+            "hour": "make_timestamp(epoch_us(creation_time) // 3600000000 * 3600000000)",
+            "of_day": "epoch_us(creation_time) // 3600000000 % 24",
+        },
         "TIMESTAMPTZ '{}+00'",
     ),
     "clickhouse": Dialect(
@@ -93,6 +100,7 @@ DIALECTS = {
             "extra_value": "JSONExtractRaw(extra, {extra_key})",
             # Without the outer call Arrow gets a bare number of seconds.
             "hour": "toDateTime64(toStartOfHour(creation_time), 6, 'UTC')",
+            "of_day": "toHour(creation_time)",
         }
         | _within(IN_TIME),
         "toDateTime64('{}', 6, 'UTC')",
@@ -161,6 +169,52 @@ GROUP BY new_sign_ins.account, new_sign_ins.source_ip, first_seen
 ORDER BY first_seen, account, source_ip
 """
 
+AFTER_FAILURE = """
+SELECT user_id AS what, count(*) AS n
+FROM {audit} AS signed_in
+WHERE operation = 'UserLoggedIn' AND EXISTS (
+    SELECT 1
+    FROM {audit} AS failed
+    WHERE failed.operation = 'UserLoginFailed' AND failed.user_id = signed_in.user_id
+        AND failed.creation_time BETWEEN signed_in.creation_time - INTERVAL '10' MINUTE AND signed_in.creation_time
+)
+GROUP BY 1
+ORDER BY n DESC, what
+LIMIT 20
+"""
+# The last failure before is near enough, or none is.
+AFTER_LAST_FAILURE = """
+SELECT signed_in.user_id AS what, count(*) AS n
+FROM (SELECT user_id, creation_time FROM {audit} WHERE operation = 'UserLoggedIn' AND user_id <> '') AS signed_in
+ASOF JOIN (SELECT user_id, creation_time FROM {audit} WHERE operation = 'UserLoginFailed') AS failed
+    ON failed.user_id = signed_in.user_id AND failed.creation_time <= signed_in.creation_time
+WHERE failed.creation_time >= signed_in.creation_time - INTERVAL '10' MINUTE
+GROUP BY 1
+ORDER BY n DESC, what
+LIMIT 20
+"""
+AFTER_LAST_FAILURE_BY_WINDOW = """
+SELECT user_id AS what, count(*) AS n
+FROM (
+    SELECT
+        user_id, operation, creation_time,
+        max(CASE WHEN operation = 'UserLoginFailed' THEN creation_time END)
+            OVER (PARTITION BY user_id ORDER BY creation_time) AS failed_at
+    FROM {audit}
+    WHERE operation IN ('UserLoggedIn', 'UserLoginFailed') AND user_id <> ''
+)
+WHERE operation = 'UserLoggedIn' AND failed_at >= creation_time - INTERVAL '10' MINUTE
+GROUP BY 1
+ORDER BY n DESC, what
+LIMIT 20
+"""
+
+FROM_RULE_ADDRESSES = "source_ip IN (SELECT source_ip FROM {audit} WHERE operation = 'New-InboxRule' AND source_ip <> '')"
+NOT_SEEN_BEFORE = (
+    "operation = 'UserLoggedIn' AND source_ip <> '' AND {in_day}"
+    " AND source_ip NOT IN (SELECT source_ip FROM {audit} WHERE creation_time < {day_from} AND source_ip <> '')"
+)
+
 
 def _records(condition, order=LATEST):
     return f"SELECT {RECORD} FROM {{audit}} WHERE {condition} {order}"
@@ -169,6 +223,14 @@ def _records(condition, order=LATEST):
 def _top(column, count, where, limit=20):
     return (
         f"SELECT {column} AS what, {count} AS n FROM {{audit}} WHERE {where} GROUP BY 1 ORDER BY n DESC, what LIMIT {limit}"
+    )
+
+
+def _profiles(different):
+    counts = ", ".join(f"{different.format(column)} AS {column}s" for column in ("source_ip", "user_agent", "operation"))
+    return (
+        f"SELECT user_id, count(*) AS n, {counts} FROM {{audit}} WHERE user_id <> ''"
+        " GROUP BY user_id ORDER BY n DESC, user_id LIMIT 20"
     )
 
 
@@ -265,6 +327,43 @@ QUESTIONS = [
     ),
     Question("chain", "sign-in from a new address, inbox rule, mail from there", CHAIN),
     Question("extra", "a field without a column", _records("{extra_value} = {extra_text}")),
+    Question("user_records", "all records of a user, whole", _records("user_id = {other_user}", "ORDER BY creation_time, id")),
+    Question(
+        "operation_records",
+        "all records of an operation in a day, whole",
+        _records("operation = {common_operation} AND {in_day}", "ORDER BY creation_time, id"),
+    ),
+    Question(
+        "after_failure",
+        "sign-ins within ten minutes of a failed one, by user, top 20",
+        AFTER_FAILURE,
+        {
+            "datafusion": AFTER_LAST_FAILURE_BY_WINDOW,
+            "datafusion-default": AFTER_LAST_FAILURE_BY_WINDOW,
+            "duckdb": AFTER_LAST_FAILURE,
+            "duckdb-parquet": AFTER_LAST_FAILURE,
+            "clickhouse": AFTER_LAST_FAILURE,
+        },
+    ),
+    Question(
+        "rule_addresses",
+        "from addresses that made an inbox rule, latest 100",
+        _records(FROM_RULE_ADDRESSES),
+        {"duckdb": _records(f"rowid IN (SELECT rowid FROM {{audit}} WHERE {FROM_RULE_ADDRESSES} {LATEST})")},
+    ),
+    Question(
+        "new_addresses",
+        "sign-ins of a day from addresses not seen before it, by user, top 20",
+        _top("user_id", "count(*)", NOT_SEEN_BEFORE),
+    ),
+    Question(
+        "profiles",
+        "records, addresses, agents and operations by user, top 20",
+        _profiles("count(DISTINCT {0})"),
+        # Empty texts stand for nulls there.
+        {"clickhouse": _profiles("uniqExactIf({0}, {0} <> '')")},
+    ),
+    Question("at_night", "records between midnight and five by user, top 20", _top("user_id", "count(*)", "{of_day} < 5")),
 ]
 
 
@@ -336,7 +435,7 @@ def pick(connection):
 
 
 # Questions whose answer is of one value: an analyst asks them of another value each time.
-OF_ONE_VALUE = ("id", "id_whole", "address", "user_day", "user_month", "file", "session", "correlation", "needle_once")
+OF_ONE_VALUE = ("id", "id_whole", "address", "user_day", "user_month", "file", "session", "correlation", "needle_once", "user_records")
 
 
 def pick_others(connection, values, count):

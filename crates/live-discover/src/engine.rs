@@ -33,6 +33,7 @@ use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::existence::AskOnce;
 use crate::extremes::ExtremesByOrder;
+use crate::first_of_each::FirstsOfEach;
 use crate::first_pass::FirstPass;
 use crate::functions;
 use crate::growth::BoundGrowth;
@@ -384,7 +385,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// DataFusion's rules, and ours: one before all, for plain queries; those for joins once their sides are chosen, before
-/// filters are handed on; one before those that order files and hand on what is known later, which it needs; and those
+/// filters are handed on; two before those that order files and hand on what is known later, which they need; and those
 /// behind all of them that put steps in the place of others.
 fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
@@ -392,6 +393,7 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
         (rules.iter().position(|rule| rule.name() == name)).unwrap_or(rules.len())
     };
     let at = place_of(&rules, PushdownSort::new().name());
+    rules.insert(at, Arc::new(FirstsOfEach));
     rules.insert(at, Arc::new(FirstPass));
     let at = place_of(&rules, FilterPushdown::new().name());
     rules.insert(at, Arc::new(AskOnce));

@@ -186,7 +186,7 @@ fn keys(
 }
 
 /// Lets the scan read its files in the order of the key, as far as their bounds tell: below a filter DataFusion does not.
-fn in_order(
+pub(crate) fn in_order(
     plan: Arc<dyn ExecutionPlan>,
     order: &PhysicalSortExpr,
     column: &Column,

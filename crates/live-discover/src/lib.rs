@@ -45,6 +45,7 @@ mod error;
 mod estimate;
 mod existence;
 mod extremes;
+mod first_of_each;
 mod first_pass;
 mod footer;
 mod functions;

@@ -3,7 +3,8 @@
 //! The optimiser makes a join of it whose mark is true or false. That is right where NULL and false come to the same:
 //! for what a filter keeps, below AND and OR. Elsewhere (`NOT`, `NOT IN` beside OR, `IS NULL`, CASE) the answer is NULL
 //! for a value that is not found, if the value is NULL and there are rows, or if one of them is NULL: there it is
-//! spelled out. `NOT IN` alone is a join that knows of NULL, as far as it compares nothing but a column.
+//! spelled out. `NOT IN` alone is spelled out too, as an anti join beside what NULL asks of the list: DataFusion's join that
+//! knows of NULL holds all rows outside.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
-    lit,
+    lit, not, when,
 };
 
 /// The plan with the answers of the standard.
@@ -153,53 +154,64 @@ fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr>
     if is_limited_by_row(&subquery.subquery)? {
         return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
     }
+    let is_join = !is_correlated && is_of_columns(&value)?;
     let null_is_false = match place {
-        Place::Conjunct if !negated || (!is_correlated && is_of_columns(&value)?) => {
+        Place::Conjunct if !negated || (is_join && !is_the_same_again(&subquery.subquery)?) => {
             return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
         }
         Place::Conjunct | Place::NullIsFalse => !negated,
         Place::Elsewhere => false,
     };
-    let rows = &subquery.subquery;
+    // By a name of its own: a mark would take a column that is computed for two, and a condition a column inside for the one
+    // outside, where both tables have one name.
+    let rows = match is_correlated {
+        // The optimiser does not look for a row outside behind a name.
+        true => subquery.subquery.as_ref().clone(),
+        false => LogicalPlanBuilder::from(Arc::clone(&subquery.subquery))
+            .alias("__members")?
+            .build()?,
+    };
     let Some((qualifier, field)) = rows.schema().iter().next() else {
         return Ok(Expr::InSubquery(InSubquery::new(value, subquery, negated)));
     };
     let member = Expr::Column(Column::from((qualifier, field)));
     let only = |condition: Expr| {
-        LogicalPlanBuilder::from(Arc::clone(rows))
+        LogicalPlanBuilder::from(rows.clone())
             .filter(condition)?
             .build()
     };
+    // A value whose type is not known is one of a query that fails.
+    let may_be_null = value.nullable(input).unwrap_or(true);
+    if place == Place::Conjunct && is_join {
+        let outside = outside(value.as_ref().clone(), input)?;
+        let is_none = not(exists(&subquery, only(member.clone().eq(outside))?));
+        return Ok(if may_be_null || field.is_nullable() {
+            is_none.and(null_is_none(&subquery, rows, member, *value)?)
+        } else {
+            is_none
+        });
+    }
     let mut answer = if is_correlated {
         // Not IN: the optimiser would make the join of `NOT IN` of it again, which cannot be of two columns.
         let outside = outside(value.as_ref().clone(), input)?;
         exists(&subquery, only(member.clone().eq(outside))?)
     } else {
-        // By a name of its own: a mark would take a column that is computed for two.
-        let named = LogicalPlanBuilder::from(Arc::clone(rows))
-            .alias("__members")?
-            .build()?;
-        let named = subquery.with_plan(Arc::new(named));
+        let named = subquery.with_plan(Arc::new(rows.clone()));
         Expr::InSubquery(InSubquery::new(value.clone(), named, false))
     };
     let null = || lit(ScalarValue::Boolean(None));
     if !null_is_false && field.is_nullable() {
         answer = answer.or(null().and(has_rows(&subquery, only(member.is_null())?)?));
     }
-    // A value whose type is not known is one of a query that fails.
-    if !null_is_false && value.nullable(input).unwrap_or(true) {
-        let has_rows = has_rows(&subquery, rows.as_ref().clone())?;
+    if !null_is_false && may_be_null {
+        let has_rows = has_rows(&subquery, rows)?;
         answer = answer.or(null().and(value.is_null().and(has_rows)));
     }
     Ok(negated_if(negated, answer))
 }
 
 fn negated_if(negated: bool, expr: Expr) -> Expr {
-    if negated {
-        Expr::Not(Box::new(expr))
-    } else {
-        expr
-    }
+    if negated { not(expr) } else { expr }
 }
 
 /// Whether a LIMIT counts rows that depend on the row outside.
@@ -209,7 +221,7 @@ fn is_limited_by_row(plan: &LogicalPlan) -> Result<bool> {
     })
 }
 
-/// Whether the join for `NOT IN` has this for its key: without a column it would compare row by row, and forget NULL.
+/// Whether the join for `NOT IN` has this for its key: without a column it would compare row by row.
 fn is_of_columns(value: &Expr) -> Result<bool> {
     let is_other = value.exists(|expr| {
         Ok(expr.is_volatile_node()
@@ -254,6 +266,40 @@ fn has_rows(subquery: &Subquery, plan: LogicalPlan) -> Result<Expr> {
         ])?
         .build()?;
     Ok(Expr::ScalarSubquery(subquery.with_plan(Arc::new(counted))))
+}
+
+/// What a value that is found nowhere in a list needs to be none of it: no row of the list is NULL, and neither is the
+/// value, unless the list has no rows. As one comparison, so that the list is asked once: of an empty list with any value
+/// (2), of others with one that is there (1), and of one with NULL with none (0).
+fn null_is_none(subquery: &Subquery, list: LogicalPlan, member: Expr, value: Expr) -> Result<Expr> {
+    let column = |name: &str| Expr::Column(Column::new_unqualified(name));
+    let allows = when(column("rows").eq(lit(0_i64)), lit(2_i64))
+        .when(column("known").lt(column("rows")), lit(0_i64))
+        .otherwise(lit(1_i64))?;
+    let counts = vec![
+        count(lit(1_i64)).alias("rows"),
+        count(member).alias("known"),
+    ];
+    let allows = LogicalPlanBuilder::from(list)
+        .aggregate(Vec::<Expr>::new(), counts)?
+        .project(vec![allows.alias("allows")])?
+        .build()?;
+    let allows = Expr::ScalarSubquery(subquery.with_plan(Arc::new(allows)));
+    let needs = when(value.is_null(), lit(2_i64)).otherwise(lit(1_i64))?;
+    Ok(allows.gt_eq(needs))
+}
+
+/// Whether a list that is asked for twice is the same list.
+fn is_the_same_again(list: &LogicalPlan) -> Result<bool> {
+    let may_differ = list.exists(|node| {
+        let mut is_volatile = false;
+        node.apply_expressions(|expr| {
+            is_volatile |= expr.is_volatile();
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(is_volatile || matches!(node, LogicalPlan::Limit(_)))
+    })?;
+    Ok(!may_differ)
 }
 
 /// A query of aggregates without GROUP BY: it has a row also where it finds none, which a join would miss.

@@ -8,17 +8,19 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
 /// A context with a rule for joins where the engine has it, and tables. Few rows go through a plan at a time.
-pub(crate) async fn with_rule_for_joins(
-    rule: Option<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
-    tables: &[&str],
-) -> SessionContext {
+pub(crate) async fn with_rule_for_joins(rule: Option<Rule>, tables: &[&str]) -> SessionContext {
+    with_rule("FilterPushdown", rule, tables).await
+}
+
+/// A context with a rule before another one of DataFusion's, and tables.
+pub(crate) async fn with_rule(before: &str, rule: Option<Rule>, tables: &[&str]) -> SessionContext {
     let mut rules = PhysicalOptimizer::new().rules;
-    let sides = rules
-        .iter()
-        .position(|rule| rule.name() == "join_selection");
     if let Some(rule) = rule {
-        rules.insert(sides.unwrap() + 1, rule);
+        let at = rules.iter().position(|rule| rule.name() == before);
+        rules.insert(at.unwrap(), rule);
     }
     let config = SessionConfig::new()
         .with_target_partitions(2)

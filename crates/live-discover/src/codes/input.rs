@@ -18,6 +18,7 @@ use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr,
 };
 
+use crate::first_of_each::MayBeFirst;
 use crate::index::running::is_of_run;
 use crate::scan;
 
@@ -97,7 +98,8 @@ impl Input {
         let (filters, late_filters) = match options.pushdown_filters {
             true => (filters, Vec::new()),
             false => {
-                let late = filters.into_iter().filter(is_of_run);
+                let late = (filters.into_iter())
+                    .filter(|filter| is_of_run(filter) || filter.is::<MayBeFirst>());
                 (Vec::new(), late.collect())
             }
         };

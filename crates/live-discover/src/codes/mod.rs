@@ -70,6 +70,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use self::aggregate::AggregateByCodesExec;
 pub(crate) use self::hot::HotColumns;
 use self::select::SelectByCodesExec;
+use crate::first_of_each::FirstOfEachExec;
 use crate::first_pass::FirstPassExec;
 use crate::range_join::RangeJoinExec;
 
@@ -103,8 +104,8 @@ impl PhysicalOptimizerRule for ByCodes {
         let plan = plan.transform_down(in_place).data()?;
         let is_join =
             |node: &Arc<dyn ExecutionPlan>| node.is::<HashJoinExec>() || node.is::<RangeJoinExec>();
-        let joins = plan.exists(|node| Ok(is_join(node)))?;
-        plan.transform_down(|node| selected(node, joins)).data()
+        let learns = plan.exists(|node| Ok(is_join(node) || node.is::<FirstOfEachExec>()))?;
+        plan.transform_down(|node| selected(node, learns)).data()
     }
 
     fn name(&self) -> &str {
@@ -187,7 +188,7 @@ fn early_selected(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Ex
 /// Filters and their scan as one step, and the first pass of a sort with it.
 fn selected(
     node: Arc<dyn ExecutionPlan>,
-    joins: bool,
+    learns: bool,
 ) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let done = |node| Ok(Transformed::new(node, true, TreeNodeRecursion::Jump));
     if let Some(first_pass) = node.downcast_ref::<FirstPassExec>() {
@@ -204,7 +205,7 @@ fn selected(
     }
     let node = node.data;
     if (node.is::<FilterExec>() || node.is::<DataSourceExec>())
-        && let Some(select) = SelectByCodesExec::in_place_of(&node, joins)?
+        && let Some(select) = SelectByCodesExec::in_place_of(&node, learns)?
     {
         return done(Arc::new(select));
     }

@@ -89,12 +89,12 @@ struct Otherwise {
 
 impl SelectByCodesExec {
     /// In place of a scan and what is above it; `None` where filters are over other columns than small ones, and the index
-    /// leaves many rows for them, or where there are none. `joins`: whether rows may be looked for by what a join finds.
-    pub(super) fn in_place_of(plan: &Arc<dyn ExecutionPlan>, joins: bool) -> Result<Option<Self>> {
+    /// leaves many rows for them, or where there are none. `learns`: whether rows may be looked for by what steps above find.
+    pub(super) fn in_place_of(plan: &Arc<dyn ExecutionPlan>, learns: bool) -> Result<Option<Self>> {
         let Some(mut input) = Input::of(plan) else {
             return Ok(None);
         };
-        if joins {
+        if learns {
             let late = std::mem::take(&mut input.late_filters);
             input.filters.extend(late);
         }

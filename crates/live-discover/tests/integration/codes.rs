@@ -323,6 +323,27 @@ const SELECTIONS: &[(&str, bool)] = &[
         "SELECT id FROM m365_audit WHERE raw LIKE '%no such text%' ORDER BY creation_time LIMIT 20",
         true,
     ),
+    // The first of each key: what is known of them is asked before other columns are read.
+    (
+        "SELECT id, raw, parameters FROM (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY creation_time DESC, id) AS n FROM m365_audit) WHERE n = 1 ORDER BY id",
+        true,
+    ),
+    (
+        "SELECT id, operation, client_ip FROM m365_audit WHERE operation <> 'Send' QUALIFY row_number() OVER (PARTITION BY operation, client_ip ORDER BY creation_time, id) <= 2 ORDER BY id",
+        true,
+    ),
+    (
+        "SELECT id, event_date FROM m365_audit QUALIFY rank() OVER (PARTITION BY id ORDER BY creation_time) = 1 ORDER BY id",
+        false,
+    ),
+    (
+        "SELECT DISTINCT ON (client_ip) client_ip, id, raw, creation_time FROM m365_audit WHERE client_ip <> '' ORDER BY client_ip, creation_time DESC, id",
+        true,
+    ),
+    (
+        "SELECT user_id, first_value(id ORDER BY creation_time, id), last_value(operation ORDER BY creation_time DESC, id DESC) FROM m365_audit GROUP BY 1 ORDER BY 1",
+        true,
+    ),
     // Large columns decide, or nothing does; keys that are no whole numbers; other values each time.
     (
         "SELECT id FROM m365_audit WHERE raw LIKE '%r-00017%'",
