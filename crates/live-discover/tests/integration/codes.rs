@@ -323,6 +323,15 @@ const SELECTIONS: &[(&str, bool)] = &[
         "SELECT id FROM m365_audit WHERE raw LIKE '%no such text%' ORDER BY creation_time LIMIT 20",
         true,
     ),
+    // In two passes through a join, as it needs a key's column alone.
+    (
+        "SELECT id, creation_time, raw, parameters FROM m365_audit WHERE client_ip IN (SELECT client_ip FROM m365_audit WHERE operation = 'Send') ORDER BY creation_time DESC, id LIMIT 50",
+        true,
+    ),
+    (
+        "SELECT id, raw FROM m365_audit WHERE user_id NOT IN (SELECT user_id FROM m365_audit WHERE id < 'r-00090') ORDER BY creation_time, id LIMIT 20",
+        true,
+    ),
     // The first of each key: what is known of them is asked before other columns are read.
     (
         "SELECT id, raw, parameters FROM (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY creation_time DESC, id) AS n FROM m365_audit) WHERE n = 1 ORDER BY id",

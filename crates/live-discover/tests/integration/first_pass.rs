@@ -52,6 +52,31 @@ async fn two_passes_give_what_one_gives() {
         ("user_id IS NULL", "user_id, id", 10, true),
         ("id < 'r-00005'", "creation_time DESC, id", 10, true),
         ("id = 'nobody'", "creation_time DESC, id", 10, true),
+        // Those that are in a list, and those that are not.
+        (
+            "client_ip IN (SELECT client_ip FROM m365_audit WHERE operation = 'Send')",
+            "creation_time DESC, id",
+            10,
+            true,
+        ),
+        (
+            "client_ip NOT IN (SELECT client_ip FROM m365_audit WHERE id < 'r-00100') AND operation <> 'Send'",
+            "creation_time, id",
+            10,
+            true,
+        ),
+        (
+            "user_id NOT IN (SELECT user_id FROM m365_audit WHERE id > 'r-16900' AND user_id IS NOT NULL)",
+            "creation_time, id",
+            10,
+            true,
+        ),
+        (
+            "user_id IN (SELECT user_id FROM m365_audit WHERE random() >= 0)",
+            "creation_time DESC, id",
+            10,
+            false,
+        ),
         // Another row each time it is asked.
         ("random() >= 0", "creation_time DESC, id", 10, false),
         ("true", "lower(id) DESC", 10, false),
