@@ -40,6 +40,7 @@ use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
 use crate::limits::Limits;
+use crate::lists::Lists;
 use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
 use crate::range_count::RangeCounts;
@@ -396,6 +397,7 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
     rules.insert(at, Arc::new(FirstsOfEach));
     rules.insert(at, Arc::new(FirstPass));
     let at = place_of(&rules, FilterPushdown::new().name());
+    rules.insert(at, Arc::new(Lists));
     rules.insert(at, Arc::new(AskOnce));
     rules.insert(at, Arc::new(RangeJoins));
     rules.push(Arc::new(RangeCounts));

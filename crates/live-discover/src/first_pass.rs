@@ -9,10 +9,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use audit_lake::TableName;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, JoinType, Result, ScalarValue, internal_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
@@ -24,11 +23,9 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{replace_children_if_necessary, reset_plan_states};
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
-use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
@@ -41,8 +38,6 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
-
-use crate::scan;
 
 /// More rows than that are a result to be read, for which all columns are needed anyway.
 pub(crate) const ROWS_MAX: usize = 10_000;
@@ -109,14 +104,8 @@ fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionP
 /// same in both passes: nothing on the way may be another value each time, as `random()` is.
 fn gains(sort: &SortExec) -> Result<bool> {
     let mut filtered = 1;
-    let mut is_joined = false;
     let mut node = sort.input();
     loop {
-        if let Some(join) = keeps_rows(node) {
-            (filtered, is_joined) = (filtered + join.on().len(), true);
-            node = join.right();
-            continue;
-        }
         if let Some(scan) = node.downcast_ref::<DataSourceExec>() {
             let Some((config, source)) = scan.downcast_to_file_source::<ParquetSource>() else {
                 return Ok(false);
@@ -137,11 +126,7 @@ fn gains(sort: &SortExec) -> Result<bool> {
             let is_long = rows
                 .get_value()
                 .is_none_or(|rows| *rows >= SCANNED_ROWS_MIN);
-            let columns = scan.schema();
-            // A join can't be asked of a scan's rows by codes, as other filters are.
-            let is_large = is_joined && columns.fields().iter().any(|of| is_large(of.name()));
-            let is_wide = columns.fields().len() >= filtered + LATE_COLUMNS_MIN;
-            return Ok(is_long && (is_wide || is_large));
+            return Ok(is_long && scan.schema().fields().len() >= filtered + LATE_COLUMNS_MIN);
         }
         let filter = node.downcast_ref::<FilterExec>();
         let projection = node.downcast_ref::<ProjectionExec>();
@@ -156,38 +141,6 @@ fn gains(sort: &SortExec) -> Result<bool> {
             _ => return Ok(false),
         }
     }
-}
-
-/// A join that gives rows of its right side as they are, those that are in a list or those that are not. The list is
-/// read in both passes, so nothing is on its way that takes long, or is another each time.
-fn keeps_rows(node: &Arc<dyn ExecutionPlan>) -> Option<&HashJoinExec> {
-    let join = node.downcast_ref::<HashJoinExec>()?;
-    let keeps = matches!(join.join_type(), JoinType::RightSemi | JoinType::RightAnti)
-        && join.filter().is_none()
-        && !join.null_aware
-        && join.fetch().is_none();
-    let is_long = |step: &Arc<dyn ExecutionPlan>| {
-        let is_volatile = step
-            .downcast_ref::<FilterExec>()
-            .is_some_and(|filter| is_volatile(filter.predicate()))
-            || (step.downcast_ref::<ProjectionExec>())
-                .is_some_and(|given| given.expr().iter().any(|e| is_volatile(&e.expr)));
-        let is_step = step.is::<DataSourceExec>()
-            || step.is::<FilterExec>()
-            || step.is::<ProjectionExec>()
-            || step.is::<AggregateExec>()
-            || step.is::<RepartitionExec>()
-            || step.is::<CoalescePartitionsExec>();
-        Ok(is_volatile || !is_step)
-    };
-    (keeps && !join.left().exists(is_long).unwrap_or(true)).then_some(join)
-}
-
-/// Whether values of a column of this name are large.
-fn is_large(name: &str) -> bool {
-    TableName::ALL
-        .iter()
-        .any(|table| scan::is_big(*table, name))
 }
 
 /// Whether rows go to any thread, whatever is in them.
@@ -299,9 +252,6 @@ fn with_columns(
         let expressions = expressions.collect::<Result<Vec<_>>>()?;
         return Ok(Arc::new(ProjectionExec::try_new(expressions, input)?));
     }
-    if let Some(join) = keeps_rows(plan) {
-        return joined_with_columns(join, columns);
-    }
     if let [child] = plan.children().as_slice() {
         let child = with_columns(child, columns)?;
         return replace_children_if_necessary(Arc::clone(plan), vec![child]);
@@ -313,39 +263,6 @@ fn with_columns(
     let given = ProjectionExec::try_new(given.collect::<Vec<_>>(), Arc::clone(plan))?;
     let narrow = plan.try_swapping_with_projection(&given)?;
     Ok(narrow.unwrap_or_else(|| Arc::new(given)))
-}
-
-/// The same of a join.
-fn joined_with_columns(join: &HashJoinExec, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-    let of_input = |column: &usize| match &join.projection {
-        Some(given) => given.get(*column).copied().unwrap_or(*column),
-        None => *column,
-    };
-    let mut read: Vec<usize> = columns.iter().map(of_input).collect();
-    let keys = join.on().iter();
-    for key in keys.flat_map(|(_, key)| collect_columns(key)) {
-        if !read.contains(&key.index()) {
-            read.push(key.index());
-        }
-    }
-    let right = with_columns(join.right(), &read)?;
-    let schema = right.schema();
-    let on = join.on().iter().map(|(left, key)| {
-        let key = reassign_expr_columns(Arc::clone(key), &schema)?;
-        Ok((Arc::clone(left), key))
-    });
-    let on = on.collect::<Result<_>>()?;
-    Ok(Arc::new(HashJoinExec::try_new(
-        reset_plan_states(Arc::clone(join.left()))?,
-        right,
-        on,
-        None,
-        join.join_type(),
-        Some((0..columns.len()).collect()),
-        *join.partition_mode(),
-        join.null_equality(),
-        join.null_aware,
-    )?))
 }
 
 /// Runs `keys`, sets the filter by the last of them, and gives what `rows` gives.

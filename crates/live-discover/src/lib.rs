@@ -56,6 +56,7 @@ mod information;
 mod inside;
 mod library;
 mod limits;
+mod lists;
 mod lookup;
 mod membership;
 mod memory;

@@ -34,6 +34,7 @@ use super::numbers::Numbers;
 use super::read::{self, Group, Reading};
 use super::rows::{self, Rows};
 use super::search::{self, Search};
+use crate::index::running::Running;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -378,7 +379,8 @@ impl ExecutionPlan for AggregateByCodesExec {
             true => PageIndexPolicy::Skip,
             false => PageIndexPolicy::Optional,
         };
-        let groups = read::row_groups(&reading, &self.input, pages);
+        let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
+        let groups = read::row_groups(&reading, &self.input, pages, running);
         let batch_rows = context.session_config().batch_size();
         let state = State {
             partial: Some(self.empty(consumer)?),

@@ -58,7 +58,12 @@ impl Input {
             let over_table = |filter| input.over_table(&filter);
             let filters = conjuncts(filter.predicate()).into_iter().map(over_table);
             let filters = filters.collect::<Option<Vec<_>>>()?;
-            input.filters.extend(filters);
+            for filter in filters {
+                // The scan may be asked it, too.
+                if !input.filters.contains(&filter) {
+                    input.filters.push(filter);
+                }
+            }
             if let Some(given) = filter.projection() {
                 let columns = given.iter().map(|at| input.columns.get(*at).cloned());
                 input.columns = columns.collect::<Option<_>>()?;

@@ -193,16 +193,11 @@ fn selected(
     let done = |node| Ok(Transformed::new(node, true, TreeNodeRecursion::Jump));
     if let Some(first_pass) = node.downcast_ref::<FirstPassExec>() {
         let rows = Arc::clone(first_pass.rows()).transform_down(first_rows)?;
-        if rows.transformed {
-            return done(rows.data);
-        }
-        // Two passes read less than one step here without the order, but for what a join looks for.
-        let is_join = |node: &Arc<dyn ExecutionPlan>| Ok(node.is::<HashJoinExec>());
-        let recursion = match rows.data.exists(is_join)? {
-            true => TreeNodeRecursion::Continue,
-            false => TreeNodeRecursion::Jump,
+        return match rows.transformed {
+            true => done(rows.data),
+            // Two passes read less than one step here without the order.
+            false => Ok(Transformed::new(node, false, TreeNodeRecursion::Jump)),
         };
-        return Ok(Transformed::new(node, false, recursion));
     }
     let node = first_rows(node)?;
     if node.transformed {

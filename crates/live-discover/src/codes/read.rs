@@ -7,6 +7,7 @@ use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
 use datafusion::execution::TaskContext;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
@@ -16,6 +17,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use tokio::sync::OnceCell;
 
 use super::column::{Chunk, Place, Selection};
 use super::expression::{self, Used};
@@ -27,6 +29,7 @@ use super::shape::Shape;
 use super::unread::{Encoded, Share, Unread, UnreadColumn};
 use crate::footer::{self, Tail};
 use crate::index::narrow::Access;
+use crate::index::running::Running;
 use crate::memory::{Key, Part as Kept};
 use crate::scan;
 
@@ -41,27 +44,42 @@ pub(super) struct Group {
     pub(super) rows: Rows,
 }
 
-/// The row groups of a partition, whole. `pages`: whether it is asked where their pages are; their file is open then.
+/// The row groups of a partition, whole, but for those that what becomes known rules out. `pages`: whether it is asked where
+/// their pages are; their file is open then.
 pub(super) fn row_groups(
     reading: &Arc<Reading>,
     input: &Input,
     pages: PageIndexPolicy,
+    running: Option<Running>,
 ) -> impl Stream<Item = Result<Group>> + Send + use<> {
-    let reading = Arc::clone(reading);
-    let files = input
-        .groups
-        .get(reading.partition)
-        .map(|group| group.files().to_vec());
-    futures::stream::iter(files.unwrap_or_default())
-        .map(move |file| {
-            let reading = Arc::clone(&reading);
+    let (reading, running) = (Arc::clone(reading), running.map(Arc::new));
+    let files = input.groups.get(reading.partition);
+    let files: Arc<[PartitionedFile]> = files.map_or(&[][..], FileGroup::files).into();
+    let is_asked = Arc::new(OnceCell::new());
+    futures::stream::iter(0..files.len())
+        .map(move |at| {
+            let (reading, running) = (Arc::clone(&reading), running.clone());
+            let (files, is_asked) = (Arc::clone(&files), Arc::clone(&is_asked));
             async move {
+                let file = files[at].clone();
+                let access = match running {
+                    Some(running) if is_worth_it(&is_asked, &running, &files).await => {
+                        running.ask(&file).await
+                    }
+                    _ => Access::Whole,
+                };
+                if matches!(access, Access::Nothing) {
+                    return Ok(Vec::new());
+                }
                 if pages == PageIndexPolicy::Skip
-                    && let Some(groups) = reading.kept(&file)
+                    && let Some(mut groups) = reading.kept(&file)
                 {
+                    groups.retain(|group| access.has_group(group.number));
                     return Ok(groups);
                 }
-                let file = Arc::new(reading.open(file, pages).await?);
+                let mut file = reading.open(file, pages).await?;
+                file.narrow(&access);
+                let file = Arc::new(file);
                 let all = 0..reading.columns.len();
                 let groups = file.groups.iter();
                 let groups = groups.map(|(group, _)| reading.whole(&file, *group, all.clone()));
@@ -78,6 +96,16 @@ pub(super) fn row_groups(
         .buffered(FILES_AHEAD)
         .map_ok(|groups| futures::stream::iter(groups.into_iter().map(Ok)))
         .try_flatten()
+}
+
+/// Whether what has become known rules out rows of some files.
+async fn is_worth_it(
+    is_asked: &OnceCell<bool>,
+    running: &Running,
+    files: &[PartitionedFile],
+) -> bool {
+    let rules_out = || async { running.rules_out(&Vec::from_iter(files)).await };
+    *is_asked.get_or_init(rules_out).await
 }
 
 /// How columns of files are read.

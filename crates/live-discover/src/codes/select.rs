@@ -41,7 +41,7 @@ use super::is_number;
 use super::read::FILES_AHEAD;
 use super::search::Search;
 use crate::first_pass::ROWS_MAX;
-use crate::index::running::is_of_run;
+use crate::index::running::{becomes_known, is_of_run};
 
 /// Large columns decide over rows that have so many bytes in a file at most.
 const LARGE_BYTES_MAX: u64 = 4 << 20;
@@ -167,7 +167,7 @@ impl SelectByCodesExec {
         };
         let deciding = used.columns.len();
         // A bloom filter that isn't asked would be a column that is read whole.
-        let known = input.filters.iter().filter(|filter| !is_of_run(filter));
+        let known = (input.filters.iter()).filter(|filter| !becomes_known(filter));
         if input.asks_blooms && known.flat_map(collect_columns).any(|of| is_key(&of)) {
             return Ok(None);
         }

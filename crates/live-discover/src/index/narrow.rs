@@ -47,6 +47,17 @@ pub(crate) enum Access {
 }
 
 impl Access {
+    /// Whether a row group may have a row that is to be read.
+    pub(crate) fn has_group(&self, group: usize) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Nothing => false,
+            Self::Rows { plan, .. } => {
+                !matches!(plan.inner().get(group), Some(RowGroupAccess::Skip))
+            }
+        }
+    }
+
     /// Whether all rows are to be read.
     pub(super) fn is_whole(&self) -> bool {
         match self {

@@ -17,6 +17,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 
 use super::narrow::{Access, Asked, Indexes, sample};
 use super::{condition, wants_first_rows};
+use crate::lists::IsListed;
 
 /// The filters of a scan that files are asked by while it runs, and their indexes.
 pub(crate) struct Running {
@@ -41,7 +42,7 @@ impl Running {
         let lists = wants_first_rows(context.session_config());
         let filters = filters.iter();
         let filters: Vec<_> = filters
-            .filter(|filter| is_of_run(filter) || (lists && is_long_list(filter)))
+            .filter(|filter| becomes_known(filter) || (lists && is_long_list(filter)))
             .collect();
         let indexes = Indexes::of(context.session_config(), &context.runtime_env())?;
         let (false, Some(indexes)) = (filters.is_empty(), indexes) else {
@@ -98,6 +99,11 @@ impl Running {
 }
 
 /// Whether a filter becomes known only while the query runs.
+pub(crate) fn becomes_known(filter: &Arc<dyn PhysicalExpr>) -> bool {
+    is_of_run(filter) || filter.is::<IsListed>()
+}
+
+/// Whether it leaves rows in that something above rules out: it is asked to read less.
 pub(crate) fn is_of_run(filter: &Arc<dyn PhysicalExpr>) -> bool {
     filter.is::<DynamicFilterPhysicalExpr>()
 }
@@ -112,6 +118,11 @@ fn is_long_list(filter: &Arc<dyn PhysicalExpr>) -> bool {
 fn of_filter(filter: &Arc<dyn PhysicalExpr>) -> Option<Condition> {
     if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
         return of_filter(&dynamic.current().ok()?);
+    }
+    if let Some(listed) = filter.downcast_ref::<IsListed>() {
+        let (key, values) = listed.few()?;
+        let text = logical(key)?;
+        return Condition::any(values.map(|value| condition::equals(&text, &logical(&value)?)));
     }
     if let Some(binary) = filter.downcast_ref::<BinaryExpr>() {
         let (left, right) = (binary.left(), binary.right());

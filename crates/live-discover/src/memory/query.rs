@@ -28,7 +28,8 @@ const SORTING: &str = "ExternalSorter[";
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
-const HOLDING: [&str; 9] = [
+const HOLDING: [&str; 10] = [
+    "ListsExec",
     "HashJoinExec",
     "RangeJoinExec",
     "SortMergeJoinExec",
