@@ -36,7 +36,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     Partitioning, PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
 };
-use futures::TryStreamExt;
+use futures::{TryFutureExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 /// More rows than that are a result to be read, for which all columns are needed anyway.
@@ -273,7 +273,8 @@ pub(crate) struct FirstPassExec {
     /// The first sort key of `rows`.
     order: PhysicalSortExpr,
     fetch: usize,
-    is_set: Arc<OnceCell<()>>,
+    /// Once for all partitions, also where it fails: steps below can't be run twice.
+    is_set: Arc<OnceCell<Result<(), Arc<DataFusionError>>>>,
 }
 
 impl FirstPassExec {
@@ -409,7 +410,8 @@ impl ExecutionPlan for FirstPassExec {
                 }
                 Ok::<_, DataFusionError>(())
             };
-            is_set.get_or_try_init(|| first_pass).await?;
+            let is_set = is_set.get_or_init(|| first_pass.map_err(Arc::new)).await;
+            is_set.clone().map_err(DataFusionError::Shared)?;
             rows.execute(partition, context)
         };
         let rows = futures::stream::once(passes).try_flatten();

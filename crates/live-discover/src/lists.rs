@@ -36,7 +36,7 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
     SendableRecordBatchStream,
 };
-use futures::TryStreamExt;
+use futures::{TryFutureExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 pub(crate) use self::members::IsListed;
@@ -151,7 +151,8 @@ struct List {
 pub(crate) struct ListsExec {
     lists: Vec<List>,
     input: Arc<dyn ExecutionPlan>,
-    are_filled: Arc<OnceCell<()>>,
+    /// Once for all partitions, also where it fails: steps below can't be run twice.
+    are_filled: Arc<OnceCell<Result<(), Arc<DataFusionError>>>>,
 }
 
 impl ListsExec {
@@ -262,9 +263,10 @@ impl ExecutionPlan for ListsExec {
                 for list in &lists {
                     list.fill(&context).await?;
                 }
-                Ok::<_, DataFusionError>(())
+                Ok(())
             };
-            are_filled.get_or_try_init(fill).await?;
+            let filled = are_filled.get_or_init(|| fill().map_err(Arc::new)).await;
+            filled.clone().map_err(DataFusionError::Shared)?;
             input.execute(partition, context)
         };
         let rows = futures::stream::once(filled).try_flatten();
@@ -274,6 +276,9 @@ impl ExecutionPlan for ListsExec {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::physical_plan::collect;
+
     use super::*;
     use crate::testing::{ask, with_rule_for_joins};
 
@@ -380,5 +385,18 @@ mod tests {
                 "{sql}\n{analyzed}"
             );
         }
+    }
+
+    /// All partitions wait for the list, and steps below it can't be run twice.
+    #[tokio::test]
+    async fn a_list_without_room_is_an_error() {
+        let context = with_rule_for_joins(Some(Arc::new(Lists)), &TABLES).await;
+        let sql = "SELECT n FROM t WHERE s IN (SELECT concat(s, k) FROM u)";
+        let plan = context.sql(sql).await.unwrap();
+        let plan = plan.create_physical_plan().await.unwrap();
+        let no_room = RuntimeEnvBuilder::new().with_memory_limit(64, 1.0);
+        let task = TaskContext::default().with_runtime(no_room.build_arc().unwrap());
+        let error = collect(plan, Arc::new(task)).await.unwrap_err();
+        assert!(error.to_string().contains("Resources exhausted"), "{error}");
     }
 }
