@@ -170,12 +170,12 @@ fn below_sort(
     asked: &Arc<dyn WindowExpr>,
     count: usize,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let brings_together = plan
-        .downcast_ref::<SortExec>()
-        .is_some_and(|sort| sort.fetch().is_none())
-        || plan.is::<SortPreservingMergeExec>()
-        || plan.is::<RepartitionExec>()
-        || plan.is::<CoalescePartitionsExec>();
+    // With a limit it gives some rows of its input, which others would be without those that are ruled out.
+    let brings_together = plan.fetch().is_none()
+        && (plan.is::<SortExec>()
+            || plan.is::<SortPreservingMergeExec>()
+            || plan.is::<RepartitionExec>()
+            || plan.is::<CoalescePartitionsExec>());
     if !brings_together {
         let keys = asked.partition_by();
         return match first_order(asked.order_by(), keys) {
@@ -519,6 +519,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_of_all_rows_stays_so() {
         let (theirs, ours) = (context(None).await, context(Some(FirstsOfEach)).await);
+        let of_some = "SELECT n FROM (SELECT * FROM t ORDER BY n LIMIT 100) QUALIFY
+            row_number() OVER (PARTITION BY b ORDER BY t, n) = 1 ORDER BY n";
+        assert_eq!(ask(&ours, of_some).await, ask(&theirs, of_some).await);
         let of_all = [
             "row_number() OVER w AS r, count(*) OVER w AS s",
             "row_number() OVER w AS r, lead(n) OVER w AS s",

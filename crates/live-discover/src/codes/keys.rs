@@ -1,6 +1,7 @@
 //! The different values of a key of groups, numbered.
 
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -160,7 +161,9 @@ impl Key {
                     + known.known.allocation_size()
             }
             Values::Numbers(known) => {
-                known.values.capacity() * size_of::<i64>() + known.known.allocation_size()
+                known.values.capacity() * size_of::<i64>()
+                    + known.low.capacity() * size_of::<u32>()
+                    + known.known.allocation_size()
             }
         };
         values + of_shared.sum::<usize>()
@@ -208,9 +211,14 @@ fn range(ends: &[usize], number: u32) -> Range<usize> {
     start..ends[number]
 }
 
+/// Days of this century are below.
+const LOW_MAX: usize = 1 << 16;
+
 #[derive(Default)]
 struct Numbers {
     values: Vec<i64>,
+    /// Of values that are few and low, such as codes, hours and days: the places behind their numbers, by the values.
+    low: Vec<Option<NonZeroU32>>,
     known: HashMap<i64, u32>,
     /// What came last: in rows in the order of time, hours and days come again and again.
     last: Option<(i64, u32)>,
@@ -223,12 +231,29 @@ impl Numbers {
         {
             return number;
         }
-        let values = &mut self.values;
-        let number = *self.known.entry(value).or_insert_with(|| {
-            values.push(value);
-            values.len() as u32 - 1
-        });
+        let number = match usize::try_from(value) {
+            Ok(low) if low < LOW_MAX => self.number_of_low(low),
+            _ => {
+                let values = &mut self.values;
+                *self.known.entry(value).or_insert_with(|| {
+                    values.push(value);
+                    values.len() as u32 - 1
+                })
+            }
+        };
         self.last = Some((value, number));
+        number
+    }
+
+    fn number_of_low(&mut self, value: usize) -> u32 {
+        if let Some(Some(behind)) = self.low.get(value) {
+            return behind.get() - 1;
+        }
+        if self.low.len() <= value {
+            self.low.resize(value + 1, None);
+        }
+        let number = self.push(value as i64);
+        self.low[value] = NonZeroU32::new(number + 1);
         number
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{
     DataType, FieldRef, Int32Type, TimestampMicrosecondType as Micros,
 };
@@ -125,18 +125,25 @@ fn divided(part: &str, times: &ArrayRef) -> Option<ArrayRef> {
     const DAY: i64 = 24 * HOUR;
     // The first day of all was a Thursday, and weeks begin with Sunday, which is 0.
     const FIRST_DAY: i64 = 4;
-    let (unit, so_many, first) = match part.to_ascii_lowercase().as_str() {
-        "minute" => (MINUTE, 60, 0),
-        "hour" => (HOUR, 24, 0),
-        "dow" => (DAY, 7, FIRST_DAY),
-        _ => return None,
-    };
     let times = times.as_primitive::<Micros>();
-    let parts = times.unary::<_, Int32Type>(|time| {
+    Some(match part.to_ascii_lowercase().as_str() {
+        "minute" => rest::<MINUTE, 0, 60>(times),
+        "hour" => rest::<HOUR, 0, 24>(times),
+        "dow" => rest::<DAY, FIRST_DAY, 7>(times),
+        _ => return None,
+    })
+}
+
+/// How many units there are, beyond whole numbers of `SO_MANY` of them. By constants, as a division by one that is known is
+/// a multiplication.
+fn rest<const UNIT: i64, const FIRST: i64, const SO_MANY: i64>(
+    times: &PrimitiveArray<Micros>,
+) -> ArrayRef {
+    let rest = times.unary::<_, Int32Type>(|time| {
         // Less than 60.
-        (time.div_euclid(unit) + first).rem_euclid(so_many) as i32
+        (time.div_euclid(UNIT) + FIRST).rem_euclid(SO_MANY) as i32
     });
-    Some(Arc::new(parts))
+    Arc::new(rest)
 }
 
 #[cfg(test)]

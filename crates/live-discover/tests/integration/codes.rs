@@ -112,6 +112,11 @@ const QUERIES: &[(&str, bool)] = &[
         "SELECT record_type, record_type = 3, sum(record_type), avg(record_type) FROM m365_audit GROUP BY 1, 2",
         true,
     ),
+    // Numbers below none, few, and many.
+    (
+        "SELECT record_type - 2, record_type * 40000, creation_time, count(*) FROM m365_audit GROUP BY 1, 2, 3",
+        true,
+    ),
     (
         "SELECT lower(user_id), substr(operation, 1, 4), count(*) FROM m365_audit WHERE client_ip LIKE '%.1%' GROUP BY 1, 2",
         true,
