@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 
 use super::coded::Coded;
@@ -141,7 +142,7 @@ impl<'a> Filters<'a> {
                 let mut passes = Vec::with_capacity(coded.different());
                 for texts in coded.texts_by(batch_rows)? {
                     let count = texts.len();
-                    passes.extend(is_passing(&filter.evaluate(vec![texts], count)?)?);
+                    passes.extend(is_passing(&filter.evaluate(vec![texts], count)?)?.iter());
                 }
                 Ok::<_, DataFusionError>((coded, passes))
             });
@@ -168,7 +169,8 @@ impl<'a> Filters<'a> {
             if selection.count() == 0 {
                 break;
             }
-            let mut passing = is_passing(&self.rows.values(filter, &selection)?)?.into_iter();
+            let passing = is_passing(&self.rows.values(filter, &selection)?)?;
+            let mut passing = passing.iter();
             selection = selection.filter(|_| passing.next().unwrap_or(false));
         }
         Ok(selection)
@@ -195,7 +197,10 @@ pub(super) fn boolean(values: &ArrayRef) -> Result<&BooleanArray> {
 }
 
 /// Whether a filter is true, which null is not.
-fn is_passing(values: &ArrayRef) -> Result<Vec<bool>> {
-    let values = boolean(values)?.iter();
-    Ok(values.map(|passes| passes == Some(true)).collect())
+fn is_passing(values: &ArrayRef) -> Result<BooleanBuffer> {
+    let values = boolean(values)?;
+    Ok(match values.nulls() {
+        Some(valid) => values.values() & valid.inner(),
+        None => values.values().clone(),
+    })
 }
