@@ -120,9 +120,10 @@ fn of_filter(filter: &Arc<dyn PhysicalExpr>) -> Option<Condition> {
         return of_filter(&dynamic.current().ok()?);
     }
     if let Some(listed) = filter.downcast_ref::<IsListed>() {
-        let (key, values) = listed.few()?;
-        let text = logical(key)?;
-        return Condition::any(values.map(|value| condition::equals(&text, &logical(&value)?)));
+        let text = logical(listed.key())?;
+        let values = listed.few()?.iter();
+        let values = values.map(|value| Expr::Literal(value.clone(), None));
+        return Condition::any(values.map(|value| condition::equals(&text, &value)));
     }
     if let Some(binary) = filter.downcast_ref::<BinaryExpr>() {
         let (left, right) = (binary.left(), binary.right());

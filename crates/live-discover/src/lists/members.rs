@@ -13,7 +13,6 @@ use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::ColumnarValue;
-use datafusion::physical_expr::expressions::lit;
 use datafusion::physical_plan::PhysicalExpr;
 use hashbrown::HashSet;
 
@@ -151,15 +150,14 @@ impl IsListed {
         }
     }
 
-    /// What must be equal, and to one of which values, if these are known by now and few.
-    pub(crate) fn few(
-        &self,
-    ) -> Option<(
-        &Arc<dyn PhysicalExpr>,
-        impl Iterator<Item = Arc<dyn PhysicalExpr>>,
-    )> {
-        let few = self.members.known.get()?.few.as_ref()?;
-        (!self.is_negated).then(|| (&self.key, few.iter().cloned().map(lit)))
+    pub(crate) fn key(&self) -> &Arc<dyn PhysicalExpr> {
+        &self.key
+    }
+
+    /// What the key must be one of, if that is known by now, and few values.
+    pub(crate) fn few(&self) -> Option<&[ScalarValue]> {
+        let known = self.members.known.get()?;
+        known.few.as_deref().filter(|_| !self.is_negated)
     }
 }
 
