@@ -81,9 +81,12 @@ impl AggregateByCodesExec {
         if !is_plain || !partial.aggr_expr().iter().all(is_understood) {
             return Ok(None);
         }
-        let Some(input) = Input::of(partial.input()) else {
+        let Some(mut input) = Input::of(partial.input()) else {
             return Ok(None);
         };
+        // A join above may know by then which groups it looks for.
+        let late = std::mem::take(&mut input.late_filters);
+        input.filters.extend(late);
         let mut used = Used::default();
         let mut over_files = |expr: &Arc<dyn PhysicalExpr>| match input.over_table(expr) {
             Some(expr) => used.expression(&expr, &input.table).map(Some),

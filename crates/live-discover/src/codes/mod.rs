@@ -64,7 +64,6 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use self::aggregate::AggregateByCodesExec;
@@ -84,17 +83,10 @@ impl PhysicalOptimizerRule for ByCodes {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut filtered = Vec::new();
         let in_place = |node: Arc<dyn ExecutionPlan>| {
-            if let Some(join) = node.downcast_ref::<HashJoinExec>() {
-                filtered.extend(filtered_by(join).map(Arc::as_ptr));
-            }
-            let is_filtered = filtered
-                .iter()
-                .any(|of| std::ptr::addr_eq(*of, Arc::as_ptr(&node)));
             let by_codes = match node.downcast_ref::<AggregateExec>() {
-                Some(aggregate) if !is_filtered => by_codes(aggregate)?,
-                _ => None,
+                Some(aggregate) => by_codes(aggregate)?,
+                None => None,
             };
             Ok(match by_codes {
                 Some(by_codes) => Transformed::yes(by_codes),
@@ -238,20 +230,6 @@ pub(crate) fn is_number(data_type: &DataType) -> bool {
             | DataType::Date32
             | DataType::Timestamp(..)
     )
-}
-
-/// What a join leaves out twice of the side that it filters by the keys of the other: the filter is asked of the scan.
-fn filtered_by(join: &HashJoinExec) -> Option<&Arc<dyn ExecutionPlan>> {
-    if join.dynamic_expressions_produced().is_empty() {
-        return None;
-    }
-    let mut side = join.right();
-    while let Some(repartition) = side.downcast_ref::<RepartitionExec>() {
-        side = repartition.input();
-    }
-    let aggregate = side.downcast_ref::<AggregateExec>()?;
-    let is_partial = *aggregate.mode() == AggregateMode::Partial;
-    (is_partial && aggregate.aggr_expr().is_empty()).then_some(side)
 }
 
 fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
