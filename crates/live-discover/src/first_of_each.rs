@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -50,13 +49,13 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowUDFExpr};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::StreamExt;
 
 use self::known::Known;
 pub(crate) use self::known::MayBeFirst;
-use crate::codes::is_number;
+use crate::codes::{is_exact, is_number};
 use crate::first_pass;
 
 /// More rows of each key than that are not looked for like this.
@@ -268,9 +267,7 @@ impl FirstOfEachExec {
         }
         let types = keys.iter().map(|key| key.data_type(&schema));
         let types = types.collect::<Result<Vec<_>>>()?;
-        let is_plain =
-            |of: &DataType| of.is_primitive() || of.is_string() || *of == DataType::Boolean;
-        if !types.iter().all(is_plain) {
+        if !types.iter().all(is_exact) {
             return Ok(None);
         }
         let input = match order.expr.downcast_ref::<Column>() {
@@ -325,12 +322,7 @@ impl ExecutionPlan for FirstOfEachExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for expr in self.keys.iter().chain([&self.order.expr]) {
-            if f(expr)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(self.keys.iter().chain([&self.order.expr]), f)
     }
 
     fn gather_filters_for_pushdown(
@@ -531,6 +523,56 @@ mod tests {
                 "SELECT n, s FROM (SELECT n, {columns} FROM t WINDOW w AS (PARTITION BY u ORDER BY t, n)) WHERE r = 1 ORDER BY n"
             );
             assert_eq!(ask(&ours, &sql).await, ask(&theirs, &sql).await, "{sql}");
+        }
+    }
+
+    /// Aggregates by one key, and whether all of them are of its first row.
+    const AGGREGATES: &[(&str, bool)] = &[
+        ("first_value(n ORDER BY t, n)", true),
+        ("last_value(n ORDER BY t DESC, n DESC)", true),
+        (
+            "first_value(n ORDER BY t DESC, n DESC), last_value(b ORDER BY t, n)",
+            true,
+        ),
+        (
+            "first_value(n ORDER BY u, t NULLS FIRST, n), first_value(b ORDER BY t NULLS FIRST, n)",
+            true,
+        ),
+        // As `max_by` is written.
+        (
+            "first_value(n ORDER BY t DESC NULLS LAST, n) FILTER (WHERE t IS NOT NULL)",
+            true,
+        ),
+        (
+            "first_value(n ORDER BY t DESC NULLS FIRST, n) FILTER (WHERE t IS NOT NULL)",
+            false,
+        ),
+        ("first_value(n ORDER BY t, n) FILTER (WHERE b)", false),
+        (
+            "first_value(NULLIF(n % 3, 1) ORDER BY t, n) IGNORE NULLS",
+            false,
+        ),
+        (
+            "first_value(n ORDER BY t, n), first_value(n ORDER BY t DESC, n)",
+            false,
+        ),
+        ("first_value(n ORDER BY t, n), count(*)", false),
+        ("first_value(n ORDER BY t, n), max(t)", false),
+        ("max(n)", false),
+    ];
+
+    #[tokio::test]
+    async fn values_are_those_of_all_rows() {
+        let (theirs, ours) = (context(None).await, context(Some(FirstsOfEach)).await);
+        let on = "SELECT DISTINCT ON (u) u, n, b, t FROM t ORDER BY u, t DESC, n";
+        let groups = AGGREGATES.iter().map(|(aggregates, is_used)| {
+            let sql = format!("SELECT u, {aggregates} FROM t GROUP BY u ORDER BY u");
+            (sql, *is_used)
+        });
+        for (sql, is_used) in groups.chain([(on.to_owned(), true)]) {
+            assert_eq!(ask(&ours, &sql).await, ask(&theirs, &sql).await, "{sql}");
+            let plan = ask(&ours, &format!("EXPLAIN {sql}")).await;
+            assert_eq!(plan.contains("FirstOfEachExec"), is_used, "{sql}\n{plan}");
         }
     }
 }

@@ -18,7 +18,6 @@ mod members;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, JoinType, NullEquality, Result, internal_err};
@@ -34,13 +33,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
     InputDistributionRequirements, PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
-    SendableRecordBatchStream,
+    SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::{TryFutureExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 pub(crate) use self::members::IsListed;
 use self::members::Members;
+use crate::codes::is_exact;
 
 /// Puts filters in the place of joins. It comes once the sides of joins are chosen and [`AskOnce`] has made lists short, and
 /// before filters are handed on.
@@ -106,7 +106,7 @@ fn in_place_of(join: &HashJoinExec, lists: &mut Vec<List>) -> Result<Option<Filt
         return Ok(None);
     }
     let of = value.data_type(&join.left().schema())?;
-    if !is_understood(&of) || key.data_type(&join.right().schema())? != of {
+    if !is_exact(&of) || key.data_type(&join.right().schema())? != of {
         return Ok(None);
     }
     let members = Members::new(lists.len() + 1, of)?;
@@ -118,11 +118,6 @@ fn in_place_of(join: &HashJoinExec, lists: &mut Vec<List>) -> Result<Option<Filt
         members,
     });
     FilterExec::try_new(Arc::new(is_listed), Arc::clone(join.right())).map(Some)
-}
-
-/// Whether values of a type are equal if they are the same.
-fn is_understood(of: &DataType) -> bool {
-    (of.is_primitive() && !of.is_floating()) || of.is_string() || *of == DataType::Boolean
 }
 
 /// Whether a list needs the value of a subquery, which is found after it.
@@ -216,12 +211,7 @@ impl ExecutionPlan for ListsExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for list in &self.lists {
-            if f(&list.value)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(self.lists.iter().map(|list| &list.value), f)
     }
 
     fn replace_children(

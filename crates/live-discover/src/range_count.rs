@@ -28,6 +28,7 @@ use datafusion::physical_plan::windows::BoundedWindowAggExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode,
     PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    apply_expression_roots,
 };
 use futures::StreamExt;
 
@@ -434,12 +435,7 @@ impl ExecutionPlan for RangeCountExec {
     ) -> Result<TreeNodeRecursion> {
         let values = self.counts.iter().map(|count| &count.value);
         let order = std::iter::once(&self.order.expr);
-        for expr in self.partition_by.iter().chain(order).chain(values) {
-            if f(expr)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(self.partition_by.iter().chain(order).chain(values), f)
     }
 
     fn replace_children(

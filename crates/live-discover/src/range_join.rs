@@ -48,7 +48,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
     ExecutionPlanProperties, InputDistributionRequirements, Partitioning, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
@@ -411,12 +411,7 @@ impl ExecutionPlan for RangeJoinExec {
             .iter()
             .flat_map(|Key { held, other }| [Arc::clone(held), Arc::clone(other)]);
         let whole = std::iter::once(Arc::clone(self.whole.expression()));
-        for expr in on.chain(whole).chain(keys) {
-            if f(&expr)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(on.chain(whole).chain(keys), f)
     }
 
     fn dynamic_expressions_produced(&self) -> Vec<Arc<dyn PhysicalExpr>> {

@@ -232,6 +232,13 @@ pub(crate) fn is_number(data_type: &DataType) -> bool {
     )
 }
 
+/// Whether values of a type are equal where they are the same and only there, which doubles and bags are not.
+pub(crate) fn is_exact(data_type: &DataType) -> bool {
+    (data_type.is_primitive() && !data_type.is_floating())
+        || data_type.is_string()
+        || *data_type == DataType::Boolean
+}
+
 fn by_codes(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     match aggregate.mode() {
         AggregateMode::Partial => {

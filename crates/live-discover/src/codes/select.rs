@@ -30,7 +30,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
-    ReplaceChildrenOptions, SendableRecordBatchStream,
+    ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
 };
 use tokio::sync::OnceCell;
 
@@ -294,12 +294,7 @@ impl ExecutionPlan for SelectByCodesExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for expr in self.input.filters.iter().chain(&self.input.columns) {
-            if f(expr)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(self.input.filters.iter().chain(&self.input.columns), f)
     }
 
     fn replace_children(
