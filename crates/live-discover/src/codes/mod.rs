@@ -46,6 +46,7 @@ mod search;
 mod select;
 mod shape;
 mod texts;
+mod unpack;
 mod unread;
 
 use std::sync::Arc;

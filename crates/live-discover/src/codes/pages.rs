@@ -16,10 +16,10 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::column::{Place, corrupt};
+use super::unpack::Unpacking;
 
 /// The reader of Parquet files goes over rows between selected ones, also of pages that are not there, where a run of
 /// rows that are selected or not has fewer rows than half of this in the mean.
@@ -232,7 +232,7 @@ impl RowGroups for OneColumn<'_> {
         };
         let chunk = self.place.chunk(self.place.leaves.start + leaf);
         let pages = part.pages.clone();
-        let pages = SerializedPageReader::new(Arc::clone(part), chunk, self.num_rows(), pages)?;
+        let pages = Unpacking::new(Arc::clone(part), chunk, self.num_rows(), pages)?;
         Ok(Box::new(OneChunk(Some(Box::new(pages)))))
     }
 

@@ -14,7 +14,6 @@ use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page as Unpacked, PageReader};
-use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::column::{Place, Selection, corrupt};
 use super::input::Input;
@@ -22,6 +21,7 @@ use super::matching::Pattern;
 use super::paged::{Page, pages_of};
 use super::pages::{self, Part, Wanted};
 use super::read::{Opened, Reading};
+use super::unpack::Unpacking;
 use crate::memory::{Key, Part as Kept};
 
 /// About so many bytes are unpacked between two times that the thread is handed on.
@@ -165,7 +165,7 @@ impl Search {
         let chunk = place.chunk(place.leaves.start);
         let is_optional = chunk.column_descr().max_def_level() == 1;
         let (bytes, locations) = (Arc::new(part.clone()), part.locations());
-        let mut reader = SerializedPageReader::new(bytes, chunk, place.rows(), locations)?;
+        let mut reader = Unpacking::new(bytes, chunk, place.rows(), locations)?;
         let mut found = Vec::new();
         let mut at = 0;
         for page in pages {
