@@ -82,36 +82,43 @@ impl Condition {
         }
     }
 
-    /// The blocks of a row group that may have a matching row, a bit for each, the first the lowest. `bucket` gives the
-    /// bytes of a bucket; one that it lacks says nothing.
-    pub fn blocks<'b>(&self, group: &GroupIndex, bucket: &impl Fn(u32) -> Option<&'b [u8]>) -> u64 {
+    /// Those of some blocks of a row group that may have a matching row, a bit for each, the first the lowest. `bucket`
+    /// gives the bytes of a bucket; one that it lacks says nothing.
+    pub fn blocks<'b>(
+        &self,
+        group: &GroupIndex,
+        among: u64,
+        bucket: &impl Fn(u32) -> Option<&'b [u8]>,
+    ) -> u64 {
+        let mut left = among;
         match self {
             Self::All(conditions) => {
-                let mut conditions = conditions.iter();
-                conditions
-                    .try_fold(u64::MAX, |blocks, condition| {
-                        let blocks = blocks & condition.blocks(group, bucket);
-                        (blocks != 0).then_some(blocks)
-                    })
-                    .unwrap_or(0)
-            }
-            Self::Any(conditions) => {
-                let of = |condition: &Self| condition.blocks(group, bucket);
-                conditions
-                    .iter()
-                    .map(of)
-                    .fold(0, |all, blocks| all | blocks)
-            }
-            Self::Text(TextMarks(marks)) => {
-                let mut blocks = u64::MAX;
-                for &mark in marks {
-                    let (at, rows) = places(mark, group.buckets);
-                    blocks &= bucket(at).map_or(u64::MAX, |bytes| group.blocks(rows, bytes));
-                    if blocks == 0 {
+                for condition in conditions {
+                    if left == 0 {
                         break;
                     }
+                    left = condition.blocks(group, left, bucket);
                 }
-                blocks
+                left
+            }
+            Self::Any(conditions) => {
+                for condition in conditions {
+                    if left == 0 {
+                        break;
+                    }
+                    left &= !condition.blocks(group, left, bucket);
+                }
+                among & !left
+            }
+            Self::Text(TextMarks(marks)) => {
+                for &mark in marks {
+                    if left == 0 {
+                        break;
+                    }
+                    let (at, rows) = places(mark, group.buckets);
+                    left &= bucket(at).map_or(u64::MAX, |bytes| group.blocks(rows, bytes));
+                }
+                left
             }
         }
     }

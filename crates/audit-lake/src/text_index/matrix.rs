@@ -66,6 +66,10 @@ impl GroupIndex {
     pub(super) fn blocks(&self, rows: [usize; 2], bucket: &[u8]) -> u64 {
         let row = |row: usize| {
             let start = row * self.width;
+            // Eight bytes at once, of which other rows have the last, are quicker than so many as a row has.
+            if let Some(word) = bucket.get(start..).and_then(|row| row.first_chunk()) {
+                return u64::from_le_bytes(*word) & (u64::MAX >> (BLOCKS_MAX - 8 * self.width));
+            }
             let mut word = [0; BLOCKS_MAX / 8];
             match bucket.get(start..start + self.width) {
                 Some(bytes) => word[..self.width].copy_from_slice(bytes),

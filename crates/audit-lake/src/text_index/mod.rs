@@ -48,7 +48,7 @@ mod tests {
         let Some(condition) = condition else {
             return true;
         };
-        let blocks = condition.blocks(group, &|bucket| {
+        let blocks = condition.blocks(group, u64::MAX, &|bucket| {
             let range = group.bucket(bucket);
             bytes.get(range.start as usize..range.end as usize)
         });

@@ -149,9 +149,9 @@ impl Coded {
     pub(super) fn selected(&self, rows: Selection, passes: &[bool]) -> Selection {
         match &self.codes {
             Codes::Runs(runs) => runs.selected(rows, passes),
-            Codes::Bytes(codes) => rows.filter(|row| passes[usize::from(codes[*row as usize])]),
-            Codes::Short(codes) => rows.filter(|row| passes[usize::from(codes[*row as usize])]),
-            Codes::Long(codes) => rows.filter(|row| passes[codes[*row as usize] as usize]),
+            Codes::Bytes(codes) => rows.filter(|row| passes[usize::from(codes[row as usize])]),
+            Codes::Short(codes) => rows.filter(|row| passes[usize::from(codes[row as usize])]),
+            Codes::Long(codes) => rows.filter(|row| passes[codes[row as usize] as usize]),
         }
     }
 
@@ -308,7 +308,7 @@ impl Runs {
         let range = match rows {
             Selection::Rows(_) => {
                 let mut run_of = self.of_rows();
-                return rows.filter(|row| passes[self.codes[run_of(*row)] as usize]);
+                return rows.filter(|row| passes[self.codes[run_of(row)] as usize]);
             }
             Selection::Range(range) => range,
         };

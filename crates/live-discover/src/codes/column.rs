@@ -7,6 +7,7 @@ use bytes::Bytes;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, StringViewBuilder, UInt32Array, new_null_array,
 };
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
 use datafusion::common::{DataFusionError, Result};
@@ -107,22 +108,44 @@ impl Selection {
     }
 
     /// Those of them that pass, asked in order.
-    pub(super) fn filter(self, mut passes: impl FnMut(&u32) -> bool) -> Self {
-        match self {
-            Self::Rows(mut rows) => {
-                rows.retain(passes);
+    pub(super) fn filter(self, mut passes: impl FnMut(u32) -> bool) -> Self {
+        let (mut rows, range) = match self {
+            Self::Rows(rows) => (rows, None),
+            Self::Range(range) => {
+                let rows = (range.start as u32..range.end as u32).collect();
+                (rows, Some(range))
+            }
+        };
+        // Each is written, and stays if it passes: a branch that is foretold wrongly takes longer.
+        let mut count = 0;
+        for at in 0..rows.len() {
+            let row = rows[at];
+            rows[count] = row;
+            count += usize::from(passes(row));
+        }
+        match range {
+            Some(range) if count == rows.len() => Self::Range(range),
+            _ => {
+                rows.truncate(count);
                 Self::Rows(rows)
             }
-            Self::Range(range) => {
-                let all = range.len();
-                let mut rows = Vec::with_capacity(all);
-                rows.extend((range.start as u32..range.end as u32).filter(|row| passes(row)));
-                match rows.len() == all {
-                    true => Self::Range(range),
-                    false => Self::Rows(rows),
-                }
-            }
         }
+    }
+
+    /// Those of them whose bit is set: the first bit is of the first row.
+    pub(super) fn of_bits(self, bits: &BooleanBuffer) -> Self {
+        let count = bits.count_set_bits();
+        if count == self.count() {
+            return self;
+        }
+        let mut passing = Vec::with_capacity(count);
+        match self {
+            Self::Range(range) => {
+                passing.extend(bits.set_indices().map(|at| (range.start + at) as u32));
+            }
+            Self::Rows(rows) => passing.extend(bits.set_indices().map(|at| rows[at])),
+        }
+        Self::Rows(passing)
     }
 }
 

@@ -170,8 +170,7 @@ impl<'a> Filters<'a> {
                 break;
             }
             let passing = is_passing(&self.rows.values(filter, &selection)?)?;
-            let mut passing = passing.iter();
-            selection = selection.filter(|_| passing.next().unwrap_or(false));
+            selection = selection.of_bits(&passing);
         }
         Ok(selection)
     }

@@ -110,7 +110,7 @@ impl Search {
             },
         };
         if let Some(found) = reading.hot.as_ref().and_then(|hot| hot.found(&key)) {
-            return Ok(rows.filter(|row| found.value(*row as usize)));
+            return Ok(rows.filter(|row| found.value(row as usize)));
         }
         let place = file.place(group, self.column.name());
         let mut found = Vec::new();

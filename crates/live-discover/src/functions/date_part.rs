@@ -124,24 +124,27 @@ fn divided(part: &str, times: &ArrayRef) -> Option<ArrayRef> {
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
     // The first day of all was a Thursday, and weeks begin with Sunday, which is 0.
-    const FIRST_DAY: i64 = 4;
+    const WEEKDAY: i64 = 4;
     let times = times.as_primitive::<Micros>();
     Some(match part.to_ascii_lowercase().as_str() {
-        "minute" => rest::<MINUTE, 0, 60>(times),
-        "hour" => rest::<HOUR, 0, 24>(times),
-        "dow" => rest::<DAY, FIRST_DAY, 7>(times),
+        "minute" => rest::<MINUTE, HOUR, 0>(times),
+        "hour" => rest::<HOUR, DAY, 0>(times),
+        "dow" => rest::<DAY, { 7 * DAY }, { WEEKDAY * DAY }>(times),
         _ => return None,
     })
 }
 
-/// How many units there are, beyond whole numbers of `SO_MANY` of them. By constants, as a division by one that is known is
-/// a multiplication.
-fn rest<const UNIT: i64, const FIRST: i64, const SO_MANY: i64>(
+/// How many units a time is into what is made of them, if the first time of all was so far into one. By constants, as a
+/// division by one that is known is a multiplication, and but one of them is of 64 bits.
+fn rest<const UNIT: i64, const WHOLE: i64, const FIRST: i64>(
     times: &PrimitiveArray<Micros>,
 ) -> ArrayRef {
+    // Units are whole numbers of these, of which two weeks have fewer than 32 bits can count.
+    const PART: i64 = 256;
     let rest = times.unary::<_, Int32Type>(|time| {
-        // Less than 60.
-        (time.div_euclid(UNIT) + FIRST).rem_euclid(SO_MANY) as i32
+        let into = (time.rem_euclid(WHOLE) + FIRST) / PART;
+        let units = into as u32 / (UNIT / PART) as u32;
+        (units % (WHOLE / UNIT) as u32) as i32
     });
     Arc::new(rest)
 }

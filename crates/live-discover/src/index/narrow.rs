@@ -336,7 +336,13 @@ impl KnownFile {
         for KnownGroup { rows, index } in &self.groups {
             let access = match index {
                 Some((index, known)) => {
-                    rows_of(known.blocks(condition, index)?, index.block_rows(), *rows)
+                    let all = all_blocks(index, *rows);
+                    rows_of(
+                        known.blocks(condition, index, all)?,
+                        all,
+                        index.block_rows(),
+                        *rows,
+                    )
                 }
                 None => RowGroupAccess::Scan,
             };
@@ -393,11 +399,11 @@ impl Known {
         bytes * WHOLE_FROM <= whole
     }
 
-    /// The blocks that may match, a bit for each; `None` if a bucket that tells is not known.
-    fn blocks(&self, condition: &Condition, index: &GroupIndex) -> Option<u64> {
+    /// Those of some blocks that may match, a bit for each; `None` if a bucket that tells is not known.
+    fn blocks(&self, condition: &Condition, index: &GroupIndex, among: u64) -> Option<u64> {
         let start = index.range().start;
         let is_missing = Cell::new(false);
-        let blocks = condition.blocks(index, &|bucket| match self {
+        let blocks = condition.blocks(index, among, &|bucket| match self {
             Self::Buckets(buckets) => {
                 let bytes = buckets.get(&bucket).map(Bytes::as_ref);
                 is_missing.set(is_missing.get() || bytes.is_none());
@@ -422,23 +428,32 @@ impl Known {
     }
 }
 
-/// The rows of the blocks whose bits are set.
-fn rows_of(blocks: u64, block_rows: usize, rows: usize) -> RowGroupAccess {
-    let count = rows.div_ceil(block_rows);
-    let all = u64::MAX >> (64 - count.clamp(1, 64));
-    // More blocks than bits: the index is not one that we wrote.
-    if blocks & all == all || count > 64 {
+/// The blocks of a row group of so many rows, a bit for each; more than there are bits for have none: the index is not one
+/// that we wrote.
+fn all_blocks(index: &GroupIndex, rows: usize) -> u64 {
+    match rows.div_ceil(index.block_rows()) {
+        count @ 1..=64 => u64::MAX >> (64 - count),
+        _ => 0,
+    }
+}
+
+/// The rows of the blocks whose bits are set, of `all` of a row group of so many rows.
+fn rows_of(blocks: u64, all: u64, block_rows: usize, rows: usize) -> RowGroupAccess {
+    if blocks == all {
         return RowGroupAccess::Scan;
     }
-    if blocks & all == 0 {
+    if blocks == 0 {
         return RowGroupAccess::Skip;
     }
-    let selectors = (0..count).map(|block| {
-        let len = block_rows.min(rows - block * block_rows);
-        match blocks >> block & 1 {
-            0 => RowSelector::skip(len),
-            _ => RowSelector::select(len),
-        }
-    });
+    let selectors = (0..rows)
+        .step_by(block_rows)
+        .enumerate()
+        .map(|(block, start)| {
+            let len = block_rows.min(rows - start);
+            match blocks >> block & 1 {
+                0 => RowSelector::skip(len),
+                _ => RowSelector::select(len),
+            }
+        });
     RowGroupAccess::Selection(RowSelection::from(selectors.collect::<Vec<_>>()))
 }
