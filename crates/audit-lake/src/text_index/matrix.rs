@@ -99,11 +99,12 @@ impl TextIndex {
         let entry = entries.iter().find(|entry| entry.key == FOOTER_ENTRY)?;
         let mut words = words(entry.value.as_deref()?)?;
         let groups = metadata.row_groups().iter().map(|group| {
+            let rows = u64::try_from(group.num_rows()).ok()?;
             let index = match words.next()? {
                 "" => None,
-                word => Some(parse_group(word)?),
+                word => Some(parse_group(word, rows)?),
             };
-            Some((u64::try_from(group.num_rows()).ok()?, index))
+            Some((rows, index))
         });
         let groups = groups.collect::<Option<_>>()?;
         words.next().is_none().then_some(Self { groups })
@@ -112,11 +113,11 @@ impl TextIndex {
     /// The index that a file's tag in the log names; `None` if it is one that this version does not know.
     pub(crate) fn of_tag(text: &str) -> Option<Self> {
         let groups = words(text)?.map(|word| {
-            let (rows, index) = match word.split_once(':') {
-                Some((rows, index)) => (rows, Some(parse_group(index)?)),
-                None => (word, None),
+            let Some((rows, index)) = word.split_once(':') else {
+                return Some((word.parse().ok()?, None));
             };
-            Some((rows.parse().ok()?, index))
+            let rows = rows.parse().ok()?;
+            Some((rows, Some(parse_group(index, rows)?)))
         });
         let groups = groups.collect::<Option<_>>()?;
         Some(Self { groups })
@@ -177,8 +178,9 @@ fn words(text: &str) -> Option<Split<'_, char>> {
     (words.next()? == VERSION).then_some(words)
 }
 
-/// Numbers that would lead beyond any file, or to more blocks than there can be, are those of no index.
-fn parse_group(word: &str) -> Option<GroupIndex> {
+/// Numbers that would lead beyond any file, to more blocks than there can be, or to fewer than so many rows have, are those
+/// of no index.
+fn parse_group(word: &str, rows: u64) -> Option<GroupIndex> {
     const OFFSET_MAX: u64 = 1 << 48;
     let mut numbers = word.split(':');
     let mut next = || numbers.next()?.parse::<u64>().ok();
@@ -188,7 +190,9 @@ fn parse_group(word: &str) -> Option<GroupIndex> {
         width: next().filter(|width| (1..=BLOCKS_MAX as u64 / 8).contains(width))? as usize,
         block_rows: next().filter(|rows| (1..=u64::from(u32::MAX)).contains(rows))? as usize,
     };
-    (next().is_none() && group.buckets > 0).then_some(group)
+    let rows_max = 8 * group.width as u64 * group.block_rows as u64;
+    let is_known = next().is_none() && group.buckets > 0 && rows <= rows_max;
+    is_known.then_some(group)
 }
 
 #[cfg(test)]
@@ -215,6 +219,7 @@ mod tests {
             "2 250:4:3:2",
             "2 250:4:3:9:100",
             "2 250:4:0:2:100",
+            "2 1601:4:3:2:100",
             "2 250:4:3:2:0",
             "2 250:4:3:2:100:1",
             "2 250:4:3:2:100 ",
