@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::buffer::BooleanBuffer;
 use object_store::path::Path;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::coded::Coded;
 use super::column::Chunk;
 use super::paged::KeptPages;
+use super::search::Searched;
 use super::shape::Shape;
 use super::texts::Texts;
 use crate::memory::{Budget, Key, Part};
@@ -125,14 +125,14 @@ impl HotColumns {
         self.budget.put(key, Arc::new(pages), bytes);
     }
 
-    /// Which rows of a row group were found.
-    pub(super) fn found(&self, key: &Key) -> Option<Arc<BooleanBuffer>> {
+    /// What a search found in a row group.
+    pub(super) fn searched(&self, key: &Key) -> Option<Arc<Searched>> {
         self.budget.get(key)
     }
 
-    pub(super) fn put_found(&self, key: Key, found: BooleanBuffer) {
-        let bytes = found.inner().capacity();
-        self.budget.put(key, Arc::new(found), bytes);
+    pub(super) fn put_searched(&self, key: Key, searched: Arc<Searched>) {
+        let bytes = searched.size();
+        self.budget.put(key, searched, bytes);
     }
 
     /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it

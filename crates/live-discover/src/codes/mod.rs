@@ -11,6 +11,7 @@
 //!  shape              what is kept of a footer for columns that are kept
 //!  paged              rows of a column ─► their values, by blocks of pages that are kept
 //!  exact              the same, where nothing is kept
+//!  unpack             pages as they lie in the file ─► as their writer had them
 //!  column             a column of a row group ─► codes and texts, or values
 //!  coded, packed      codes and texts, and numbers, in little memory
 //!  expression, rows   which rows the filters let pass; the value of an expression for these

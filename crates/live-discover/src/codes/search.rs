@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder};
+use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::expressions::Column;
@@ -103,36 +103,53 @@ impl Search {
     ) -> Result<Selection> {
         let key = Key {
             path: file.object().location.clone(),
-            part: Kept::Found {
+            part: Kept::Searched {
                 group,
                 name: self.column.name().as_str().into(),
                 text: Arc::clone(&self.words),
             },
         };
-        if let Some(found) = reading.hot.as_ref().and_then(|hot| hot.found(&key)) {
-            return Ok(rows.filter(|row| found.value(row as usize)));
-        }
         let place = file.place(group, self.column.name());
+        let kept = reading.hot.as_ref().and_then(|hot| hot.searched(&key));
+        let mut searched = kept.unwrap_or_else(|| Arc::new(Searched::none(place.rows())));
+        let left = rows.clone().filter(|row| !searched.has(row));
+        if left.count() > 0 {
+            let found = self.looked_for(reading, file, &place, &left).await?;
+            let known = Arc::make_mut(&mut searched);
+            match all {
+                true => known.add_all(),
+                false => left.each(|row| known.add(row)),
+            }
+            found.into_iter().for_each(|row| known.add_match(row));
+            if let Some(hot) = &reading.hot {
+                hot.put_searched(key, Arc::clone(&searched));
+            }
+        }
+        Ok(rows.filter(|row| searched.matches(row)))
+    }
+
+    /// Those of some rows of a row group that match, looked for in their pages.
+    async fn looked_for(
+        &self,
+        reading: &Reading,
+        file: &Opened,
+        place: &Place<'_>,
+        rows: &Selection,
+    ) -> Result<Vec<u32>> {
         let mut found = Vec::new();
         if !place.leaves.is_empty() {
-            let fetched = futures::stream::iter(Pages::of(&place, &rows)?).map(|pages| async {
+            let fetched = futures::stream::iter(Pages::of(place, rows)?).map(|pages| async {
                 let fetched = reading.bytes(file, pages.wanted.ranges().collect()).await?;
                 Ok::<_, DataFusionError>((pages, fetched))
             });
             let mut fetched = std::pin::pin!(fetched.buffered(PARTS_AHEAD));
             while let Some((pages, bytes)) = fetched.try_next().await? {
-                found.extend(self.matching(&place, &pages, &bytes)?);
+                found.extend(self.matching(place, &pages, &bytes)?);
                 // A query that was cancelled, or whose time is over, is stopped where it waits.
                 tokio::task::yield_now().await;
             }
         }
-        if let Some(hot) = reading.hot.as_ref().filter(|_| all) {
-            let mut bits = BooleanBufferBuilder::new(place.rows());
-            bits.append_n(place.rows(), false);
-            (found.iter()).for_each(|row| bits.set_bit(*row as usize, true));
-            hot.put_found(key, bits.finish());
-        }
-        Ok(Selection::Rows(found))
+        Ok(found)
     }
 
     /// Those of the rows of some pages that match.
@@ -278,6 +295,41 @@ fn plain(page: &Unpacked, rows: usize, is_optional: bool) -> Option<&[u8]> {
 fn rows_of(place: &Place<'_>, pages: &[Page]) -> RowSelection {
     let ranges = pages.iter().map(|page| page.range.clone());
     RowSelection::from_consecutive_ranges(ranges, place.rows())
+}
+
+/// What is known of a row group's rows by a search: for each 64 of them, which were looked at and which of these match.
+#[derive(Debug, Clone)]
+pub(super) struct Searched(Vec<[u64; 2]>);
+
+impl Searched {
+    fn none(rows: usize) -> Self {
+        Self(vec![[0; 2]; rows.div_ceil(64)])
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(self.0.as_slice())
+    }
+
+    fn has(&self, row: u32) -> bool {
+        self.0[row as usize / 64][0] >> (row % 64) & 1 == 1
+    }
+
+    fn matches(&self, row: u32) -> bool {
+        self.0[row as usize / 64][1] >> (row % 64) & 1 == 1
+    }
+
+    fn add(&mut self, row: u32) {
+        self.0[row as usize / 64][0] |= 1 << (row % 64);
+    }
+
+    fn add_all(&mut self) {
+        self.0.iter_mut().for_each(|[known, _]| *known = u64::MAX);
+    }
+
+    fn add_match(&mut self, row: u32) {
+        self.0[row as usize / 64][1] |= 1 << (row % 64);
+    }
 }
 
 /// Pages that are fetched at once, and the rows of them that are looked at.

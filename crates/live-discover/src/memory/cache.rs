@@ -42,8 +42,8 @@ pub(crate) enum Part {
     Texts { name: Arc<str> },
     /// Blocks of pages of a column of a row group, decoded.
     Pages { group: usize, name: Arc<str> },
-    /// Which rows of a row group have a text in a column.
-    Found {
+    /// Which rows of a row group were searched for a text in a column, and have it.
+    Searched {
         group: usize,
         name: Arc<str>,
         text: Arc<str>,
@@ -59,7 +59,7 @@ impl Part {
             | Self::Column { .. }
             | Self::Texts { .. }
             | Self::Pages { .. }
-            | Self::Found { .. } => Kind::Columns,
+            | Self::Searched { .. } => Kind::Columns,
         }
     }
 }

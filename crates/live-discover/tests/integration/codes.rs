@@ -425,7 +425,7 @@ async fn rows_found_by_codes_are_those_found_by_texts() {
     }
 }
 
-/// Rows of pages of which some are kept, from questions before, and some are not.
+/// Rows of pages of which some are kept, from questions before, and some are not, or that were searched for the text or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_kept_of_one_question_serves_the_next() {
     let lake = lake().await;
@@ -441,20 +441,41 @@ async fn what_is_kept_of_one_question_serves_the_next() {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
         let (user, from, hours) = (random >> 32, random >> 40, random >> 48);
-        let sql = format!(
-            "SELECT id, raw, extra, parameters, client_ip, creation_time FROM m365_audit \
-             WHERE user_id LIKE '%-{}%' AND creation_time BETWEEN '{}' AND '{}' ORDER BY id",
+        let some = format!(
+            "user_id LIKE '%-{}%' AND creation_time BETWEEN '{}' AND '{}'",
             user % 20,
             time(from % 60),
             time(from % 60 + hours % 30),
         );
-        let plan = ask(&by_codes, &format!("EXPLAIN {sql}")).await;
-        assert!(plan.contains(SELECT_BY_CODES), "{sql}: {plan}");
-        assert_eq!(
-            ask(&by_codes, &sql).await,
-            ask(&by_texts, &sql).await,
-            "{sql}"
-        );
+        let text = format!("raw LIKE '%r-0{}%7%'", user % 3);
+        for (sql, step) in [
+            (
+                format!(
+                    "SELECT id, raw, extra, parameters, client_ip, creation_time FROM m365_audit \
+                     WHERE {some} ORDER BY id"
+                ),
+                SELECT_BY_CODES,
+            ),
+            (
+                format!(
+                    "SELECT id, raw FROM m365_audit WHERE {some} AND {text} \
+                     ORDER BY creation_time DESC, id LIMIT 5"
+                ),
+                SELECT_BY_CODES,
+            ),
+            (
+                format!("SELECT count(*), min(id) FROM m365_audit WHERE {some} AND {text}"),
+                BY_CODES,
+            ),
+        ] {
+            let plan = ask(&by_codes, &format!("EXPLAIN {sql}")).await;
+            assert!(plan.contains(step), "{sql}: {plan}");
+            assert_eq!(
+                ask(&by_codes, &sql).await,
+                ask(&by_texts, &sql).await,
+                "{sql}"
+            );
+        }
     }
 }
 

@@ -208,7 +208,7 @@ session             9  225   2    0
 correlation         9  171   2    0
 needle_once         9  157   2    0
 needle_absent       6    5   2    0
-needle_percent     18 1171   5  483
+needle_percent     18 1171   2    0
 needle_count       15  697   2    0
 like               12  404   2    0
 ilike              12  416   2    0
