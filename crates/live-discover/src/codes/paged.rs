@@ -18,13 +18,11 @@ use super::coded::Coded;
 use super::column::{Chunk, Place, Selection, corrupt};
 use super::pages::{self, Part, Wanted};
 
-/// Rows of a block at most: a page of texts of few values may have 20,000, which hold 320 kB decoded. And at least, if its
-/// page has so many.
-const BLOCK_ROWS: usize = 256;
-const BLOCK_ROWS_MIN: usize = 32;
+/// Rows of a block at most: a page of texts of few values may have 20,000, which hold 320 kB decoded.
+const BLOCK_ROWS: usize = 32;
 
-/// Bytes of a block of more rows, as the footer counts them in the mean.
-const BLOCK_BYTES: u64 = 64 << 10;
+/// Bytes of a block of more than one row, as the footer counts them in the mean.
+const BLOCK_BYTES: u64 = 2 << 10;
 
 /// Blocks are kept where of their pages' rows, or of the column's, one in so many is wanted at most: whoever reads all of a
 /// column would take the place of what is asked for again.
@@ -288,7 +286,7 @@ fn missing<'b>(blocks: &'b [Page], kept: &KeptPages) -> impl Iterator<Item = &'b
 fn block_rows(place: &Place<'_>) -> usize {
     let row_bytes = place.bytes_of(1);
     let rows = usize::try_from(BLOCK_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX);
-    rows.clamp(BLOCK_ROWS_MIN, BLOCK_ROWS)
+    rows.clamp(1, BLOCK_ROWS)
 }
 
 impl Page {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, PrimitiveArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{
     DataType, FieldRef, Int32Type, TimestampMicrosecondType as Micros,
 };
@@ -123,35 +123,47 @@ fn divided(part: &str, times: &ArrayRef) -> Option<ArrayRef> {
     const MINUTE: i64 = 60_000_000;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
+    const WEEK: i64 = 7 * DAY;
     // The first day of all was a Thursday, and weeks begin with Sunday, which is 0.
-    const WEEKDAY: i64 = 4;
+    const THURSDAY: i64 = 4 * DAY;
     let times = times.as_primitive::<Micros>();
     Some(match part.to_ascii_lowercase().as_str() {
-        "minute" => rest::<MINUTE, HOUR, 0>(times),
-        "hour" => rest::<HOUR, DAY, 0>(times),
-        "dow" => rest::<DAY, { 7 * DAY }, { WEEKDAY * DAY }>(times),
+        "minute" => units::<MINUTE, DAY, 0, 60>(times),
+        "hour" => units::<HOUR, DAY, 0, 24>(times),
+        "dow" => units::<DAY, WEEK, THURSDAY, 7>(times),
         _ => return None,
     })
 }
 
-/// How many units a time is into what is made of them, if the first time of all was so far into one. By constants, as a
-/// division by one that is known is a multiplication, and but one of them is of 64 bits.
-fn rest<const UNIT: i64, const WHOLE: i64, const FIRST: i64>(
+/// How many units times are into their day or week, modulo `COUNT`, if the first time of all was `FIRST` into one. By
+/// constants, as a division by one that is known is a multiplication, and of 32 bits: where a day or a week begins is
+/// worked out for the first of its times, as most that follow each other are of one.
+fn units<const UNIT: i64, const WHOLE: i64, const FIRST: i64, const COUNT: u32>(
     times: &PrimitiveArray<Micros>,
 ) -> ArrayRef {
-    // Units are whole numbers of these, of which two weeks have fewer than 32 bits can count.
+    // Units are whole numbers of these, of which a week has fewer than 32 bits can count.
     const PART: i64 = 256;
-    let rest = times.unary::<_, Int32Type>(|time| {
-        let into = (time.rem_euclid(WHOLE) + FIRST) / PART;
-        let units = into as u32 / (UNIT / PART) as u32;
-        (units % (WHOLE / UNIT) as u32) as i32
+    let mut start = 0_i64;
+    let units = times.values().iter().map(|time| {
+        let mut into = time.wrapping_sub(start) as u64;
+        if into >= WHOLE as u64 {
+            into = ((time.rem_euclid(WHOLE) + FIRST) % WHOLE) as u64;
+            start = time.wrapping_sub(into as i64);
+        }
+        let units = (into / PART as u64) as u32 / (UNIT / PART) as u32;
+        match WHOLE == UNIT * i64::from(COUNT) {
+            true => units as i32,
+            false => (units % COUNT) as i32,
+        }
     });
-    Arc::new(rest)
+    let units: Vec<i32> = units.collect();
+    let nulls = times.nulls().cloned();
+    Arc::new(PrimitiveArray::<Int32Type>::new(units.into(), nulls))
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
+    use datafusion::arrow::array::TimestampMicrosecondArray;
     use datafusion::arrow::datatypes::Field;
     use datafusion::common::ScalarValue;
 
@@ -162,7 +174,12 @@ mod tests {
         const DAY: i64 = 86_400_000_000;
         let days = (-400..400).map(|day| Some(day * DAY * 7 / 5 + day * 61_234_567));
         let edges = [0, -1, 1, DAY - 1, -DAY, 20_454 * DAY + 86_399_999_999];
-        let times: Vec<_> = days.chain(edges.map(Some)).chain([None]).collect();
+        let day = (0..100).map(|part| Some(20_454 * DAY + part * (DAY / 100)));
+        let times: Vec<_> = days
+            .chain(edges.map(Some))
+            .chain(day)
+            .chain([None])
+            .collect();
         let times = TimestampMicrosecondArray::from(times).with_timezone("UTC");
         let times: ArrayRef = Arc::new(times);
         let parts = [
