@@ -47,10 +47,12 @@ impl Unpacking {
             }
             false => SerializedPageReader::new(part, chunk, rows, locations)?,
         };
+        // The head of a page counts its bytes in as many bits.
+        let bytes_max = chunk.uncompressed_size().min(i32::MAX.into());
         Ok(Self {
             pages,
             is_packed,
-            bytes_max: usize::try_from(chunk.uncompressed_size())?,
+            bytes_max: usize::try_from(bytes_max)?,
         })
     }
 

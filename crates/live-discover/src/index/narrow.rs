@@ -428,8 +428,7 @@ impl Known {
     }
 }
 
-/// The blocks of a row group of so many rows, a bit for each; more than there are bits for have none: the index is not one
-/// that we wrote.
+/// The blocks of a row group of so many rows, a bit for each: an index that told fewer than there are is none.
 fn all_blocks(index: &GroupIndex, rows: usize) -> u64 {
     match rows.div_ceil(index.block_rows()) {
         count @ 1..=64 => u64::MAX >> (64 - count),
