@@ -1,11 +1,13 @@
 //! The step that groups rows by the places of their texts in dictionaries.
 
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::TaskContext;
@@ -31,6 +33,7 @@ use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::{Input, in_common};
 use super::numbers::Numbers;
+use super::paged::is_sparse;
 use super::read::{self, Group, Reading};
 use super::rows::{self, Rows};
 use super::search::{self, Search};
@@ -38,6 +41,10 @@ use crate::index::running::Running;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
+/// After so many rows it is asked whether it is of use to count here: where more than so many of ten rows are a group of
+/// their own, as of ids, the step that puts the parts together would do it all again.
+const ROWS_LOOKED_AT: usize = 100_000;
+const MOST_IN_TEN: usize = 8;
 
 /// A partial [`AggregateExec`] and the scan, filters and projections below it, in one.
 #[derive(Debug, Clone)]
@@ -183,18 +190,46 @@ impl AggregateByCodesExec {
         Ok(columns)
     }
 
-    /// A row for each group.
-    fn batch(&self, mut partial: Partial) -> Result<(RecordBatch, MemoryReservation)> {
-        let mut columns = partial.groups.columns()?;
-        if self.keys.is_empty() && partial.is_empty {
-            columns.extend(self.of_no_rows()?);
-        } else {
-            for accumulator in &mut partial.accumulators {
-                columns.extend(accumulator.state(EmitTo::All)?);
+    /// The groups of the rows so far, to be handed on.
+    fn counted(&self, partial: Partial) -> Result<Counted> {
+        let Partial {
+            groups,
+            accumulators,
+            is_empty,
+            reservation,
+        } = partial;
+        let states = match self.keys.is_empty() && is_empty {
+            true => self.of_no_rows()?,
+            false => {
+                let states = accumulators.into_iter();
+                let states = states.map(|mut accumulator| accumulator.state(EmitTo::All));
+                states.collect::<Result<Vec<_>>>()?.concat()
             }
+        };
+        Ok(Counted {
+            left: 0..groups.count(),
+            groups,
+            states,
+            _reservation: reservation,
+        })
+    }
+
+    /// Rows of a row group, as a group each.
+    fn handed_on(&self, group: &Rows, selected: &Selection) -> Result<RecordBatch> {
+        let keys = self.keys.iter().zip(&self.key_types);
+        let keys = keys.map(|(key, data_type)| {
+            let values = group.values(key, selected)?;
+            Ok(alone(cast(&values, data_type)?))
+        });
+        let mut columns = keys.collect::<Result<Vec<_>>>()?;
+        for aggregate in &self.aggregates {
+            let (arguments, filter) = aggregate.values(group, selected)?;
+            let filter = filter.as_ref().map(rows::boolean).transpose()?;
+            let accumulator = aggregate.function.create_groups_accumulator()?;
+            let states = accumulator.convert_to_state(&arguments, filter)?;
+            columns.extend(states.into_iter().map(alone));
         }
-        let batch = RecordBatch::try_new(self.schema(), columns)?;
-        Ok((batch, partial.reservation))
+        Ok(RecordBatch::try_new(self.schema(), columns)?)
     }
 
     /// Whether rows are counted and nothing else is asked of them.
@@ -242,15 +277,35 @@ impl AggregateByCodesExec {
             let groups = partial.groups.of(numbers, selected.count());
             let groups_total = partial.groups.count();
             for (aggregate, accumulator) in self.aggregates.iter().zip(&mut partial.accumulators) {
-                let values = |expression| group.values(expression, &selected);
-                let arguments = aggregate.arguments.iter().map(values);
-                let arguments = arguments.collect::<Result<Vec<ArrayRef>>>()?;
-                let filter = aggregate.filter.as_ref().map(values).transpose()?;
+                let (arguments, filter) = aggregate.values(group, &selected)?;
                 let filter = filter.as_ref().map(rows::boolean).transpose()?;
                 accumulator.update_batch(&arguments, &groups, filter, groups_total)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Aggregate {
+    /// What it is asked of some rows, and which of them it is asked of.
+    fn values(
+        &self,
+        group: &Rows,
+        selected: &Selection,
+    ) -> Result<(Vec<ArrayRef>, Option<ArrayRef>)> {
+        let values = |expression| group.values(expression, selected);
+        let arguments = self.arguments.iter().map(values);
+        let filter = self.filter.as_ref().map(values).transpose()?;
+        Ok((arguments.collect::<Result<_>>()?, filter))
+    }
+}
+
+/// Values that hold no others: a part of a column of texts takes all of their bytes along, which count as often as there
+/// are parts.
+fn alone(values: ArrayRef) -> ArrayRef {
+    match values.as_string_view_opt() {
+        Some(texts) if is_sparse(texts) => Arc::new(texts.gc()),
+        _ => values,
     }
 }
 
@@ -379,29 +434,23 @@ impl ExecutionPlan for AggregateByCodesExec {
         };
         let running = Running::of(&self.input.filters, &context, &self.metrics, partition)?;
         let groups = read::row_groups(&reading, &self.input, pages, running);
-        let batch_rows = context.session_config().batch_size();
         let state = State {
-            partial: Some(self.empty(consumer)?),
+            partial: self.empty(consumer)?,
             plan,
             reading,
             groups: Box::pin(groups),
-            batch_rows,
+            giving: None,
+            rows: 0,
+            hands_on: false,
+            is_over: false,
+            batch_rows: context.session_config().batch_size(),
             baseline,
         };
         let batches = futures::stream::try_unfold(state, |mut state| async move {
             let batch = state.next().await?;
             Ok::<_, DataFusionError>(batch.map(|batch| (batch, state)))
         });
-        let slices = batches.map_ok(move |batch| {
-            let starts = (0..batch.num_rows()).step_by(batch_rows);
-            let slices = starts
-                .map(move |start| Ok(batch.slice(start, batch_rows.min(batch.num_rows() - start))));
-            futures::stream::iter(slices.collect::<Vec<_>>())
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            schema,
-            slices.try_flatten(),
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -413,47 +462,124 @@ struct State {
     plan: Arc<AggregateByCodesExec>,
     reading: Arc<Reading>,
     groups: Pin<Box<dyn Stream<Item = Result<Group>> + Send>>,
-    /// `None` when the last was given.
-    partial: Option<Partial>,
+    partial: Partial,
+    giving: Option<Giving>,
+    /// Rows that were looked at.
+    rows: usize,
+    /// Whether rows are handed on as they are, as most are a group of their own.
+    hands_on: bool,
+    is_over: bool,
     batch_rows: usize,
     baseline: BaselineMetrics,
 }
 
-impl State {
-    /// The groups of as many rows as there is room for.
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(mut partial) = self.partial.take() else {
+/// What is handed on, a batch at a time.
+enum Giving {
+    Counted(Counted),
+    Rows(Rows, std::vec::IntoIter<Selection>),
+}
+
+/// Groups that no more rows are added to.
+struct Counted {
+    groups: Groups,
+    states: Vec<ArrayRef>,
+    left: Range<usize>,
+    _reservation: MemoryReservation,
+}
+
+impl Counted {
+    fn next(&mut self, schema: SchemaRef, batch_rows: usize) -> Result<Option<RecordBatch>> {
+        if self.left.is_empty() {
             return Ok(None);
-        };
-        while let Some(group) = self.groups.try_next().await? {
-            let timer = self.baseline.elapsed_compute().timer();
-            let Group { file, number, rows } = group;
-            let mut wanted = rows::passing(&rows, &self.plan.filters, self.batch_rows)?;
-            let searches = &self.plan.searches;
-            if !searches.is_empty() {
-                let Some(file) = file else {
-                    return internal_err!("a search in a file that is not open");
-                };
-                let passing = file.may_match(number, &wanted);
-                let all = self.plan.filters.is_empty();
-                let found = search::found(searches, &self.reading, &file, number, passing, all);
-                let found = found.await?;
-                wanted = found.by(self.batch_rows).collect();
-            }
-            self.plan
-                .add(&rows, wanted, self.batch_rows, &mut partial)?;
-            timer.done();
-            if partial.is_full() {
-                let (batch, reservation) = self.plan.batch(partial)?;
-                reservation.free();
-                self.partial = Some(self.plan.empty(reservation)?);
+        }
+        let end = self.left.end.min(self.left.start + batch_rows);
+        let some = self.left.start..end;
+        self.left.start = end;
+        let states = self.states.iter();
+        let states = states.map(|state| alone(state.slice(some.start, some.len())));
+        let states: Vec<_> = states.collect();
+        let mut columns = self.groups.columns(some)?;
+        columns.extend(states);
+        Ok(Some(RecordBatch::try_new(schema, columns)?))
+    }
+}
+
+impl State {
+    /// The next of what is handed on.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.given()? {
+                self.baseline.record_output(batch.num_rows());
                 return Ok(Some(batch));
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+            match self.groups.try_next().await? {
+                Some(group) => self.look_at(group).await?,
+                None => {
+                    self.is_over = true;
+                    self.give_counted()?;
+                }
             }
             // A query that was cancelled, or whose time is over, is stopped where it waits.
             tokio::task::yield_now().await;
         }
-        let (batch, _) = self.plan.batch(partial)?;
-        self.baseline.record_output(batch.num_rows());
-        Ok(Some(batch))
+    }
+
+    fn given(&mut self) -> Result<Option<RecordBatch>> {
+        let timer = self.baseline.elapsed_compute().clone();
+        let _timer = timer.timer();
+        let batch = match &mut self.giving {
+            None => None,
+            Some(Giving::Counted(counted)) => counted.next(self.plan.schema(), self.batch_rows)?,
+            Some(Giving::Rows(rows, selections)) => {
+                let some = selections.find(|some| some.count() > 0);
+                some.map(|some| self.plan.handed_on(rows, &some))
+                    .transpose()?
+            }
+        };
+        if batch.is_none() {
+            self.giving = None;
+        }
+        Ok(batch)
+    }
+
+    async fn look_at(&mut self, group: Group) -> Result<()> {
+        let timer = self.baseline.elapsed_compute().clone();
+        let _timer = timer.timer();
+        let plan = &self.plan;
+        let Group { file, number, rows } = group;
+        let mut wanted = rows::passing(&rows, &plan.filters, self.batch_rows)?;
+        let searches = &plan.searches;
+        if !searches.is_empty() {
+            let Some(file) = file else {
+                return internal_err!("a search in a file that is not open");
+            };
+            let passing = file.may_match(number, &wanted);
+            let all = plan.filters.is_empty();
+            let found = search::found(searches, &self.reading, &file, number, passing, all);
+            wanted = found.await?.by(self.batch_rows).collect();
+        }
+        if self.hands_on {
+            self.giving = Some(Giving::Rows(rows, wanted.into_iter()));
+            return Ok(());
+        }
+        self.rows += wanted.iter().map(Selection::count).sum::<usize>();
+        plan.add(&rows, wanted, self.batch_rows, &mut self.partial)?;
+        let groups = self.partial.groups.count();
+        self.hands_on = self.rows >= ROWS_LOOKED_AT && groups > self.rows / 10 * MOST_IN_TEN;
+        if self.hands_on || self.partial.is_full() {
+            self.give_counted()?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what was counted so far, and counts anew.
+    fn give_counted(&mut self) -> Result<()> {
+        let reservation = self.partial.reservation.new_empty();
+        let partial = std::mem::replace(&mut self.partial, self.plan.empty(reservation)?);
+        self.giving = Some(Giving::Counted(self.plan.counted(partial)?));
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Groups of rows: a number for each combination of the keys' values.
 
+use std::ops::Range;
+
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
@@ -59,9 +61,9 @@ impl Groups {
         }
     }
 
-    /// The values of each key, a row for each group.
-    pub(super) fn columns(&self) -> Result<Vec<ArrayRef>> {
-        let mut left: Vec<u32> = (0..self.count() as u32).collect();
+    /// The values of each key, a row for each of some groups.
+    pub(super) fn columns(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+        let mut left: Vec<u32> = (groups.start as u32..groups.end as u32).collect();
         let mut columns = Vec::with_capacity(self.keys.len());
         for (pairs, key) in self.pairs.iter().zip(self.keys.iter().skip(1)).rev() {
             let pair = |group: &u32| pairs.pairs[*group as usize];

@@ -175,21 +175,39 @@ struct Texts {
     /// One behind the other.
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    known: HashTable<u32>,
+    known: HashTable<Known>,
     hasher: DefaultHashBuilder,
+}
+
+/// The number of a text. Another one is hardly ever looked at: no cache of a processor has it.
+struct Known {
+    hash: u32,
+    number: u32,
+}
+
+impl Known {
+    /// As tables want it, which take the first bits and the last ones.
+    fn hash(&self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
 }
 
 impl Texts {
     fn number(&mut self, text: &str) -> u32 {
-        let hash = self.hasher.hash_one(text.as_bytes());
-        let is_it = |number: &u32| &self.bytes[range(&self.ends, *number)] == text.as_bytes();
-        if let Some(number) = self.known.find(hash, is_it) {
-            return *number;
+        let mut new = Known {
+            hash: self.hasher.hash_one(text.as_bytes()) as u32,
+            number: 0,
+        };
+        let is_it = |known: &Known| {
+            known.hash == new.hash
+                && &self.bytes[range(&self.ends, known.number)] == text.as_bytes()
+        };
+        if let Some(known) = self.known.find(new.hash(), is_it) {
+            return known.number;
         }
         let number = self.push(text);
-        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
-        let hash_of = |number: &u32| hasher.hash_one(&bytes[range(ends, *number)]);
-        self.known.insert_unique(hash, number, hash_of);
+        new.number = number;
+        self.known.insert_unique(new.hash(), new, Known::hash);
         number
     }
 

@@ -565,6 +565,52 @@ async fn groups_go_on_in_parts_where_there_is_no_room() {
     assert_eq!(ask(&by_codes, GROUPS).await.lines().count(), 12_010);
 }
 
+/// Rows most of which are a group of their own are not counted twice: they go on as they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_groups_of_their_own_are_handed_on() {
+    const ROWS: i64 = 101_000;
+    const BOTH: i64 = 1_000;
+    let lake = empty_lake().await;
+    for from in [0, ROWS] {
+        let record = |number: i64| Record {
+            id: format!("r-{number}"),
+            micros: START_MICROS + number,
+            record_type: number % 3,
+            // Some are in both commits.
+            user_id: Some(format!("user-{}@contoso.com", number % (2 * ROWS - BOTH))),
+            client_ip: (number % 2 == 0).then(|| format!("203.0.113.{}", number % 250)),
+            ..Record::default()
+        };
+        let records: Vec<Record> = (from..from + ROWS).map(record).collect();
+        commit(&lake, CONTOSO, &records).await;
+    }
+    const BY_USER: &str = "SELECT user_id, count(*) AS n, count(client_ip) AS ips, min(id) AS first, \
+        max(record_type) FILTER (WHERE record_type < 2) AS last, avg(record_type), median(record_type), \
+        stddev_pop(record_type), bool_or(record_type = 1), approx_distinct(client_ip), count(DISTINCT record_type) \
+        FROM m365_audit GROUP BY 1";
+    let all = format!(
+        "SELECT count(*), sum(n), sum(ips), min(first), sum(last), count(last) FROM ({BY_USER}) t"
+    );
+    let twice = format!("SELECT * FROM ({BY_USER}) t WHERE n > 1");
+    let one_thread = EngineOptions {
+        parallelism: Some(1),
+        ..EngineOptions::default()
+    };
+    let by_codes = session(&lake, one_thread, Limits::default());
+    let by_texts = session(&lake, by_texts(), Limits::default());
+    for sql in [&all, &twice] {
+        let expected = sorted(&ask(&by_texts, sql).await);
+        assert_eq!(sorted(&ask(&by_codes, sql).await), expected, "{sql}");
+    }
+    let run = ask(&by_codes, &format!("EXPLAIN ANALYZE {BY_USER}")).await;
+    let step = run.lines().find(|line| line.contains(BY_CODES));
+    // Those of the second commit were not put together with those of the first.
+    assert!(
+        step.is_some_and(|step| step.contains("output_rows=202.0 K,")),
+        "{run}"
+    );
+}
+
 /// In the order of the records' text.
 fn in_order(batches: &[RecordBatch]) -> RecordBatch {
     let rows = concat_batches(&batches[0].schema(), batches).unwrap();

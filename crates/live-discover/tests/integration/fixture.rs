@@ -95,7 +95,7 @@ async fn write(
 ) -> NewFile {
     let batch = batch(records, sequence);
     let properties = WriterProperties::builder()
-        .set_max_row_group_row_count(Some(100))
+        .set_max_row_group_row_count(Some(100.max(records.len() / 50)))
         .build();
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
