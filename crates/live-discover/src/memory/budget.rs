@@ -175,6 +175,20 @@ impl Budget {
         Some(share)
     }
 
+    /// Sets more aside for a query that runs, of which it has `beyond` already beyond what is set aside; not if what is left were
+    /// less than `others` need to begin, and those that need little.
+    pub(super) fn try_reserve(&self, bytes: usize, others: usize, beyond: usize) -> bool {
+        let mut state = self.state();
+        let free = self.limit_bytes.saturating_sub(state.reserved_bytes);
+        let bytes = bytes.saturating_sub(beyond);
+        let left = others.saturating_add(self.kept_for_little());
+        let is_free = free >= bytes.saturating_add(left);
+        if is_free {
+            state.reserved_bytes += bytes;
+        }
+        is_free
+    }
+
     /// Where queries wait that need so much.
     pub(super) fn line(&self, needs: Needs) -> &Line {
         &self.lines[needs as usize]

@@ -22,8 +22,12 @@ pub(crate) const ENGINE_POOL: &str = "memory of the engine";
 const SORTING_BYTES: usize = 64 << 20;
 /// What a thread of another query needs: the rows that are the latest so far.
 const THREAD_BYTES: usize = 32 << 20;
+/// The share of a query grows by so much at least.
+const SHARE_GROWS_BYTES: usize = 8 << 20;
 /// What sorts batches, and goes to disk with them.
 const SORTING: &str = "ExternalSorter[";
+/// What groups rows, and goes to disk with the groups: it sorts them first, which takes longer than all else.
+const GROUPING: &str = "AggregateStream[";
 /// What merges sorted batches, from memory or from disk. From disk it takes a buffer for each file, of as many files as
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
@@ -74,7 +78,8 @@ impl Needs {
 /// The pool of one query.
 ///
 /// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
-/// beyond, once they have something to put there. What merges has two thirds of it, or of what its sort had
+/// beyond, once they have something to put there. What groups rows has what the others leave ([`State::part`]), and the
+/// share grows for it as long as the engine has more than other queries need to begin. What merges has two thirds of it, or of what its sort had
 /// ([`merges`]); the rest is for what comes after, such as the merge of what the threads have sorted. What cannot go to
 /// disk (a table that a join looks things up in) takes what it needs up to the query's limit, as long as the engine has
 /// it. So whatever else runs, a query that can do with its part finishes.
@@ -93,6 +98,9 @@ struct State {
     /// Of steps that can go to disk, which there are so many of.
     spillable_bytes: usize,
     spilling: usize,
+    /// Of these, the sorts.
+    sorting_bytes: usize,
+    sorting: usize,
     /// How many merge what steps have sorted.
     merging: usize,
     /// The most that a sort had at once.
@@ -117,17 +125,45 @@ impl State {
         merges(part.max(self.sorted_bytes_max))
     }
 
-    fn add(&mut self, can_spill: bool, bytes: usize) {
-        match can_spill {
-            true => self.spillable_bytes += bytes,
-            false => self.fixed_bytes += bytes,
+    /// What a step that can go to disk may have, which has so much: one that sorts its part, others no more than is left
+    /// beside the sorts' and the others', and one that groups all of that.
+    fn part(&self, consumer: &MemoryConsumer, has: usize) -> usize {
+        /// Each of the others is left one of so many parts of its own, which is enough to begin anew.
+        const LEFT: usize = 4;
+        let shared = self.share_bytes.saturating_sub(self.fixed_bytes);
+        let part = shared / self.spilling.max(1);
+        if is_sorting(consumer) {
+            return part;
+        }
+        let sorts = self.sorting_bytes.max(part * self.sorting);
+        let others = self.spilling.saturating_sub(self.sorting + 1);
+        let others_have = self.spillable_bytes.saturating_sub(self.sorting_bytes);
+        let others_have = others_have.saturating_sub(has).max(part / LEFT * others);
+        let left = shared.saturating_sub(sorts + others_have);
+        match is_grouping(consumer) {
+            true => left,
+            false => left.min(part),
         }
     }
 
-    fn remove(&mut self, can_spill: bool, bytes: usize) {
-        match can_spill {
-            true => self.spillable_bytes = self.spillable_bytes.saturating_sub(bytes),
-            false => self.fixed_bytes = self.fixed_bytes.saturating_sub(bytes),
+    fn add(&mut self, consumer: &MemoryConsumer, bytes: usize) {
+        match consumer.can_spill() {
+            true => self.spillable_bytes += bytes,
+            false => self.fixed_bytes += bytes,
+        }
+        if is_sorting(consumer) {
+            self.sorting_bytes += bytes;
+        }
+    }
+
+    fn remove(&mut self, consumer: &MemoryConsumer, bytes: usize) {
+        let of_kind = match consumer.can_spill() {
+            true => &mut self.spillable_bytes,
+            false => &mut self.fixed_bytes,
+        };
+        *of_kind = of_kind.saturating_sub(bytes);
+        if is_sorting(consumer) {
+            self.sorting_bytes = self.sorting_bytes.saturating_sub(bytes);
         }
     }
 }
@@ -165,6 +201,27 @@ impl QueryMemory {
             }
             freed.await;
         }
+    }
+
+    /// What a step that can go to disk may have of the share, which grows for one that groups.
+    fn part(
+        &self,
+        state: &mut State,
+        consumer: &MemoryConsumer,
+        has: usize,
+        wanted: usize,
+    ) -> usize {
+        let part = state.part(consumer, has);
+        if wanted <= part || !is_grouping(consumer) {
+            return part;
+        }
+        let more = (2 * (wanted - part)).max(SHARE_GROWS_BYTES);
+        let more = more.min(self.limit_bytes.saturating_sub(state.share_bytes));
+        let others = SORTING_BYTES.saturating_mul(self.threads);
+        if self.budget.try_reserve(more, others, state.beyond()) {
+            state.share_bytes += more;
+        }
+        state.part(consumer, has)
     }
 
     fn end(&self) {
@@ -219,19 +276,21 @@ impl MemoryPool for QueryMemory {
     fn register(&self, consumer: &MemoryConsumer) {
         let mut state = self.state();
         state.spilling += usize::from(consumer.can_spill());
+        state.sorting += usize::from(is_sorting(consumer));
         state.merging += usize::from(is_merging(consumer));
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         let mut state = self.state();
         state.spilling -= usize::from(consumer.can_spill());
+        state.sorting -= usize::from(is_sorting(consumer));
         state.merging -= usize::from(is_merging(consumer));
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         let mut state = self.state();
         let beyond = state.beyond();
-        state.add(reservation.consumer().can_spill(), additional);
+        state.add(reservation.consumer(), additional);
         let gone = self.budget.take(additional, state.beyond() - beyond);
         // Dropped, it may give back what this query counts for it.
         drop(state);
@@ -241,7 +300,7 @@ impl MemoryPool for QueryMemory {
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         let mut state = self.state();
         let beyond = state.beyond();
-        state.remove(reservation.consumer().can_spill(), shrink);
+        state.remove(reservation.consumer(), shrink);
         self.budget.give_back(shrink, beyond - state.beyond());
     }
 
@@ -252,8 +311,8 @@ impl MemoryPool for QueryMemory {
         // One that has nothing has nothing to spill, or to merge.
         let part = match reservation.size() > 0 {
             true if can_spill => {
-                let shared = state.share_bytes.saturating_sub(state.fixed_bytes);
-                Some(shared / state.spilling.max(1))
+                let wanted = reservation.size().saturating_add(additional);
+                Some(self.part(&mut state, consumer, reservation.size(), wanted))
             }
             true if is_merging(consumer) => Some(state.of_merge()),
             _ => None,
@@ -277,14 +336,14 @@ impl MemoryPool for QueryMemory {
                 "{has} bytes{whose}; `{name}` needs {additional} more and cannot spill further"
             )));
         }
-        if consumer.name().starts_with(SORTING) {
+        if is_sorting(consumer) {
             state.sorted_bytes_max = state.sorted_bytes_max.max(wanted);
         }
         let beyond = state.beyond();
-        state.add(can_spill, additional);
+        state.add(consumer, additional);
         let taken = self.budget.try_take(additional, state.beyond() - beyond);
         if taken.is_err() {
-            state.remove(can_spill, additional);
+            state.remove(consumer, additional);
         }
         // What caches gave up for it may give back what this query counts for it.
         drop(state);
@@ -312,6 +371,14 @@ impl MemoryPool for QueryMemory {
 /// sort's part at most, and a batch or two. A merge from disk would take all that the query may have.
 fn merges(sorted_bytes: usize) -> usize {
     sorted_bytes / 3 * 2
+}
+
+fn is_sorting(consumer: &MemoryConsumer) -> bool {
+    consumer.name().starts_with(SORTING)
+}
+
+fn is_grouping(consumer: &MemoryConsumer) -> bool {
+    consumer.can_spill() && consumer.name().contains(GROUPING)
 }
 
 fn is_merging(consumer: &MemoryConsumer) -> bool {
@@ -432,6 +499,43 @@ mod tests {
             sort.shrink(2 * MIB);
             merges[1].try_grow(MIB).unwrap();
         }
+    }
+
+    /// Groups on disk cost more than anything else that goes there.
+    #[test]
+    fn what_groups_has_what_others_leave() {
+        let budget = Arc::new(Budget::new(512 * MIB));
+        let memory = memory(&budget, 400 * MIB);
+        let turn = memory.begin(Needs::Much).now_or_never().unwrap();
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&memory) as _;
+        let step = |name: &str| (MemoryConsumer::new(name).with_can_spill(true)).register(&pool);
+        let queues = ["RepartitionExec[0]", "RepartitionExec[1]"].map(step);
+        let groups = ["FinalHashAggregateStream[0]", "FinalHashAggregateStream[1]"].map(step);
+        for step in queues.iter().chain(&groups) {
+            step.try_grow(MIB).unwrap();
+        }
+        // A fourth of 224 each, and no more of it.
+        while queues[0].try_grow(MIB).is_ok() {}
+        assert_eq!(queues[0].size(), 56 * MIB);
+        queues[0].shrink(55 * MIB);
+        while groups[0].try_grow(MIB).is_ok() {}
+        // The share has grown until another query could just begin.
+        assert_eq!(memory.state().share_bytes, 384 * MIB);
+        assert_eq!(groups[0].size(), 312 * MIB);
+        let other = self::memory(&budget, 400 * MIB);
+        let other_turn = other.begin(Needs::Much).now_or_never().unwrap();
+        // The others have a fourth of their parts still.
+        for step in [&groups[1], &queues[0], &queues[1]] {
+            while step.size() < 24 * MIB {
+                step.try_grow(MIB).unwrap();
+            }
+        }
+        assert_eq!(memory.reserved(), 384 * MIB);
+        drop((queues, groups, turn, other_turn));
+        assert_eq!(budget.queries().bytes, 0);
+        let memory = self::memory(&budget, usize::MAX);
+        let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
+        assert_eq!(memory.state().share_bytes, 224 * MIB);
     }
 
     /// A cached value may hold what a query counts, and goes when that query takes more.
