@@ -1,9 +1,10 @@
 //! Decoded columns that queries asked for, kept for the next ones.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hashbrown::DefaultHashBuilder;
 use object_store::path::Path;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -24,6 +25,7 @@ pub(crate) struct HotColumns {
     /// How much of columns was read by pages, in percent, by the hash of their key: two that have the same make a column
     /// be kept early.
     read: Mutex<HashMap<u64, usize>>,
+    hasher: DefaultHashBuilder,
     new_texts: Mutex<()>,
 }
 
@@ -32,6 +34,7 @@ impl HotColumns {
         Self {
             budget,
             read: Mutex::default(),
+            hasher: DefaultHashBuilder::default(),
             new_texts: Mutex::default(),
         }
     }
@@ -138,7 +141,7 @@ impl HotColumns {
     /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it
     /// is at most twice what it would be if it were known what will be asked.
     pub(super) fn is_read_often(&self, key: &Key, percent: usize) -> bool {
-        let key = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        let key = self.hasher.hash_one(key);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let before = read.get(&key).copied().unwrap_or(0);
         if before + percent >= 100 {

@@ -1,10 +1,12 @@
 //! What of a file's footer a query needs that has all columns decoded already: a small part of it.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
+use hashbrown::DefaultHashBuilder;
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::ColumnDescPtr;
@@ -130,5 +132,6 @@ fn is_of(leaf: &ColumnDescPtr, name: &str) -> bool {
 }
 
 fn hash(name: &str) -> u32 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(name) as u32
+    static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+    HASHER.hash_one(name) as u32
 }

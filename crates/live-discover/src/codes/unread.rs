@@ -216,10 +216,15 @@ impl Encoded {
     /// Whether all of the column is worth being decoded, and kept, where so many hundredths of it are asked for: when as much
     /// of it has been read by pages.
     fn pays_whole(&self, percent: usize) -> bool {
-        let place = self.place();
-        let is_kept = self.is_small && (self.field.data_type().is_primitive() || place.is_coded());
-        let hot = self.hot.as_ref().filter(|_| is_kept);
-        self.bag_key.is_some() || hot.is_some_and(|hot| hot.is_read_often(&self.key, percent))
+        let is_kept = || {
+            let is_number = self.field.data_type().is_primitive();
+            self.is_small && (is_number || self.place().is_coded())
+        };
+        let is_read_often = |hot: &Arc<HotColumns>| {
+            // Of blocks that are kept nothing is read.
+            percent > 0 && is_kept() && hot.is_read_often(&self.key, percent)
+        };
+        self.bag_key.is_some() || self.hot.as_ref().is_some_and(is_read_often)
     }
 
     fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {
