@@ -55,13 +55,13 @@ struct LeafRanges {
 
 impl Wanted {
     pub(super) fn of(place: &Place<'_>, rows: &RowSelection) -> Self {
-        let is_scattered = || {
+        let lies_together = || {
             let (runs, all) = (rows.iter()).fold((0, 0), |(runs, all), selector| {
                 (runs + 1, all + selector.row_count)
             });
             all >= RUN_ROWS_MIN * runs
         };
-        let rows = Some(rows).filter(|_| is_scattered());
+        let rows = Some(rows).filter(|_| lies_together());
         let leaves = place.leaves.clone().map(|leaf| {
             let (start, len) = place.chunk(leaf).byte_range();
             let index = place.metadata.offset_index();
