@@ -22,12 +22,14 @@ pub(crate) const ENGINE_POOL: &str = "memory of the engine";
 const SORTING_BYTES: usize = 64 << 20;
 /// What a thread of another query needs: the rows that are the latest so far.
 const THREAD_BYTES: usize = 32 << 20;
-/// The share of a query grows by so much at least.
-const SHARE_GROWS_BYTES: usize = 8 << 20;
+/// What is set aside for groups grows by so much at least.
+const EXTRA_BYTES: usize = 8 << 20;
 /// What sorts batches, and goes to disk with them.
 const SORTING: &str = "ExternalSorter[";
 /// What groups rows, and goes to disk with the groups: it sorts them first, which takes longer than all else.
 const GROUPING: &str = "AggregateStream[";
+/// What hands rows to other threads.
+const QUEUING: &str = "RepartitionExec[";
 /// What merges sorted batches, from memory or from disk. From disk it takes a buffer for each file, of as many files as
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
@@ -78,8 +80,8 @@ impl Needs {
 /// The pool of one query.
 ///
 /// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
-/// beyond, once they have something to put there. What groups rows has what the others leave ([`State::part`]), and the
-/// share grows for it as long as the engine has more than other queries need to begin. What merges has two thirds of it, or of what its sort had
+/// beyond, once they have something to put there. For what groups rows more is set aside as long as the engine has more
+/// than another query needs to begin. What merges has two thirds of it, or of what its sort had
 /// ([`merges`]); the rest is for what comes after, such as the merge of what the threads have sorted. What cannot go to
 /// disk (a table that a join looks things up in) takes what it needs up to the query's limit, as long as the engine has
 /// it. So whatever else runs, a query that can do with its part finishes.
@@ -95,12 +97,12 @@ pub(crate) struct QueryMemory {
 struct State {
     /// Set aside; zero before the query begins.
     share_bytes: usize,
-    /// Of steps that can go to disk, which there are so many of.
+    /// Set aside since for steps that group, and what they have of it.
+    extra_bytes: usize,
+    extra_taken: usize,
+    /// Of steps that can go to disk, and what they weigh together.
     spillable_bytes: usize,
     spilling: usize,
-    /// Of these, the sorts.
-    sorting_bytes: usize,
-    sorting: usize,
     /// How many merge what steps have sorted.
     merging: usize,
     /// The most that a sort had at once.
@@ -114,9 +116,14 @@ impl State {
         self.spillable_bytes + self.fixed_bytes
     }
 
-    /// What the query has beyond its share.
+    /// What is set aside for the query.
+    fn reserved(&self) -> usize {
+        self.share_bytes + self.extra_bytes
+    }
+
+    /// What the query has beyond.
     fn beyond(&self) -> usize {
-        self.bytes().saturating_sub(self.share_bytes)
+        self.bytes().saturating_sub(self.reserved())
     }
 
     /// What each merge has, as [`merges`] says. A sort has more than its part once others have ended, or before they begin.
@@ -125,45 +132,31 @@ impl State {
         merges(part.max(self.sorted_bytes_max))
     }
 
-    /// What a step that can go to disk may have, which has so much: one that sorts its part, others no more than is left
-    /// beside the sorts' and the others', and one that groups all of that.
-    fn part(&self, consumer: &MemoryConsumer, has: usize) -> usize {
-        /// Each of the others is left one of so many parts of its own, which is enough to begin anew.
-        const LEFT: usize = 4;
+    /// What a step that can go to disk may have.
+    fn part(&self, consumer: &MemoryConsumer) -> usize {
         let shared = self.share_bytes.saturating_sub(self.fixed_bytes);
-        let part = shared / self.spilling.max(1);
-        if is_sorting(consumer) {
-            return part;
-        }
-        let sorts = self.sorting_bytes.max(part * self.sorting);
-        let others = self.spilling.saturating_sub(self.sorting + 1);
-        let others_have = self.spillable_bytes.saturating_sub(self.sorting_bytes);
-        let others_have = others_have.saturating_sub(has).max(part / LEFT * others);
-        let left = shared.saturating_sub(sorts + others_have);
+        shared / self.spilling.max(1) * weight(consumer)
+    }
+
+    /// What a step has of `extra_bytes` that has so much.
+    fn of_extra(&self, consumer: &MemoryConsumer, bytes: usize) -> usize {
         match is_grouping(consumer) {
-            true => left,
-            false => left.min(part),
+            true => bytes.saturating_sub(self.part(consumer)),
+            false => 0,
         }
     }
 
-    fn add(&mut self, consumer: &MemoryConsumer, bytes: usize) {
-        match consumer.can_spill() {
+    fn add(&mut self, can_spill: bool, bytes: usize) {
+        match can_spill {
             true => self.spillable_bytes += bytes,
             false => self.fixed_bytes += bytes,
         }
-        if is_sorting(consumer) {
-            self.sorting_bytes += bytes;
-        }
     }
 
-    fn remove(&mut self, consumer: &MemoryConsumer, bytes: usize) {
-        let of_kind = match consumer.can_spill() {
-            true => &mut self.spillable_bytes,
-            false => &mut self.fixed_bytes,
-        };
-        *of_kind = of_kind.saturating_sub(bytes);
-        if is_sorting(consumer) {
-            self.sorting_bytes = self.sorting_bytes.saturating_sub(bytes);
+    fn remove(&mut self, can_spill: bool, bytes: usize) {
+        match can_spill {
+            true => self.spillable_bytes = self.spillable_bytes.saturating_sub(bytes),
+            false => self.fixed_bytes = self.fixed_bytes.saturating_sub(bytes),
         }
     }
 }
@@ -203,32 +196,29 @@ impl QueryMemory {
         }
     }
 
-    /// What a step that can go to disk may have of the share, which grows for one that groups.
-    fn part(
-        &self,
-        state: &mut State,
-        consumer: &MemoryConsumer,
-        has: usize,
-        wanted: usize,
-    ) -> usize {
-        let part = state.part(consumer, has);
-        if wanted <= part || !is_grouping(consumer) {
-            return part;
+    /// Whether a step that groups may have so much more of what is set aside for such steps, which grows for it.
+    fn try_extra(&self, state: &mut State, bytes: usize) -> bool {
+        let taken = state.extra_taken + bytes;
+        if taken > state.extra_bytes {
+            let more = (taken - state.extra_bytes).max(EXTRA_BYTES);
+            let more = more.min(self.limit_bytes.saturating_sub(state.reserved()));
+            let others = SORTING_BYTES.saturating_mul(self.threads);
+            if self.budget.try_reserve(more, others, state.beyond()) {
+                state.extra_bytes += more;
+            }
         }
-        let more = (2 * (wanted - part)).max(SHARE_GROWS_BYTES);
-        let more = more.min(self.limit_bytes.saturating_sub(state.share_bytes));
-        let others = SORTING_BYTES.saturating_mul(self.threads);
-        if self.budget.try_reserve(more, others, state.beyond()) {
-            state.share_bytes += more;
+        let is_there = taken <= state.extra_bytes;
+        if is_there {
+            state.extra_taken = taken;
         }
-        state.part(consumer, has)
+        is_there
     }
 
     fn end(&self) {
         let mut state = self.state();
         // Tasks that were stopped just now may have some still.
-        let reserved = state.share_bytes.max(state.bytes());
-        state.share_bytes = 0;
+        let reserved = state.reserved().max(state.bytes());
+        (state.share_bytes, state.extra_bytes) = (0, 0);
         self.budget.end(reserved, state.bytes());
     }
 
@@ -275,22 +265,20 @@ impl MemoryPool for QueryMemory {
 
     fn register(&self, consumer: &MemoryConsumer) {
         let mut state = self.state();
-        state.spilling += usize::from(consumer.can_spill());
-        state.sorting += usize::from(is_sorting(consumer));
+        state.spilling += weight(consumer);
         state.merging += usize::from(is_merging(consumer));
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         let mut state = self.state();
-        state.spilling -= usize::from(consumer.can_spill());
-        state.sorting -= usize::from(is_sorting(consumer));
+        state.spilling -= weight(consumer);
         state.merging -= usize::from(is_merging(consumer));
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         let mut state = self.state();
         let beyond = state.beyond();
-        state.add(reservation.consumer(), additional);
+        state.add(reservation.consumer().can_spill(), additional);
         let gone = self.budget.take(additional, state.beyond() - beyond);
         // Dropped, it may give back what this query counts for it.
         drop(state);
@@ -300,7 +288,12 @@ impl MemoryPool for QueryMemory {
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         let mut state = self.state();
         let beyond = state.beyond();
-        state.remove(reservation.consumer(), shrink);
+        let consumer = reservation.consumer();
+        // It has let go of it by now.
+        let has = reservation.size();
+        let let_go = state.of_extra(consumer, has + shrink) - state.of_extra(consumer, has);
+        state.extra_taken = state.extra_taken.saturating_sub(let_go);
+        state.remove(consumer.can_spill(), shrink);
         self.budget.give_back(shrink, beyond - state.beyond());
     }
 
@@ -308,11 +301,17 @@ impl MemoryPool for QueryMemory {
         let consumer = reservation.consumer();
         let can_spill = consumer.can_spill();
         let mut state = self.state();
+        let has = reservation.size();
+        let mut extra = 0;
         // One that has nothing has nothing to spill, or to merge.
-        let part = match reservation.size() > 0 {
+        let part = match has > 0 {
             true if can_spill => {
-                let wanted = reservation.size().saturating_add(additional);
-                Some(self.part(&mut state, consumer, reservation.size(), wanted))
+                let wanted = has.saturating_add(additional);
+                extra = state.of_extra(consumer, wanted) - state.of_extra(consumer, has);
+                Some(match extra > 0 && self.try_extra(&mut state, extra) {
+                    true => wanted,
+                    false => state.part(consumer),
+                })
             }
             true if is_merging(consumer) => Some(state.of_merge()),
             _ => None,
@@ -340,10 +339,11 @@ impl MemoryPool for QueryMemory {
             state.sorted_bytes_max = state.sorted_bytes_max.max(wanted);
         }
         let beyond = state.beyond();
-        state.add(consumer, additional);
+        state.add(can_spill, additional);
         let taken = self.budget.try_take(additional, state.beyond() - beyond);
         if taken.is_err() {
-            state.remove(consumer, additional);
+            state.remove(can_spill, additional);
+            state.extra_taken = state.extra_taken.saturating_sub(extra);
         }
         // What caches gave up for it may give back what this query counts for it.
         drop(state);
@@ -375,6 +375,15 @@ fn merges(sorted_bytes: usize) -> usize {
 
 fn is_sorting(consumer: &MemoryConsumer) -> bool {
     consumer.name().starts_with(SORTING)
+}
+
+/// Of a step that can go to disk: what queues between threads has a fourth of another's part.
+fn weight(consumer: &MemoryConsumer) -> usize {
+    match consumer.can_spill() {
+        true if consumer.name().starts_with(QUEUING) => 1,
+        true => 4,
+        false => 0,
+    }
 }
 
 fn is_grouping(consumer: &MemoryConsumer) -> bool {
@@ -503,7 +512,7 @@ mod tests {
 
     /// Groups on disk cost more than anything else that goes there.
     #[test]
-    fn what_groups_has_what_others_leave() {
+    fn what_groups_has_more_where_there_is_more() {
         let budget = Arc::new(Budget::new(512 * MIB));
         let memory = memory(&budget, 400 * MIB);
         let turn = memory.begin(Needs::Much).now_or_never().unwrap();
@@ -514,28 +523,33 @@ mod tests {
         for step in queues.iter().chain(&groups) {
             step.try_grow(MIB).unwrap();
         }
-        // A fourth of 224 each, and no more of it.
+        // 224 by weight: 22 for each queue, 89 for each group.
         while queues[0].try_grow(MIB).is_ok() {}
-        assert_eq!(queues[0].size(), 56 * MIB);
-        queues[0].shrink(55 * MIB);
+        assert_eq!(queues[0].size(), 22 * MIB);
         while groups[0].try_grow(MIB).is_ok() {}
-        // The share has grown until another query could just begin.
-        assert_eq!(memory.state().share_bytes, 384 * MIB);
-        assert_eq!(groups[0].size(), 312 * MIB);
+        // And what is set aside until another query could just begin.
+        assert_eq!(memory.state().reserved(), 384 * MIB);
+        assert_eq!(groups[0].size(), (89 + 160) * MIB);
         let other = self::memory(&budget, 400 * MIB);
         let other_turn = other.begin(Needs::Much).now_or_never().unwrap();
-        // The others have a fourth of their parts still.
-        for step in [&groups[1], &queues[0], &queues[1]] {
-            while step.size() < 24 * MIB {
-                step.try_grow(MIB).unwrap();
-            }
+        // The others have their parts still.
+        for (step, part) in [(&groups[1], 89), (&queues[1], 22)] {
+            while step.try_grow(MIB).is_ok() {}
+            // And what is left of a MiB.
+            assert!(
+                (part * MIB..=(part + 1) * MIB).contains(&step.size()),
+                "{}",
+                step.size()
+            );
         }
-        assert_eq!(memory.reserved(), 384 * MIB);
+        // What one lets go of another one has.
+        groups[0].shrink(200 * MIB);
+        groups[1].try_grow(100 * MIB).unwrap();
         drop((queues, groups, turn, other_turn));
         assert_eq!(budget.queries().bytes, 0);
         let memory = self::memory(&budget, usize::MAX);
         let _turn = memory.begin(Needs::Much).now_or_never().unwrap();
-        assert_eq!(memory.state().share_bytes, 224 * MIB);
+        assert_eq!(memory.state().reserved(), 224 * MIB);
     }
 
     /// A cached value may hold what a query counts, and goes when that query takes more.
