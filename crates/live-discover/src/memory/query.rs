@@ -318,11 +318,8 @@ impl MemoryPool for QueryMemory {
         };
         let left = self.limit_bytes.saturating_sub(state.bytes());
         let (available, wanted) = match part {
-            Some(part) if can_spill => (part, reservation.size().saturating_add(additional)),
-            Some(part) => (
-                part.saturating_sub(reservation.size()).min(left),
-                additional,
-            ),
+            Some(part) if can_spill => (part, has.saturating_add(additional)),
+            Some(part) => (part.saturating_sub(has).min(left), additional),
             None => (left, additional),
         };
         if wanted > available {
