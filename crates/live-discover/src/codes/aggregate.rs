@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -33,7 +33,7 @@ use super::expression::{Expression, Used, Wanted};
 use super::groups::Groups;
 use super::input::{Input, in_common};
 use super::numbers::Numbers;
-use super::paged::is_sparse;
+use super::paged::alone;
 use super::read::{self, Group, Reading};
 use super::rows::{self, Rows};
 use super::search::{self, Search};
@@ -297,15 +297,6 @@ impl Aggregate {
         let arguments = self.arguments.iter().map(values);
         let filter = self.filter.as_ref().map(values).transpose()?;
         Ok((arguments.collect::<Result<_>>()?, filter))
-    }
-}
-
-/// Values that hold no others: a part of a column of texts takes all of their bytes along, which count as often as there
-/// are parts.
-fn alone(values: ArrayRef) -> ArrayRef {
-    match values.as_string_view_opt() {
-        Some(texts) if is_sparse(texts) => Arc::new(texts.gc()),
-        _ => values,
     }
 }
 

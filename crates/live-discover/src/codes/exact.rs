@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
+use datafusion::arrow::array::{Array, ArrayRef, new_empty_array};
 use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{Field, FieldRef};
 use datafusion::common::Result;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 
 use super::column::{Place, Selection, corrupt};
-use super::paged::is_sparse;
+use super::paged::alone;
 use super::pages::{self, Wanted};
 
 /// Bytes of the pages that texts are taken from at a time, about: until they are copied they hold these.
@@ -113,12 +113,8 @@ impl ExactValues {
         let Some(batch) = self.batches.next().transpose()? else {
             return Err(corrupt("a column with fewer rows than its row group"));
         };
-        let values = cast(batch.column(0), self.field.data_type())?;
         // Not with all other texts of their pages.
-        Ok(match values.as_string_view_opt() {
-            Some(texts) if is_sparse(texts) => Arc::new(texts.gc()),
-            _ => values,
-        })
+        Ok(alone(cast(batch.column(0), self.field.data_type())?))
     }
 }
 

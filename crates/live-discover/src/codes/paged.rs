@@ -73,10 +73,7 @@ impl Values {
                 values: Arc::new(texts),
                 codes: Some(codes.into()),
             },
-            None => Self::plain(match is_sparse(texts) {
-                true => Arc::new(texts.gc()),
-                false => values,
-            }),
+            None => Self::plain(alone(values)),
         }
     }
 
@@ -385,8 +382,17 @@ fn read(
     }
 }
 
+/// Values that hold no others: a part of a column of texts takes all of their bytes along, which count as often as there
+/// are parts.
+pub(super) fn alone(values: ArrayRef) -> ArrayRef {
+    match values.as_string_view_opt() {
+        Some(texts) if is_sparse(texts) => Arc::new(texts.gc()),
+        _ => values,
+    }
+}
+
 /// Whether most of what the texts hold is the text of no row, as of a dictionary.
-pub(super) fn is_sparse(texts: &StringViewArray) -> bool {
+fn is_sparse(texts: &StringViewArray) -> bool {
     let held: usize = texts.data_buffers().iter().map(|buffer| buffer.len()).sum();
     texts.total_buffer_bytes_used() * 2 < held
 }

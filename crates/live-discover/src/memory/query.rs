@@ -79,7 +79,7 @@ impl Needs {
 
 /// The pool of one query.
 ///
-/// Steps that can go to disk share what was set aside for the query when it began, each the same part, and go to disk
+/// Steps that can go to disk share what was set aside for the query when it began by their [`weight`], and go to disk
 /// beyond, once they have something to put there. For what groups rows more is set aside as long as the engine has more
 /// than another query needs to begin. What merges has two thirds of it, or of what its sort had
 /// ([`merges`]); the rest is for what comes after, such as the merge of what the threads have sorted. What cannot go to
