@@ -19,9 +19,10 @@ use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
 };
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding, PageType, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, PageEncodingStats};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
@@ -35,9 +36,9 @@ use crate::threads;
 /// Rows of a row group: some 100 MB of records, a few MB encoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
 
-/// Rows of one record type and operation that stand by user: few enough that a time still names few pages, enough for
-/// a user's rows, which look alike, to meet.
-pub(crate) const USER_ROWS: usize = 2048;
+/// Rows of one record type and operation that stand by user: few enough that a time still names some of a large file's
+/// pages, enough for a user's rows, which look alike, to meet, and for blocks of the index of texts to have few users each.
+pub(crate) const USER_ROWS: usize = 8192;
 
 /// Bytes of a page of records, before compression: what is unpacked for one of them. Records that stand together look
 /// alike, so smaller pages would be larger together.
@@ -45,6 +46,9 @@ const RECORD_PAGE_BYTES: usize = 256 << 10;
 
 /// Bytes of a page of any other column, of which few are more than a number a row.
 const PAGE_BYTES: usize = 64 << 10;
+
+/// Bytes of a page of ids in a large row group: they don't become smaller together, and each is asked for alone.
+const ID_PAGE_BYTES: usize = 16 << 10;
 
 /// False positives of the bloom filter on `id`: one id of a thousand costs a page in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.001;
@@ -87,7 +91,7 @@ const NULL_RUN_MIN: usize = 256;
 /// A chunk of so many bytes is not compressed: all that are so small are an eighth smaller compressed, those of one value
 /// larger, and making what compresses chunks had 3 to 6 % of the samples of ingest.
 const SMALL_BYTES: usize = 512;
-/// Rows of a row group with such chunks at most: where values are absent takes a bit a row.
+/// Rows of a small row group. Only these have such chunks: where values are absent takes a bit a row.
 const SMALL_ROWS_MAX: usize = 16 << 10;
 
 /// Rows of a row group from which on more than one thread is worth its start.
@@ -388,10 +392,27 @@ impl Column {
             }
         }
         let properties = properties(&self.field, &arrays, rows.len(), bloom);
+        let chunks = self.chunks(&arrays, properties.clone().build())?;
+        let is_full = is_text(self.field.data_type())
+            && chunks
+                .iter()
+                .any(|chunk| has_full_dictionary(chunk.close()));
+        match is_full {
+            true => self.chunks(&arrays, properties.set_dictionary_enabled(false).build()),
+            false => Ok(chunks),
+        }
+    }
+
+    /// The same with these properties.
+    fn chunks(
+        &self,
+        arrays: &[ArrayRef],
+        properties: WriterProperties,
+    ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let (_, factory) = writer(std::iter::once(&self.field), properties, 0)?;
         let mut writers = factory.create_column_writers(0)?;
         for array in arrays {
-            let leaves = compute_leaves(&self.field, &array)?;
+            let leaves = compute_leaves(&self.field, array)?;
             for (leaf, writer) in leaves.iter().zip(&mut writers) {
                 writer.write(leaf)?;
             }
@@ -480,7 +501,12 @@ fn plain_properties() -> WriterPropertiesBuilder {
 }
 
 /// Those of a chunk of `rows` rows, whose values stand in `arrays`.
-fn properties(field: &FieldRef, arrays: &[ArrayRef], rows: usize, bloom: &str) -> WriterProperties {
+fn properties(
+    field: &FieldRef,
+    arrays: &[ArrayRef],
+    rows: usize,
+    bloom: &str,
+) -> WriterPropertiesBuilder {
     let name = field.name().as_str();
     let mut properties = plain_properties();
     if let Some(sample) = Sample::of(arrays) {
@@ -489,6 +515,9 @@ fn properties(field: &FieldRef, arrays: &[ArrayRef], rows: usize, bloom: &str) -
         }
         if is_text(field.data_type()) {
             properties = properties.set_dictionary_enabled(sample.repeats());
+            if sample.is_of_ids() && rows > SMALL_ROWS_MAX {
+                properties = properties.set_data_page_size_limit(ID_PAGE_BYTES);
+            }
         }
     }
     if is_text(field.data_type()) && !TEXTS_WITH_STATISTICS.contains(&name) {
@@ -505,5 +534,49 @@ fn properties(field: &FieldRef, arrays: &[ArrayRef], rows: usize, bloom: &str) -
             .set_bloom_filter_fpp(BLOOM_FALSE_POSITIVES)
             .set_bloom_filter_max_ndv(rows.max(1) as u64);
     }
-    properties.build()
+    properties
+}
+
+/// Whether a dictionary had no room for all values of a chunk, so that some of its pages are of values. It has 1 MiB then,
+/// all of which is unpacked for a row of any page of 64 KiB; without it the chunk is a tenth larger.
+fn has_full_dictionary(chunk: &ColumnCloseResult) -> bool {
+    let chunk = &chunk.metadata;
+    let is_of_values = |page: &PageEncodingStats| {
+        page.page_type != PageType::DICTIONARY_PAGE && page.encoding == Encoding::PLAIN
+    };
+    chunk.dictionary_page_offset().is_some()
+        && (chunk.page_encoding_stats()).is_some_and(|pages| pages.iter().any(is_of_values))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringViewArray;
+    use parquet::file::metadata::ParquetMetaDataReader;
+
+    use super::*;
+
+    #[test]
+    fn a_dictionary_has_all_texts_of_its_chunk_or_is_not_there() {
+        // One comes often, so that a dictionary seems worth its work.
+        let text = |row: usize| format!("{:>100}", if row % 4 == 0 { 0 } else { row });
+        for (rows, has_dictionary) in [(2_000, true), (40_000, false)] {
+            let texts: ArrayRef = Arc::new(
+                (0..rows)
+                    .map(|row| Some(text(row)))
+                    .collect::<StringViewArray>(),
+            );
+            let batches = [RecordBatch::try_from_iter([("object_id", texts)]).unwrap()];
+            let columns = Columns::of(std::iter::once("object_id"), &batches);
+            let order: Vec<RowIndex> = (0..rows).map(|row| (0, row)).collect();
+            let file = encode(&columns, &order, "id", NonZeroUsize::MIN).unwrap();
+            let footer = ParquetMetaDataReader::new().parse_and_finish(&file.bytes);
+            let footer = footer.unwrap();
+            let chunk = footer.row_group(0).column(0);
+            assert_eq!(
+                chunk.dictionary_page_offset().is_some(),
+                has_dictionary,
+                "{rows}"
+            );
+        }
+    }
 }

@@ -12,6 +12,8 @@ use crate::keys::Texts;
 const SAMPLED: usize = 256;
 /// Of a hundred values looked at so many are different at most if they are said to come again.
 const DIFFERENT_PERCENT_MAX: usize = 95;
+/// Bytes of an id, with its length, in the mean at most: a hash in hexadecimal digits has 68.
+const ID_BYTES_MAX: usize = 72;
 
 /// Some of the values of a chunk.
 pub(crate) struct Sample {
@@ -60,6 +62,11 @@ impl Sample {
     /// Whether values come again, so that a dictionary of them is worth its work.
     pub(crate) fn repeats(&self) -> bool {
         self.different * 100 <= self.sampled * DIFFERENT_PERCENT_MAX
+    }
+
+    /// Whether values are like ids: short, and hardly any comes again.
+    pub(crate) fn is_of_ids(&self) -> bool {
+        !self.repeats() && self.different_bytes <= self.different * ID_BYTES_MAX
     }
 
     /// About how many bytes the values take: those that are different, and a code for each.
@@ -140,6 +147,29 @@ mod tests {
         let ids = texts((0..10_000).map(|row| Some(format!("{row:06}"))));
         let sample = Sample::of(&[ids]).map(|sample| (sample.repeats(), sample.encoded_bytes()));
         assert!(sample.is_some_and(|(repeats, bytes)| !repeats && bytes >= 100_000));
+    }
+
+    #[test]
+    fn ids_are_short_and_differ() {
+        let id = |row: u64| Some(format!("{:064x}", row.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let json = |row: u64| {
+            Some(format!(
+                "{{\"Number\":{row},\"Text\":\"{}\"}}",
+                "x".repeat(64)
+            ))
+        };
+        for (name, array, is_of_ids) in [
+            ("hashes", texts((0..10_000).map(id)), true),
+            ("objects", texts((0..10_000).map(json)), false),
+            (
+                "hashes that come again",
+                texts((0..10_000).map(|row| id(row % 40))),
+                false,
+            ),
+        ] {
+            let sample = Sample::of(&[array]).map(|sample| sample.is_of_ids());
+            assert_eq!(sample, Some(is_of_ids), "{name}");
+        }
     }
 
     #[test]

@@ -319,6 +319,50 @@ impl std::fmt::Display for OwnKey {
     }
 }
 
+/// Rows of one record type and operation that stand by user and time, so many in turn: as we write them, as older programs
+/// did, and as the first did, by time alone.
+const IN_TURN: [usize; 3] = [USER_ROWS, 2048, 1];
+
+/// Rows of a row group that have the same record type and operation.
+struct Same {
+    first: u64,
+    latest: i64,
+    /// For each of [`IN_TURN`] whether they stand so, and the latest time of those in turn before.
+    in_turn: [(bool, i64); IN_TURN.len()],
+}
+
+impl Same {
+    fn from(first: u64) -> Self {
+        Self {
+            first,
+            latest: i64::MIN,
+            in_turn: [(true, i64::MIN); IN_TURN.len()],
+        }
+    }
+
+    /// Whether the next row stands as it may; `is_behind`: by user and time it does not stand before the last one.
+    fn stands(&mut self, at: u64, is_behind: bool, time: i64) -> bool {
+        for ((stands, latest_before), rows) in self.in_turn.iter_mut().zip(IN_TURN) {
+            match (at - self.first).is_multiple_of(rows as u64) {
+                true => *latest_before = self.latest,
+                false => *stands &= is_behind,
+            }
+            *stands &= *latest_before <= time;
+        }
+        self.latest = self.latest.max(time);
+        let stands = self.in_turn.iter().any(|(stands, _)| *stands);
+        if !stands {
+            // What follows may be in order again.
+            let first = self.first;
+            *self = Self {
+                latest: time,
+                ..Self::from(first)
+            };
+        }
+        stands
+    }
+}
+
 /// The checks of a file that need one row at a time.
 struct Rows<'a> {
     file: &'a DataFile,
@@ -329,14 +373,7 @@ struct Rows<'a> {
     rows: u64,
     /// Operation, user, record type and time of the row before.
     last: ([Option<String>; 2], Option<i64>, i64),
-    /// The first row of its record type and operation, whether those from there on stand by user and time, so many in
-    /// turn, and whether they stand by time.
-    first: u64,
-    by_user: bool,
-    by_time: bool,
-    /// The latest time of those, and of those in turn before.
-    latest_same: i64,
-    latest_in_turn: i64,
+    same: Same,
     /// The latest time so far, and that of the row groups before.
     latest: i64,
     latest_before: i64,
@@ -361,11 +398,7 @@ impl<'a> Rows<'a> {
             }),
             rows: 0,
             last: ([None, None], None, i64::MIN),
-            first: 0,
-            by_user: true,
-            by_time: true,
-            latest_same: i64::MIN,
-            latest_in_turn: i64::MIN,
+            same: Same::from(0),
             latest: i64::MIN,
             latest_before: i64::MIN,
             order: Tally::default(),
@@ -438,8 +471,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Row groups follow each other in time; in each, rows stand by record type and operation, so many of those in turn by
-    /// user and time. In older lakes they all stand by time.
+    /// Row groups follow each other in time; in each, rows stand by record type and operation, and those of the same as
+    /// [`Same`] says.
     fn check_order(&mut self, at: u64, (record_type, operation, user_id): Kind<'_>, time: i64) {
         let ([last_operation, last_user], last_type, last_time) = &self.last;
         let last = (*last_type, last_operation.as_deref());
@@ -452,25 +485,13 @@ impl<'a> Rows<'a> {
                 let what = "does not stand by record type and operation";
                 self.order.add(at, || what.to_owned());
             }
-            self.first = at;
-            (self.by_user, self.by_time) = (true, true);
-            (self.latest_same, self.latest_in_turn) = (i64::MIN, i64::MIN);
-        } else {
-            self.by_time &= *last_time <= time;
-            if (at - self.first).is_multiple_of(USER_ROWS as u64) {
-                self.latest_in_turn = self.latest_same;
-            } else {
-                self.by_user &= (last_user.as_deref(), *last_time) <= (user_id, time);
-            }
-            self.by_user &= self.latest_in_turn <= time;
-            if !self.by_user && !self.by_time {
-                let what = "does not stand by user and time";
-                self.order.add(at, || what.to_owned());
-                // What follows may be in order again.
-                (self.by_user, self.by_time) = (true, true);
-            }
+            self.same = Same::from(at);
         }
-        self.latest_same = self.latest_same.max(time);
+        let is_behind = (last_user.as_deref(), *last_time) <= (user_id, time);
+        if !self.same.stands(at, is_behind, time) {
+            let what = "does not stand by user and time";
+            self.order.add(at, || what.to_owned());
+        }
         if time < self.latest_before {
             self.order
                 .add(at, || "is older than the row group before it".to_owned());
@@ -510,4 +531,35 @@ impl<'a> Rows<'a> {
 
 fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Array> {
     batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_as_some_program_wrote_them() {
+        const FIRST: u64 = 100;
+        for (in_turn, stands) in [(USER_ROWS, true), (2048, true), (1, true), (4096, false)] {
+            let mut rows: Vec<(i64, i64)> = (0..20_000).map(|time| (time * 7 % 5, time)).collect();
+            rows.chunks_mut(in_turn).for_each(<[_]>::sort_unstable);
+            let mut same = Same::from(FIRST);
+            let mut last = None;
+            let all_stand = (FIRST..).zip(rows).all(|(at, row)| {
+                let is_behind = last.replace(row) <= Some(row);
+                same.stands(at, is_behind, row.1)
+            });
+            assert_eq!(all_stand, stands, "{in_turn} in turn");
+        }
+    }
+
+    #[test]
+    fn a_row_in_the_wrong_place_is_told_once() {
+        let mut same = Same::from(0);
+        let times = [1, 2, 9, 3, 4, 5];
+        let stands = (0..)
+            .zip(times)
+            .map(|(at, time)| same.stands(at, false, time));
+        assert_eq!(stands.filter(|stands| !stands).count(), 1);
+    }
 }

@@ -22,8 +22,8 @@ const READ_MAX: usize = 100_000;
 /// In the engine's budget.
 pub(crate) struct HotColumns {
     budget: Arc<Budget>,
-    /// How much of columns was read by pages, in percent, by the hash of their key: two that have the same make a column
-    /// be kept early.
+    /// How much was done for columns by pages, in percent of the work for all of each, by the hash of their key: two that
+    /// have the same make a column be kept early.
     read: Mutex<HashMap<u64, usize>>,
     hasher: DefaultHashBuilder,
     new_texts: Mutex<()>,
@@ -138,8 +138,8 @@ impl HotColumns {
         self.budget.put(key, searched, bytes);
     }
 
-    /// Whether as much of a column was read by pages as it has, with the pages that are asked for now. So the work for it
-    /// is at most twice what it would be if it were known what will be asked.
+    /// Whether as much was done for a column by pages as all of it takes, with the pages that are asked for now. So the work
+    /// for it is at most twice what it would be if it were known what will be asked.
     pub(super) fn is_read_often(&self, key: &Key, percent: usize) -> bool {
         let key = self.hasher.hash_one(key);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

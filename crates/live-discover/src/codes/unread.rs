@@ -195,7 +195,8 @@ impl Encoded {
             let kept = self.kept_pages();
             share.take(kept.bytes);
             let paged = Paged::of(&place, &pages, kept);
-            return Ok(match self.pays_whole(paged.percent(&place)) {
+            let percent = self.of_whole(paged.percent(&place));
+            return Ok(match self.pays_whole(percent) {
                 true => UnreadColumn::OfWhole(self, rows.clone()),
                 false => UnreadColumn::Pages(self, paged),
             });
@@ -213,8 +214,8 @@ impl Encoded {
         UnreadColumn::Exact(self, exact)
     }
 
-    /// Whether all of the column is worth being decoded, and kept, where so many hundredths of it are asked for: when as much
-    /// of it has been read by pages.
+    /// Whether all of the column is worth being decoded, and kept, where so many hundredths of the work for that are to be
+    /// done: when as much has been done by pages.
     fn pays_whole(&self, percent: usize) -> bool {
         let is_kept = || {
             let is_number = self.field.data_type().is_primitive();
@@ -225,6 +226,18 @@ impl Encoded {
             percent > 0 && is_kept() && hot.is_read_often(&self.key, percent)
         };
         self.bag_key.is_some() || self.hot.as_ref().is_some_and(is_read_often)
+    }
+
+    /// How many hundredths of the work for all of the column it is to unpack so many hundredths of its bytes for few rows.
+    fn of_whole(&self, percent: usize) -> usize {
+        /// What is done with each row takes as long as to unpack so many bytes.
+        const ROW_BYTES: u64 = 6;
+        let place = self.place();
+        let bytes = place.decoded_bytes();
+        let all = bytes + ROW_BYTES * place.rows() as u64;
+        let of_whole = percent as u64 * bytes / all.max(1);
+        usize::try_from(of_whole)
+            .map_or(percent, |of_whole| of_whole.clamp(percent.min(1), percent))
     }
 
     fn decode(&self, bytes: &[Bytes]) -> Result<Chunk> {

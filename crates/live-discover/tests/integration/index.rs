@@ -225,7 +225,7 @@ first_seen          9  221   2    0
 inbox_rules        10  113   2    0
 user_agents        13  207   2    0
 mass_download      15  233   2    0
-chain              16  300   2    0
+chain              16  303   2    0
 extra              12  368   2    0
 name in a bag       7   10   2    0
 ";
