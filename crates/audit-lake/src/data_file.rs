@@ -558,7 +558,7 @@ mod tests {
     #[test]
     fn a_dictionary_has_all_texts_of_its_chunk_or_is_not_there() {
         // One comes often, so that a dictionary seems worth its work.
-        let text = |row: usize| format!("{:>100}", if row % 4 == 0 { 0 } else { row });
+        let text = |row: usize| format!("{:>100}", if row.is_multiple_of(4) { 0 } else { row });
         for (rows, has_dictionary) in [(2_000, true), (40_000, false)] {
             let texts: ArrayRef = Arc::new(
                 (0..rows)
