@@ -233,9 +233,10 @@ impl Encoded {
         /// What is done with each row takes as long as to unpack so many bytes.
         const ROW_BYTES: u64 = 6;
         let place = self.place();
+        // A footer may say anything.
         let bytes = place.decoded_bytes();
-        let all = bytes + ROW_BYTES * place.rows() as u64;
-        let of_whole = percent as u64 * bytes / all.max(1);
+        let all = bytes.saturating_add(ROW_BYTES.saturating_mul(place.rows() as u64));
+        let of_whole = bytes.saturating_mul(percent as u64) / all.max(1);
         usize::try_from(of_whole)
             .map_or(percent, |of_whole| of_whole.clamp(percent.min(1), percent))
     }
