@@ -30,7 +30,7 @@ pub(super) enum Role {
 }
 
 /// Fields that hold the client's address, best first.
-const ADDRESSES: [&str; 8] = [
+const ADDRESSES: [&str; 9] = [
     "ClientIP",
     "ClientIPAddress",
     "ActorIpAddress",
@@ -38,6 +38,7 @@ const ADDRESSES: [&str; 8] = [
     "ClientIp",
     "UserIp",
     "SenderIp",
+    "SenderIP",
     "IPAddress",
 ];
 

@@ -268,13 +268,20 @@ impl<'t> Decoder<'t> {
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Bad> {
         let given = (entry.text).map_err(|reason| Bad::new(reason, reason.words()))?;
-        let (Text::Object(text) | Text::Cell(text) | Text::RawEvent(text)) = given;
+        let (Text::Object(text) | Text::Quoted(text) | Text::Cell(text) | Text::RawEvent(text)) =
+            given;
         let text = simdutf8::compat::from_utf8(text).map_err(|e| {
             Bad::new(
                 Reason::InvalidUtf8,
                 format!("byte {} of the record", e.valid_up_to()),
             )
         })?;
+        if matches!(given, Text::Quoted(_)) {
+            check_escapes(text)?;
+            let text = text::unescape(value::string(text));
+            wrapped::check_object(&text)?;
+            return self.record(text.trim());
+        }
         if !matches!(given, Text::Object(_)) {
             wrapped::check_object(text)?;
         }

@@ -72,8 +72,21 @@ pub(super) fn no_record(members: &[Member<'_>]) -> Bad {
             "an answer or a message that lists objects, where one of them was expected: give its list as an array, or the \
              objects one a line",
         )
+    } else if let Some(name) = records_in(members) {
+        let detail = format!(
+            "an object that has CreationTime deeper, in `{name}`, where a record was expected: give the objects in there, as an \
+             array or one a line"
+        );
+        return Bad::new(Reason::NoTime, detail);
     } else {
         (Reason::NoTime, Reason::NoTime.words())
     };
     Bad::new(reason, words)
+}
+
+/// The member in which there seem to be records.
+fn records_in<'m>(members: &'m [Member<'_>]) -> Option<&'m str> {
+    let has_time = |raw: &str| raw.starts_with(['[', '{']) && raw.contains("\"CreationTime\"");
+    let mut names = members.iter().filter(|(_, raw)| has_time(raw));
+    names.next().map(|(name, _)| name.as_ref())
 }

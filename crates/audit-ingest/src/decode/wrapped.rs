@@ -185,13 +185,30 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
             found => return found,
         }
     }
-    if is_record || has(&members, "dynamicProperties") {
+    let text = match is_record || has(&members, "dynamicProperties") {
+        true => Some(document),
+        false => only_record(&members),
+    };
+    if let Some(text) = text {
         return Ok(Wrapped {
-            text: document,
+            text,
             outer: Vec::new(),
         });
     }
     Err(why_none.unwrap_or_else(|| no_record(&members)))
+}
+
+/// The record that one of the members is, or whose text it is, of whatever name: HTTP's event collector of Splunk has
+/// `event`, Azure's logs have `properties`, containers `log`. `None` where there are two.
+fn only_record<'a>(members: &[Member<'a>]) -> Option<Cow<'a, str>> {
+    let mut records = members.iter().filter_map(|(_, raw)| {
+        memchr::memmem::find(raw.as_bytes(), b"CreationTime")?;
+        let text = object(raw.clone()).ok()?;
+        Wrapper::Collector.check(&text).ok()?;
+        Some(text)
+    });
+    let record = records.next()?;
+    records.next().is_none().then_some(record)
 }
 
 fn payload<'a>(
@@ -279,14 +296,15 @@ fn object(raw: Cow<'_, str>) -> Result<Cow<'_, str>, Bad> {
     match raw.as_bytes().first() {
         Some(b'{') => Ok(raw),
         Some(b'"') => {
-            let text = unescape(string(&raw)).into_owned();
-            if text.trim().is_empty() {
+            let text = unescape(string(&raw));
+            let text = text.trim();
+            if text.is_empty() {
                 return Err(Bad::new(Reason::Empty, "an empty text"));
             }
-            check_object(&text)?;
+            check_object(text)?;
             // Those of the wrapper were looked at; these are escapes within its own.
-            check_escapes(&text)?;
-            Ok(Cow::Owned(text))
+            check_escapes(text)?;
+            Ok(Cow::Owned(text.to_owned()))
         }
         Some(b'n') => Err(Bad::new(Reason::Empty, "null")),
         _ => Err(Bad::new(Reason::NotAnObject, "no object")),

@@ -5,6 +5,7 @@
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
+use super::json::BYTE_ORDER_MARK;
 use super::{Content, Form, MAX_PIECE_BYTES, MAX_RECORD_BYTES, SLAB_BYTES, Slab};
 use crate::reject::Reason;
 
@@ -153,6 +154,7 @@ pub(super) struct CsvReader {
 #[derive(Debug)]
 struct Table {
     core: Reader,
+    header: Option<Header>,
     /// Which field holds the record; `None`: none does, so each row is a reject.
     payload: Option<usize>,
     /// It holds events of other applications too.
@@ -167,20 +169,37 @@ struct Table {
 }
 
 impl Table {
-    fn new(header: Option<&Header>) -> Self {
-        let payload = header.and_then(Header::payload);
+    fn new(header: Option<Header>) -> Self {
+        let payload = header.as_ref().and_then(Header::payload);
+        let separator = header.as_ref().map_or(b',', |header| header.separator);
         Self {
-            core: rows_after_header(header.map_or(b',', |header| header.separator)),
+            core: rows_after_header(separator),
             payload,
-            raw_events: header.is_some_and(|header| {
+            raw_events: header.as_ref().is_some_and(|header| {
                 matches!(header.form(), Form::CloudAppEventsCsv | Form::CollectorCsv)
             }),
+            header,
             fields: vec![0; FIELDS_BYTES],
             fields_len: 0,
             ends: vec![0; payload.map_or(0, |at| at + 1) + ENDS],
             ends_len: 0,
             too_large: false,
         }
+    }
+
+    /// The header of a table that was appended to this one: its own again, or one with a column of records.
+    fn header_again(&self, row: &[u8]) -> Option<Header> {
+        let line = row.trim_ascii_start();
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        // Rows have records, which begin so.
+        if self.too_large || line.len() > HEADER_BYTES_MAX || line.contains(&b'{') {
+            return None;
+        }
+        header(line).filter(|header| {
+            let is_own = (self.header.as_ref()).is_some_and(|own| own.fields == header.fields);
+            let has = |name| header.column(name).is_some();
+            is_own || has(AUDIT_DATA) || has(RAW_EVENT_DATA)
+        })
     }
 
     fn set_too_large(&mut self) {
@@ -265,7 +284,7 @@ impl CsvReader {
             if !is_preamble(line) {
                 // Detection saw this line: without the column the reader would not have been chosen,
                 // unless the caller insisted; then each row is a reject.
-                self.table = Some(Table::new(header(line).as_ref()));
+                self.table = Some(Table::new(header(line)));
                 return true;
             }
         }
@@ -342,6 +361,10 @@ impl CsvReader {
         self.start = self.at;
         self.seen = true;
         let Some(table) = &mut self.table else { return };
+        if let Some(header) = table.header_again(&self.slab.window[source.clone()]) {
+            *table = Table::new(Some(header));
+            return;
+        }
         let content = match table.cell() {
             _ if table.too_large => Content::Reject(Reason::TooLarge),
             None => Content::Reject(Reason::Truncated),

@@ -2,7 +2,7 @@
 
 use sonic_rs::{JsonValueTrait, LazyValue, to_object_iter};
 
-use super::json::LINE_HEADER_BYTES_MAX;
+use super::json::{BYTE_ORDER_MARK, LINE_HEADER_BYTES_MAX};
 use super::text::{Encoding, Transcoder};
 use crate::reject::FLATTENED;
 
@@ -204,11 +204,16 @@ fn is_archive(prefix: &[u8]) -> bool {
 }
 
 fn form(text: &[u8]) -> Form {
-    let text = text.trim_ascii_start();
+    let mut text = text.trim_ascii_start();
+    while let Some(behind) = text.strip_prefix(BYTE_ORDER_MARK) {
+        text = behind.trim_ascii_start();
+    }
     match text.first() {
         None => Form::Empty,
         Some(b'[') => json_array(text[1..].trim_ascii_start()),
         Some(b'{') => json_object(text, Form::Ndjson),
+        // Texts of objects, as JSON has them; in a table's cell quotes are doubled.
+        Some(b'"') if text.starts_with(br#""{\""#) => Form::Ndjson,
         Some(_) if is_syslog(text) => Form::Syslog,
         Some(b'<') if text.starts_with(b"<Objs") => Form::Clixml,
         Some(b'<') if has_priority(text) => Form::Unknown,

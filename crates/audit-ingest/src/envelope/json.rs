@@ -12,6 +12,12 @@ use crate::reject::Reason;
 /// How far a page's first members are looked at for its list.
 const PAGE_HEAD_BYTES: usize = 16 << 10;
 
+/// Arrays in an array of which the items are looked for: files that were read into one array.
+const INNER_ARRAYS_MAX: usize = 4;
+
+/// In UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The longest header of a line of syslog.
 pub(super) const LINE_HEADER_BYTES_MAX: usize = 1 << 10;
 
@@ -28,6 +34,8 @@ pub(super) struct JsonReader {
     seen: bool,
     /// Open wrappers around the items.
     wrapped: Wrapper,
+    /// Arrays that are open within the outermost one.
+    inner_arrays: usize,
     /// Lines of syslog: a line's object stands behind a header, which is none of it.
     behind_headers: bool,
     /// In how many objects a page's list stands.
@@ -205,7 +213,7 @@ impl JsonReader {
     fn scan(&mut self, last: bool) {
         loop {
             let more = match self.place {
-                Place::Between => self.between(),
+                Place::Between => self.between(last),
                 Place::Head => self.head(last),
                 Place::Object => self.object(),
                 Place::Garbage => self.garbage(),
@@ -217,12 +225,23 @@ impl JsonReader {
     }
 
     /// Skips to the next item. `false`: the window is used up.
-    fn between(&mut self) -> bool {
+    fn between(&mut self, last: bool) -> bool {
         let window = &self.slab.window;
         while let Some(&byte) = window.get(self.at) {
             if byte.is_ascii_whitespace() {
                 self.at += 1;
                 continue;
+            }
+            // Files that were appended to each other have their marks between them.
+            if byte == BYTE_ORDER_MARK[0] {
+                let rest = &window[self.at..];
+                if rest.starts_with(BYTE_ORDER_MARK) {
+                    self.at += BYTE_ORDER_MARK.len();
+                    continue;
+                }
+                if BYTE_ORDER_MARK.starts_with(rest) && !last {
+                    return false;
+                }
             }
             self.seen = true;
             self.start = self.at;
@@ -237,7 +256,13 @@ impl JsonReader {
                     return true;
                 }
                 (b'[', Wrapper::None) if !self.behind_headers => self.wrapped = Wrapper::Array,
-                (b']', Wrapper::Array) => self.wrapped = Wrapper::None,
+                (b'[', Wrapper::Array) if self.inner_arrays < INNER_ARRAYS_MAX => {
+                    self.inner_arrays += 1;
+                }
+                (b']', Wrapper::Array) => match self.inner_arrays.checked_sub(1) {
+                    Some(open) => self.inner_arrays = open,
+                    None => self.wrapped = Wrapper::None,
+                },
                 (b']', Wrapper::Page) => {
                     // The rest of the page's object is scanned as an object and dropped.
                     self.wrapped = Wrapper::PageTail;
@@ -377,16 +402,18 @@ impl JsonReader {
         self.cut_large(end);
         let text = self.slab.window[self.start..end].trim_ascii_end();
         let end = self.start + text.len();
-        let reason = if self.value.too_large {
-            Reason::TooLarge
+        let content = if self.value.too_large {
+            Content::Reject(Reason::TooLarge)
         } else if self.value.too_deep {
-            Reason::TooDeep
-        } else if is_json(text) {
-            Reason::NotAnObject
+            Content::Reject(Reason::TooDeep)
+        } else if !is_json(text) {
+            Content::Reject(Reason::InvalidJson)
+        } else if text.starts_with(b"\"{") {
+            Content::Quoted
         } else {
-            Reason::InvalidJson
+            Content::Reject(Reason::NotAnObject)
         };
-        self.slab.push(self.start..end, Content::Reject(reason));
+        self.slab.push(self.start..end, content);
     }
 }
 
@@ -573,57 +600,146 @@ fn is_before_list(key: &[u8]) -> bool {
 }
 
 /// A page begins with annotations (`"@odata.context": "…"`) and counts, then `"value": [`. Elasticsearch's list is in an
-/// object of its own: `"hits": {"total": 1, "hits": [`.
+/// object of its own: `"hits": {"total": 1, "hits": [`. A list of any name is one if it begins with a record.
 fn page_head(text: &[u8]) -> Head {
-    let (mut at, mut depth) = (1, 1);
-    let skip_space = |at: &mut usize| {
-        while text.get(*at).is_some_and(u8::is_ascii_whitespace) {
-            *at += 1;
-        }
-        text.get(*at).copied()
-    };
+    let mut members = Members { text, at: 1 };
+    let mut depth = 1;
     loop {
-        match skip_space(&mut at) {
-            Some(b'"') => {}
-            Some(_) => return Head::Record,
-            None => return Head::Unknown,
-        }
-        let Some(key_len) = memchr::memchr(b'"', &text[at + 1..]) else {
-            return Head::Unknown;
-        };
-        let key = &text[at + 1..at + 1 + key_len];
-        at += key_len + 2;
-        match skip_space(&mut at) {
-            Some(b':') => at += 1,
-            Some(_) => return Head::Record,
-            None => return Head::Unknown,
-        }
-        let Some(first) = skip_space(&mut at) else {
-            return Head::Unknown;
+        let (key, first) = match members.name() {
+            Ok(name) => name,
+            Err(end) => return end,
         };
         match first {
-            b'[' if is_list(key) => return Head::Page { len: at + 1, depth },
+            b'[' if is_list(key) => return members.page(depth),
             b'{' if key == b"hits" && depth == 1 => {
-                (at, depth) = (at + 1, 2);
+                (members.at, depth) = (members.at + 1, 2);
                 continue;
             }
             _ if is_before_list(key) => {}
-            _ => return Head::Record,
+            b'[' => {
+                return match begins_with_record(&text[members.at + 1..]) {
+                    Some(true) => members.page(depth),
+                    Some(false) => Head::Record,
+                    None => Head::Unknown,
+                };
+            }
+            b'{' => return Head::Record,
+            _ if is_of_record(key) => return Head::Record,
+            _ => {}
         }
+        if let Err(end) = members.skip_value(first) {
+            return end;
+        }
+    }
+}
+
+/// What an object that is a record, or an envelope of one, has early on.
+fn is_of_record(key: &[u8]) -> bool {
+    matches!(
+        key,
+        b"CreationTime" | b"Id" | b"RecordType" | b"AuditData" | b"auditData"
+    )
+}
+
+/// Whether a list's first item is a record, or has one as interfaces wrap it; `None` if that is not seen yet.
+fn begins_with_record(list: &[u8]) -> Option<bool> {
+    let space = list.iter().take_while(|b| b.is_ascii_whitespace()).count();
+    if *list.get(space)? != b'{' {
+        return Some(false);
+    }
+    let mut members = Members {
+        text: list,
+        at: space + 1,
+    };
+    let (mut has_time, mut has_type) = (false, false);
+    let end = loop {
+        let (key, first) = match members.name() {
+            Ok(name) => name,
+            Err(end) => break end,
+        };
+        has_time |= key == b"CreationTime";
+        has_type |= key == b"RecordType";
+        if has_time && has_type || matches!(key, b"AuditData" | b"auditData") {
+            return Some(true);
+        }
+        if let Err(end) = members.skip_value(first) {
+            break end;
+        }
+    };
+    (!matches!(end, Head::Unknown)).then_some(false)
+}
+
+/// The members that a text has of an object that it may be cut off in.
+struct Members<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl<'t> Members<'t> {
+    /// The name of the next member and the first byte of its value, where `at` is then; or what the object is, as far as
+    /// can be told without one.
+    fn name(&mut self) -> Result<(&'t [u8], u8), Head> {
+        self.expect(b'"')?;
+        let text = self.text;
+        let Some(len) = memchr::memchr(b'"', &text[self.at..]) else {
+            return Err(Head::Unknown);
+        };
+        let key = &text[self.at..self.at + len];
+        self.at += len + 1;
+        self.expect(b':')?;
+        let first = self.skip_space().ok_or(Head::Unknown)?;
+        Ok((key, first))
+    }
+
+    /// Goes on behind the value, and the comma behind it.
+    fn skip_value(&mut self, first: u8) -> Result<(), Head> {
+        let (text, at) = (self.text, self.at);
         let end = match first {
-            b'"' => memchr::memchr(b'"', &text[at + 1..]).map(|n| at + n + 2),
+            b'"' => string_end(text, at + 1),
             b'{' | b'[' => match Value::default().scan(text, at, false) {
                 Scan::Closed(end) => Some(end),
                 Scan::Broken(_) | Scan::More => None,
             },
             _ => memchr::memchr3(b',', b'}', b'\n', &text[at..]).map(|n| at + n),
         };
-        let Some(end) = end else { return Head::Unknown };
-        at = end;
-        match skip_space(&mut at) {
-            Some(b',') => at += 1,
-            Some(_) => return Head::Record,
-            None => return Head::Unknown,
+        self.at = end.ok_or(Head::Unknown)?;
+        self.expect(b',')
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Head> {
+        match self.skip_space() {
+            Some(found) if found == byte => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(_) => Err(Head::Record),
+            None => Err(Head::Unknown),
+        }
+    }
+
+    fn skip_space(&mut self) -> Option<u8> {
+        while self.text.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    /// A page, whose list the value is.
+    fn page(&self, depth: usize) -> Head {
+        Head::Page {
+            len: self.at + 1,
+            depth,
+        }
+    }
+}
+
+/// Behind a string of which `at` is within; `None` if it goes on.
+fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text[at] {
+            b'"' => return Some(at + 1),
+            _ => at += 2,
         }
     }
 }

@@ -66,6 +66,8 @@ struct Item {
 enum Content {
     /// The source range is a JSON object that nothing was checked of but its brackets.
     Object,
+    /// The source range is a JSON string that begins as an object does.
+    Quoted,
     /// The record's text is this range of `cells`.
     Cell(Range<usize>),
     /// The same of a column that holds events of other applications too.
@@ -89,6 +91,8 @@ pub struct Entry<'a> {
 pub enum Text<'a> {
     /// Exactly one bracketed value, not deeper than [`MAX_DEPTH`].
     Object(&'a [u8]),
+    /// A JSON string: anything may stand in it.
+    Quoted(&'a [u8]),
     /// A cell: anything may stand in it.
     Cell(&'a [u8]),
     /// A cell of Defender's `RawEventData` or of a collector's column: records, and events of other applications.
@@ -105,6 +109,7 @@ impl Slab {
                 source,
                 text: match &item.content {
                     Content::Object => Ok(Text::Object(source)),
+                    Content::Quoted => Ok(Text::Quoted(source)),
                     Content::Cell(range) => Ok(Text::Cell(&self.cells[range.clone()])),
                     Content::RawEvent(range) => Ok(Text::RawEvent(&self.cells[range.clone()])),
                     Content::Reject(reason) => Err(*reason),

@@ -14,6 +14,13 @@ fn piece() -> impl Strategy<Value = String> {
         Just("{\"CreationTime\":\"2026-01-02T03:04:05\",\"cut\":\"of".to_owned()),
         Just("{\"CreationTime\":\"2026-01-02T03:04:05\",\"cut\":1,".to_owned()),
         Just("{\"a\":NaN}".to_owned()),
+        Just("\u{feff}".to_owned()),
+        Just(format!("[[{good}],[{good},1]]")),
+        Just(serde_json::to_string(good).unwrap()),
+        Just(format!(
+            "{{\"a\":\"\\\\\\\"\",\"n\":-1,\"events\":[{good}],\"x\":[{{}}]}}"
+        )),
+        Just(format!("{{\"a\":[{{\"b\":1}}],\"event\":{good}}}")),
         Just("null".to_owned()),
         Just("}".to_owned()),
         Just("[".to_owned()),

@@ -106,6 +106,18 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         ("syslog", format!("<180>Jul 16 10:00:00 host o365: {RECORD}\n").into()),
         ("syslog, of RFC 5424", format!("<14>1 2026-07-16T10:00:00Z host o365 - - [x a=\"{{\"] {RECORD}").into()),
         ("syslog, without priorities", format!("Jul 16 10:00:00 host o365[7]: {RECORD}\r\n").into()),
+        ("splunk's event collector", format!(r#"{{"time":1784196000.5,"host":"h","sourcetype":"o365:management:activity","event":{RECORD}}}"#).into()),
+        ("splunk's event collector, text", format!(r#"{{"time":1784196000.5,"event":{text},"fields":{{"a":"b"}}}}"#).into()),
+        ("azure's logs", format!(r#"{{"records":[{{"time":"x","category":"y","properties":{RECORD}}}]}}"#).into()),
+        ("a container's log", format!(r#"{{"log":{},"stream":"stdout"}}"#, serde_json::to_string(&format!("{RECORD}\n")).unwrap()).into()),
+        ("records in a list of any name", format!(r#"{{"count":1,"of":"a \"[\" b","events":[ {RECORD} ],"next":null}}"#).into()),
+        ("results in a list of any name", format!(r#"{{"data":[{search}]}}"#).into()),
+        ("content blobs in an array", format!("[[],[{RECORD}]\n]").into()),
+        ("array of texts", format!("[{text}]").into()),
+        ("texts, one a line", format!("{text}\n").into()),
+        ("content blobs with marks, appended", format!("\u{feff}\u{feff}[]\r\n\u{feff}[{RECORD}]\u{feff}").into()),
+        ("search csv, another table appended", format!("PSComputerName,RecordType,AuditData,Identity\r\n\u{feff}\"RecordId\";\"AuditData\"\r\nab12;{cell}\r\n").into()),
+        ("purview csv, appended to itself", format!("CreationDate,AuditData\nCreationDate,AuditData\nx,{cell}\nCreationDate,AuditData").into()),
         ("elastic, of the pipeline", format!("{{\"o365\":{{\"audit\":{RECORD}}}}}").into()),
     ]
 }
@@ -131,6 +143,33 @@ fn one_record_whatever_the_form() {
         assert_eq!(row["user_id"], json!("a@b.c"), "{form}");
         assert_eq!(row["parameters"], json!([["Identity", "x"]]), "{form}");
     }
+}
+
+#[test]
+fn a_record_that_begins_with_a_list_is_no_page() {
+    let lists = [
+        "[]",
+        r#"[{"ID":"a","Type":5}]"#,
+        r#"[{"CreationTime":"2020-01-01T00:00:00"}]"#,
+        r#"["RecordType"]"#,
+        "[[1]]",
+    ];
+    for list in lists {
+        let record = format!(
+            r#"{{"Actor":{list},"AppId":"a \\\"","CreationTime":"2026-07-16T10:00:00","RecordType":15,"Id":"1"}}"#
+        );
+        let Read { rows, rejects } = read(format!("{record}\n{record}\n").as_bytes());
+        assert_eq!((rows.len(), rejects), (2, vec![]), "{list}");
+        assert_eq!(rows[0].1["raw"], json!(record));
+    }
+}
+
+#[test]
+fn two_records_in_an_object_are_not_chosen_from() {
+    let text = format!(r#"{{"before":{RECORD},"after":{RECORD}}}"#);
+    let Read { rows, rejects } = read(text.as_bytes());
+    assert_eq!((rows.len(), rejects.len()), (0, 1));
+    assert!(rejects[0].detail.contains("in `before`"), "{rejects:?}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn rejects_by_reason() {
         ("[]", &[]),
         ("null", &["invalid_json"]),
         ("[null]", &["not_an_object"]),
-        ("[1,\"a,]\",[1,2],true]", &["not_an_object"; 4]),
+        ("[1,\"a,]\",[1,2],true]", &["not_an_object"; 5]),
         ("[tru]", &["invalid_json"]),
         ("{}", &["no_time"]),
         (
@@ -307,6 +307,10 @@ fn odd_records_are_rows() {
         (
             format!("{{{TIME},\"UserIp\":\"1.2.3.4\",\"SenderIp\":\"5.6.7.8\"}}"),
             json!({"user_ip": "1.2.3.4", "sender_ip": "5.6.7.8", "source_ip": "1.2.3.4"}),
+        ),
+        (
+            format!("{{{TIME},\"SenderIP\":\"5.6.7.8\"}}"),
+            json!({"sender_ip": "5.6.7.8", "source_ip": "5.6.7.8"}),
         ),
         // Without a column of its own.
         (

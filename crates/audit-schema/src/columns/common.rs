@@ -204,7 +204,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new(
         "correlation_id",
         Text,
-        &["CorrelationId"],
+        &["CorrelationId", "CorrelationID"],
         "Id shared by all records of one action",
         &[
             "Microsoft Entra Risk Detection",
