@@ -15,6 +15,7 @@ use super::texts::Texts;
 pub(super) struct Coded {
     codes: Codes,
     texts: Held,
+    has_null: bool,
 }
 
 /// The different texts. The first is null, whether a row has it or not.
@@ -37,6 +38,7 @@ enum Codes {
 impl Coded {
     /// Texts, of which the first is null, and for each row which of them it has.
     pub(super) fn new(codes: Vec<u32>, texts: StringViewArray) -> Self {
+        let has_null = codes.contains(&0);
         let codes = match Runs::of(&codes) {
             Some(runs) => Codes::Runs(runs),
             None if texts.len() <= 1 << u8::BITS => {
@@ -47,8 +49,11 @@ impl Coded {
             }
             None => Codes::Long(codes),
         };
-        let texts = Held::Here(texts);
-        Self { codes, texts }
+        Self {
+            codes,
+            texts: Held::Here(texts),
+            has_null,
+        }
     }
 
     /// So many rows without a text.
@@ -143,6 +148,12 @@ impl Coded {
             Codes::Short(codes) => count(codes, rows, counts),
             Codes::Long(codes) => count(codes, rows, counts),
         }
+    }
+
+    /// Whether every row passes, as far as its texts tell.
+    pub(super) fn all_pass(&self, passes: &[bool]) -> bool {
+        let unused = usize::from(!self.has_null);
+        passes.iter().skip(unused).all(|passes| *passes)
     }
 
     /// Those of the rows whose text passes.
@@ -378,6 +389,20 @@ mod tests {
                 let passing = expected.iter().filter(|(_, code)| passes[*code as usize]);
                 prop_assert_eq!(selected, passing.map(|(row, _)| *row).collect::<Vec<_>>());
             }
+        }
+    }
+
+    #[test]
+    fn all_rows_pass_if_null_does_or_no_row_has_it() {
+        let cases = [
+            (vec![1, 2, 1], [false, true, true], true),
+            (vec![1, 0, 2], [false, true, true], false),
+            (vec![1, 0, 2], [true, true, true], true),
+            (vec![1, 2, 1], [true, false, true], false),
+        ];
+        for (codes, passes, all) in cases {
+            let coded = Coded::new(codes.repeat(20), texts(3));
+            assert_eq!(coded.all_pass(&passes), all, "{codes:?} {passes:?}");
         }
     }
 

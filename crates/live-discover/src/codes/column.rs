@@ -109,27 +109,15 @@ impl Selection {
 
     /// Those of them that pass, asked in order.
     pub(super) fn filter(self, mut passes: impl FnMut(u32) -> bool) -> Self {
-        let (mut rows, range) = match self {
-            Self::Rows(rows) => (rows, None),
+        // Bits are gathered without a branch on each, which would be foretold wrongly as often as not.
+        let passing = match &self {
             Self::Range(range) => {
-                let rows = (range.start as u32..range.end as u32).collect();
-                (rows, Some(range))
+                let start = range.start;
+                BooleanBuffer::collect_bool(range.len(), |at| passes((start + at) as u32))
             }
+            Self::Rows(rows) => BooleanBuffer::collect_bool(rows.len(), |at| passes(rows[at])),
         };
-        // Each is written, and stays if it passes: a branch that is foretold wrongly takes longer.
-        let mut count = 0;
-        for at in 0..rows.len() {
-            let row = rows[at];
-            rows[count] = row;
-            count += usize::from(passes(row));
-        }
-        match range {
-            Some(range) if count == rows.len() => Self::Range(range),
-            _ => {
-                rows.truncate(count);
-                Self::Rows(rows)
-            }
-        }
+        self.of_bits(&passing)
     }
 
     /// Those of them whose bit is set: the first bit is of the first row.

@@ -124,8 +124,10 @@ impl Rows {
 /// Filters over the rows of a row group.
 pub(super) struct Filters<'a> {
     rows: &'a Rows,
-    /// For each code of a column, whether its text passes.
+    /// For each code of a column, whether its text passes. Those that all rows pass are not among them.
     by_text: Vec<(&'a Coded, Vec<bool>)>,
+    /// Whether there is one of texts that no row passes.
+    lets_none: bool,
     others: Vec<&'a Expression>,
 }
 
@@ -136,7 +138,7 @@ impl<'a> Filters<'a> {
         filters: &'a [Expression],
         batch_rows: usize,
     ) -> Result<Self> {
-        let (mut by_text, mut others) = (Vec::new(), Vec::new());
+        let (mut by_text, mut others, mut lets_none) = (Vec::new(), Vec::new(), false);
         for filter in filters {
             let of_texts = rows.coded(filter)?.map(|coded| {
                 let mut passes = Vec::with_capacity(coded.different());
@@ -147,7 +149,12 @@ impl<'a> Filters<'a> {
                 Ok::<_, DataFusionError>((coded, passes))
             });
             match of_texts {
-                Some(Ok(of_texts)) => by_text.push(of_texts),
+                Some(Ok((coded, passes))) => {
+                    lets_none |= !passes.contains(&true);
+                    if !coded.all_pass(&passes) {
+                        by_text.push((coded, passes));
+                    }
+                }
                 // It may fail for a text that no row has which the others let pass: then it is asked row by row.
                 Some(Err(_)) | None => others.push(filter),
             }
@@ -155,12 +162,16 @@ impl<'a> Filters<'a> {
         Ok(Self {
             rows,
             by_text,
+            lets_none,
             others,
         })
     }
 
     /// The rows of a range that pass.
     pub(super) fn selected(&self, range: Range<usize>) -> Result<Selection> {
+        if self.lets_none {
+            return Ok(Selection::Range(range.start..range.start));
+        }
         let mut selection = Selection::Range(range);
         for (coded, passes) in &self.by_text {
             selection = coded.selected(selection, passes);
