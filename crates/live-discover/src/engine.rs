@@ -43,6 +43,7 @@ use crate::limits::Limits;
 use crate::lists::Lists;
 use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
+use crate::pushdown::WithSieves;
 use crate::range_count::RangeCounts;
 use crate::range_join::RangeJoins;
 use crate::regroup::Regroup;
@@ -355,6 +356,9 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     settings
         .optimizer
         .hash_join_inlist_pushdown_max_distinct_values = 1_000;
+    // It goes by bounds of one of several aggregates, and not by their FILTER: answers were wrong. What it is good for, the
+    // first and the last of a table, is found without (`ExtremesByOrder`).
+    settings.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     // Records go to disk at a quarter of their size, and a sort of many is as quick as the disk.
     settings.execution.spill_compression = SpillCompression::Lz4Frame;
     settings.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(spill::FILE_BYTES)?;
@@ -400,6 +404,11 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
     rules.insert(at, Arc::new(Lists));
     rules.insert(at, Arc::new(AskOnce));
     rules.insert(at, Arc::new(RangeJoins));
+    for rule in &mut rules {
+        if rule.name().starts_with(FilterPushdown::new().name()) {
+            *rule = Arc::new(WithSieves(Arc::clone(rule)));
+        }
+    }
     rules.push(Arc::new(RangeCounts));
     if options.by_codes {
         rules.insert(0, Arc::new(SelectsByCodes));

@@ -22,29 +22,30 @@ const FUNCTIONS_PREFIX: &str = "regexp_";
 
 /// Refuses a plan with a regular expression out of bounds; the patterns of what it gives match what they say.
 pub(crate) fn verified(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let mut has_backslash = false;
+    let mut is_misread = false;
     let verified = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let Some(pattern) = pattern_of(expr) {
                     verify_pattern(pattern)
                         .map_err(|error| DataFusionError::External(Box::new(error)))?;
-                    has_backslash |= literal(pattern).is_some_and(spells_backslash);
+                    is_misread |= literal(pattern).is_some_and(may_be_misread);
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     });
     verified?;
-    match has_backslash {
-        true => with_backslashes_grouped(plan),
+    match is_misread {
+        true => with_misread_ones_grouped(plan),
         false => Ok(plan),
     }
 }
 
 /// The optimiser makes `LIKE '%a\b%'` of the regular expression `a\\b`, where
-/// the backslash is an escape: so `DOMAIN\\user` would be found nowhere. A group is left as it is.
-fn with_backslashes_grouped(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// the backslash is an escape: so `DOMAIN\\user` would be found nowhere. Of `.*` it makes `IS NOT NULL`, which is false for
+/// NULL, and `NOT` of it true. A group is left as it is.
+fn with_misread_ones_grouped(plan: LogicalPlan) -> Result<LogicalPlan> {
     let grouped = plan.transform_down_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
@@ -69,7 +70,7 @@ fn grouped(mut expr: Expr) -> Transformed<Expr> {
         | ScalarValue::LargeUtf8(Some(text)),
         _,
     )) = pattern
-        && spells_backslash(text)
+        && may_be_misread(text)
     {
         *text = format!("({text})");
         return Transformed::yes(expr);
@@ -77,8 +78,11 @@ fn grouped(mut expr: Expr) -> Transformed<Expr> {
     Transformed::no(expr)
 }
 
-/// Whether a pattern may ask for a backslash: by an escape, or by its code.
-fn spells_backslash(pattern: &str) -> bool {
+/// Whether a pattern matches all texts, or may ask for a backslash: by an escape, or by its code.
+fn may_be_misread(pattern: &str) -> bool {
+    if pattern == ".*" {
+        return true;
+    }
     let spelled = [r"\\", r"\x", r"\u", r"\U"];
     spelled.iter().any(|spelled| pattern.contains(spelled))
 }

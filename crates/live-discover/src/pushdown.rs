@@ -197,12 +197,13 @@ impl ExecutionPlan for SieveExec {
 mod tests {
     use datafusion::execution::SessionStateBuilder;
     use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+    use datafusion::physical_plan::displayable;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
     use crate::testing::ask;
 
-    async fn answer(is_sieved: bool, sql: &str) -> String {
+    async fn context(is_sieved: bool) -> SessionContext {
         let mut rules = PhysicalOptimizer::new().rules;
         if is_sieved {
             for rule in &mut rules {
@@ -215,25 +216,49 @@ mod tests {
             .with_physical_optimizer_rules(rules)
             .build();
         let context = SessionContext::new_with_state(state);
-        let table = "CREATE TABLE t AS SELECT value AS id, value % 10 AS k, value % 3 AS n FROM generate_series(1, 60)";
+        let table = "CREATE TABLE t AS SELECT value AS id, NULLIF(value % 10, 9) AS k, value % 3 AS n FROM generate_series(1, 60)";
         ask(&context, table).await;
-        ask(&context, &format!("EXPLAIN {sql}")).await
+        context
     }
 
     #[tokio::test]
     async fn filters_stay_above_columns_that_share_their_name() {
-        let of = |n, kind| {
-            format!(
-                "SELECT b.id FROM (SELECT * FROM t WHERE n = 1 AND k < 4) a {kind} JOIN (SELECT * FROM t WHERE n = {n}) b \
-                 ON a.k = b.k WHERE a.id IS NULL"
-            )
-        };
-        let plan = answer(true, &of(2, "RIGHT")).await;
+        const JOIN: &str = "SELECT b.id FROM (SELECT * FROM t WHERE n = 1 AND k < 4) a
+            RIGHT JOIN (SELECT * FROM t WHERE n = 2) b ON a.k = b.k WHERE a.id IS NULL ORDER BY 1";
+        const EXISTS: &str = "SELECT id FROM t b WHERE n = 2
+            AND NOT EXISTS (SELECT 1 FROM t a WHERE a.n = 1 AND a.k < 4 AND a.k = b.k) ORDER BY 1";
+        let with = context(true).await;
+        let plan = ask(&with, &format!("EXPLAIN {JOIN}")).await;
         assert!(plan.contains("FilterExec: id@0 IS NULL"), "{plan}");
-        assert!(!plan.contains("n@2 = 2 AND id"), "{plan}");
         assert!(!plan.contains("SieveExec"), "{plan}");
-        // DataFusion's own, as long as it does so: else there is no need for sieves.
-        let plan = answer(false, &of(2, "RIGHT")).await;
-        assert!(plan.contains("n@2 = 2 AND id@0 IS NULL"), "{plan}");
+        assert_eq!(ask(&with, JOIN).await, ask(&with, EXISTS).await);
+        // As long as DataFusion does so.
+        let without = context(false).await;
+        let plan = ask(&without, &format!("EXPLAIN {JOIN}")).await;
+        assert!(plan.contains("id@0 IS NULL AND n@2 = 2"), "{plan}");
+    }
+
+    #[tokio::test]
+    async fn of_sorts_by_keys_of_keys_nothing_is_handed_on() {
+        let cases = [
+            ("ORDER BY coalesce(k, n), k LIMIT 3", true),
+            ("ORDER BY id, id + k LIMIT 3", true),
+            ("ORDER BY coalesce(k, n), id LIMIT 3", false),
+            ("ORDER BY k + n LIMIT 3", false),
+            ("ORDER BY k, n LIMIT 3", false),
+            ("ORDER BY coalesce(k, n), k", false),
+        ];
+        let context = context(true).await;
+        for (order, expected) in cases {
+            let sql = format!("SELECT * FROM t {order}");
+            let query = context.sql(&sql).await.unwrap();
+            let plan = query.create_physical_plan().await.unwrap();
+            let shown = displayable(plan.as_ref()).indent(false);
+            assert_eq!(
+                plan.exists(has_keys_in_keys).unwrap(),
+                expected,
+                "{order}\n{shown}"
+            );
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::dialect::Dialect;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::grouping_sets;
 use crate::guard;
 use crate::index;
 use crate::information;
@@ -376,6 +377,7 @@ pub(crate) async fn plans(
     let logical = star::plan(state, statement).await?;
     guard::verify(&logical)?;
     let logical = membership::with_nulls(logical)?;
+    let logical = grouping_sets::by_columns(logical)?;
     guard::plan::check(&logical, &limits.shape)?;
     let logical = match patterns::verified(logical)? {
         LogicalPlan::Limit(limit) if request.is_unlimited => Arc::unwrap_or_clone(limit.input),
