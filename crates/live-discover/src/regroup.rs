@@ -12,13 +12,18 @@
 //! With values of several kinds that is done for each, and the answers are joined by their groups. Of a `ROLLUP` all groups
 //! are made of the finest, where each row would be made one row for each of its groups.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, NullEquality, Result};
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, GroupingSet};
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, ident, lit, when,
+    Aggregate, AggregateUDF, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, cast,
+    ident, lit, when,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -221,6 +226,11 @@ impl Steps {
                 steps.parts.push(part.alias(&name));
             }
             steps.wholes.push(value.whole(&name).alias(&name));
+            if value.is_average() {
+                let count = format!("{name}_count");
+                steps.parts.push(value.called(count_udaf()).alias(&count));
+                steps.wholes.push(sum(ident(&count)).alias(&count));
+            }
             steps.given.push(value.given(&name)?);
         }
         Ok(steps)
@@ -285,6 +295,7 @@ impl Value {
                     let of = of.get_type(input)?;
                     of.is_integer() || of == DataType::Float64
                 }
+                "avg" => of.get_type(input)? == DataType::Float64,
                 _ => false,
             };
             (is_understood && order_by.is_empty() && others.is_empty()).then_some(None)
@@ -297,9 +308,19 @@ impl Value {
 
     /// The value of the rows of a group that have one of the different values; those themselves need none.
     fn part(&self) -> Option<Expr> {
-        let mut part = self.call.clone();
-        part.params.distinct = false;
-        (self.different.is_none()).then_some(Expr::AggregateFunction(part))
+        let function = match self.is_average() {
+            true => sum_udaf(),
+            false => Arc::clone(&self.call.func),
+        };
+        (self.different.is_none()).then(|| self.called(function))
+    }
+
+    /// What another function makes of the same.
+    fn called(&self, function: Arc<AggregateUDF>) -> Expr {
+        let mut call = self.call.clone();
+        call.func = function;
+        call.params.distinct = false;
+        Expr::AggregateFunction(call)
     }
 
     /// The value of a group, of what its parts have.
@@ -317,7 +338,7 @@ impl Value {
         }
         whole.params.distinct = false;
         whole.params.filter = None;
-        if self.is_of_counts() {
+        if self.is_of_counts() || self.is_average() {
             whole.func = sum_udaf();
         }
         Expr::AggregateFunction(whole)
@@ -325,6 +346,11 @@ impl Value {
 
     /// The value of a group that is called so.
     fn given(&self, name: &str) -> Result<Expr> {
+        if self.is_average() {
+            let count = ident(format!("{name}_count"));
+            let average = ident(name) / cast(count.clone(), DataType::Float64);
+            return Ok(when(count.gt(lit(0_i64)), average).end()?.alias(name));
+        }
         Ok(match self.is_of_counts() {
             // Of no rows there is no sum. For `coalesce` it's too late here.
             true => when(ident(name).is_not_null(), ident(name))
@@ -332,6 +358,11 @@ impl Value {
                 .alias(name),
             false => ident(name),
         })
+    }
+
+    /// Which is put together of sums and counts.
+    fn is_average(&self) -> bool {
+        self.different.is_none() && self.call.func.name() == "avg"
     }
 
     fn is_of_counts(&self) -> bool {
@@ -356,8 +387,6 @@ fn can_be_read_again(plan: &LogicalPlan) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datafusion::execution::SessionStateBuilder;
     use datafusion::optimizer::Optimizer;
     use datafusion::prelude::{SessionConfig, SessionContext};
@@ -442,9 +471,16 @@ mod tests {
             "SELECT g, count(*), min(DISTINCT s) FROM t GROUP BY g ORDER BY g",
             false,
         ),
-        // Averages of parts don't make one.
         (
-            "SELECT g, count(DISTINCT s), avg(i) FROM t GROUP BY g ORDER BY g",
+            "SELECT g, count(DISTINCT s), avg(i), avg(f), avg(i) FILTER (WHERE n = 1), avg(n + i) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        (
+            "SELECT count(DISTINCT s), avg(i) FROM t WHERE g = 'no such'",
+            true,
+        ),
+        (
+            "SELECT g, count(DISTINCT s), stddev(i) FROM t GROUP BY g ORDER BY g",
             false,
         ),
         (
