@@ -198,8 +198,8 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
     Err(why_none.unwrap_or_else(|| no_record(&members)))
 }
 
-/// The record that one of the members is, or whose text it is, of whatever name: HTTP's event collector of Splunk has
-/// `event`, Azure's logs have `properties`, containers `log`. `None` where there are two.
+/// The record that one of the members is, or whose text it is, of whatever name: `event` for Splunk's HTTP Event Collector,
+/// `properties` in logs of Azure, `log` of containers. `None` where there are two.
 fn only_record<'a>(members: &[Member<'a>]) -> Option<Cow<'a, str>> {
     let mut records = members.iter().filter_map(|(_, raw)| {
         memchr::memmem::find(raw.as_bytes(), b"CreationTime")?;

@@ -50,6 +50,8 @@ enum Place {
     Between,
     /// Behind a `{` that may open a page or a record: not enough seen yet.
     Head,
+    /// Behind the list of a page, which another one may follow.
+    Tail,
     /// In an object.
     Object,
     /// In something that is no object, up to the next comma, bracket or line.
@@ -161,7 +163,7 @@ impl JsonReader {
             }
             Place::Between => {}
             Place::Garbage => self.end_garbage(end),
-            Place::Head | Place::Object => {
+            Place::Head | Place::Tail | Place::Object => {
                 self.cut_large(end);
                 let reason = if self.value.too_large {
                     Reason::TooLarge
@@ -215,6 +217,7 @@ impl JsonReader {
             let more = match self.place {
                 Place::Between => self.between(last),
                 Place::Head => self.head(last),
+                Place::Tail => self.tail(last),
                 Place::Object => self.object(),
                 Place::Garbage => self.garbage(),
             };
@@ -264,10 +267,8 @@ impl JsonReader {
                     None => self.wrapped = Wrapper::None,
                 },
                 (b']', Wrapper::Page) => {
-                    // The rest of the page's object is scanned as an object and dropped.
                     self.wrapped = Wrapper::PageTail;
-                    self.value.open.resize(self.page_depth, true);
-                    self.place = Place::Object;
+                    self.place = Place::Tail;
                     self.at += 1;
                     self.start = self.at;
                     return true;
@@ -302,6 +303,31 @@ impl JsonReader {
         }
     }
 
+    /// Tells whether the page has another list. What else is behind the first is scanned as the rest of its object.
+    fn tail(&mut self, last: bool) -> bool {
+        let text = &self.slab.window[self.start..];
+        let text = &text[..text.len().min(PAGE_HEAD_BYTES)];
+        let space = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let head = match text.get(space) {
+            Some(b',') => page_head(&text[space..]),
+            Some(_) => Head::Record,
+            None => Head::Unknown,
+        };
+        match head {
+            Head::Page { len, depth: 1 } if self.page_depth == 1 => {
+                self.at = self.start + space + len;
+                self.wrapped = Wrapper::Page;
+                self.place = Place::Between;
+            }
+            Head::Unknown if !last && text.len() < PAGE_HEAD_BYTES => return false,
+            _ => {
+                self.value.open.resize(self.page_depth, true);
+                self.place = Place::Object;
+            }
+        }
+        true
+    }
+
     fn object(&mut self) -> bool {
         match self
             .value
@@ -322,6 +348,12 @@ impl JsonReader {
                 };
                 if self.wrapped == Wrapper::PageTail {
                     self.wrapped = Wrapper::None;
+                    // Records that stand otherwise are not lost.
+                    let tail = &self.slab.window[self.start..end];
+                    if memchr::memmem::find(tail, b"\"CreationTime\"").is_some() {
+                        let reason = Content::Reject(Reason::NotAnObject);
+                        self.slab.push(self.start..end, reason);
+                    }
                 } else {
                     self.slab.push(self.start..end, content);
                 }
@@ -616,13 +648,11 @@ fn page_head(text: &[u8]) -> Head {
                 continue;
             }
             _ if is_before_list(key) => {}
-            b'[' => {
-                return match begins_with_record(&text[members.at + 1..]) {
-                    Some(true) => members.page(depth),
-                    Some(false) => Head::Record,
-                    None => Head::Unknown,
-                };
-            }
+            b'[' => match begins_with_record(&text[members.at + 1..]) {
+                Some(true) => return members.page(depth),
+                Some(false) => {}
+                None => return Head::Unknown,
+            },
             b'{' => return Head::Record,
             _ if is_of_record(key) => return Head::Record,
             _ => {}

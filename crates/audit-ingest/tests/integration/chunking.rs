@@ -18,7 +18,7 @@ fn piece() -> impl Strategy<Value = String> {
         Just(format!("[[{good}],[{good},1]]")),
         Just(serde_json::to_string(good).unwrap()),
         Just(format!(
-            "{{\"a\":\"\\\\\\\"\",\"n\":-1,\"events\":[{good}],\"x\":[{{}}]}}"
+            "{{\"a\":\"\\\\\\\"\",\"n\":-1,\"events\":[{good}],\"x\":[{{}}],\"y\":[{good}]}}"
         )),
         Just(format!("{{\"a\":[{{\"b\":1}}],\"event\":{good}}}")),
         Just("null".to_owned()),

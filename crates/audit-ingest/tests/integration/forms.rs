@@ -165,6 +165,21 @@ fn a_record_that_begins_with_a_list_is_no_page() {
 }
 
 #[test]
+fn lists_of_an_object_are_all_read() {
+    let other = RECORD.replace("AB12", "CD34");
+    let text = format!(
+        r#"{{"n":2,"sharepoint":[{RECORD}], "empty":[],"value" : [{other}],"end":true}}{RECORD}"#
+    );
+    let Read { rows, rejects } = read(text.as_bytes());
+    assert_eq!((rows.len(), rejects), (3, vec![]));
+    // What is no list behind one is kept, if it has records.
+    let text = format!(r#"{{"value":[{RECORD}],"more":{{"value":[{other}]}}}}"#);
+    let Read { rows, rejects } = read(text.as_bytes());
+    assert_eq!((rows.len(), rejects.len()), (1, 1));
+    assert!(rejects[0].bytes.starts_with(br#","more":"#));
+}
+
+#[test]
 fn two_records_in_an_object_are_not_chosen_from() {
     let text = format!(r#"{{"before":{RECORD},"after":{RECORD}}}"#);
     let Read { rows, rejects } = read(text.as_bytes());
