@@ -111,7 +111,7 @@ fn has_keys_in_keys(node: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 }
 
 /// Gives what its input gives, and lets filters over some of its columns through.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct SieveExec {
     input: Arc<dyn ExecutionPlan>,
     columns: HashSet<usize>,

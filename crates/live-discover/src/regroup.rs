@@ -86,6 +86,11 @@ pub(crate) fn value_name(value: usize) -> String {
     format!("value_{value}")
 }
 
+/// What the count is called that an average is made of.
+fn count_name(value: &str) -> String {
+    format!("{value}_count")
+}
+
 /// `None` where one step will do, or where something can't be put together from parts.
 fn regrouped(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let values = aggregate.aggr_expr.iter();
@@ -227,7 +232,7 @@ impl Steps {
             }
             steps.wholes.push(value.whole(&name).alias(&name));
             if value.is_average() {
-                let count = format!("{name}_count");
+                let count = count_name(&name);
                 steps.parts.push(value.called(count_udaf()).alias(&count));
                 steps.wholes.push(sum(ident(&count)).alias(&count));
             }
@@ -347,7 +352,7 @@ impl Value {
     /// The value of a group that is called so.
     fn given(&self, name: &str) -> Result<Expr> {
         if self.is_average() {
-            let count = ident(format!("{name}_count"));
+            let count = ident(count_name(name));
             let average = ident(name) / cast(count.clone(), DataType::Float64);
             return Ok(when(count.gt(lit(0_i64)), average).end()?.alias(name));
         }

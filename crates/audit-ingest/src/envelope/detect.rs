@@ -251,7 +251,7 @@ fn has_priority(text: &[u8]) -> bool {
 }
 
 /// Whether a record's member `CreationTime` is in a text, whatever its quotes are made of.
-fn shows_record(text: &[u8]) -> bool {
+pub(crate) fn shows_record(text: &[u8]) -> bool {
     const TIME: &[u8] = b"CreationTime";
     memchr::memmem::find_iter(text, TIME).any(|at| {
         let behind = &text[at + TIME.len()..];

@@ -177,6 +177,11 @@ fn lists_of_an_object_are_all_read() {
     let Read { rows, rejects } = read(text.as_bytes());
     assert_eq!((rows.len(), rejects.len()), (1, 1));
     assert!(rejects[0].bytes.starts_with(br#","more":"#));
+    // So is what is before one.
+    let text = format!(r#"{{"first":[{{"n":1}},{RECORD}],"value":[{other}]}}"#);
+    let Read { rows, rejects } = read(text.as_bytes());
+    assert_eq!((rows.len(), rejects.len()), (0, 1));
+    assert_eq!(rejects[0].bytes, text.as_bytes());
 }
 
 #[test]
