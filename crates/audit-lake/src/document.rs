@@ -1,6 +1,7 @@
 //! Small objects that change by compare-and-swap, on any store: each is a folder of versions.
 
 use bytes::Bytes;
+use object_store::path::Path;
 
 use crate::error::{Error, Result};
 use crate::retry::retry;
@@ -18,6 +19,8 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Watch, Self::Integration];
+
     pub(crate) const fn folder(self) -> &'static str {
         match self {
             Self::Watch => "watches",
@@ -39,6 +42,8 @@ pub struct Documents {
 pub struct Document {
     /// Grows by one with each change.
     pub version: u64,
+    /// Where this version lies, from the lake's root.
+    pub path: Path,
     /// What was put.
     pub content: Bytes,
 }

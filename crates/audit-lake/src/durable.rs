@@ -13,6 +13,7 @@ use std::path::{Path as FilePath, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -142,6 +143,21 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
+/// Why a folder can't be listed, and what to do where something lies in it that no program of ours puts there.
+fn in_words(error: Error) -> Error {
+    let what = match &error {
+        Error::InvalidPath { .. } => {
+            "such names are none of a lake: rename it, or take it out of the folder"
+        }
+        Error::Generic { .. } if error.to_string().contains("loop") => "take that link away",
+        _ => return error,
+    };
+    Error::Generic {
+        store: STORE,
+        source: format!("{error}; {what}").into(),
+    }
+}
+
 impl fmt::Display for DurableFolder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.files.fmt(formatter)
@@ -196,7 +212,7 @@ impl ObjectStore for DurableFolder {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list(prefix)
+        self.files.list(prefix).map_err(in_words).boxed()
     }
 
     fn list_with_offset(
@@ -204,11 +220,13 @@ impl ObjectStore for DurableFolder {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list_with_offset(prefix, offset)
+        let objects = self.files.list_with_offset(prefix, offset);
+        objects.map_err(in_words).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.files.list_with_delimiter(prefix).await
+        let listed = self.files.list_with_delimiter(prefix).await;
+        listed.map_err(in_words)
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

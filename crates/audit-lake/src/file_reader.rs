@@ -27,10 +27,15 @@ pub(crate) struct FileReader {
 
 impl FileReader {
     pub(crate) fn new(store: &Arc<dyn ObjectStore>, file: &DataFile) -> Self {
+        Self::at(store, &file.path, file.size_bytes)
+    }
+
+    /// Of any Parquet file.
+    pub(crate) fn at(store: &Arc<dyn ObjectStore>, path: &Path, size_bytes: u64) -> Self {
         Self {
             store: Arc::clone(store),
-            path: file.path.clone(),
-            size_bytes: file.size_bytes,
+            path: path.clone(),
+            size_bytes,
         }
     }
 }

@@ -153,16 +153,18 @@ impl Lake {
 
     /// The newest version; without one, the single file that lakes had before.
     async fn kept_networks(&self) -> Result<(Option<u64>, Option<Kept>)> {
-        let folder = paths::internal_networks();
         let single = paths::internal_networks_file();
         let (path, base, json) = match self.network_versions().latest().await? {
-            Some(document) => (folder, Some(document.version), document.content),
+            Some(document) => (document.path, Some(document.version), document.content),
             None => match retry::read(self.store().as_ref(), &single).await? {
                 Some(json) => (single, None, json),
                 None => return Ok((None, None)),
             },
         };
-        let kept = Kept::read(&json).map_err(|error| Error::corrupt(&path, error))?;
+        let kept = Kept::read(&json).map_err(|error| {
+            let what = "restore it from a copy of the lake, or delete it and set the networks anew";
+            Error::corrupt(&path, format!("{error}; {what}"))
+        })?;
         Ok((base, Some(kept)))
     }
 

@@ -293,6 +293,11 @@ impl Lake {
         }
     }
 
+    /// Whether the store answers at all.
+    pub(crate) async fn is_there(&self) -> bool {
+        matches!(self.read_lake_file().await, Ok(true))
+    }
+
     /// Whether there is a lake, and one that this crate knows.
     async fn read_lake_file(&self) -> Result<bool> {
         let path = paths::lake_json();

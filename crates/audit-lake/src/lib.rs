@@ -8,6 +8,7 @@
 
 mod actions;
 mod append;
+mod checkpoint;
 mod checksum;
 mod clock;
 mod commit;

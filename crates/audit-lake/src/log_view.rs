@@ -3,6 +3,7 @@
 //! It takes a commit without an action for one that did nothing, fails for a hint at a checkpoint that is gone, and says
 //! of damage not where it is. So what it reads is looked at on its way.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,8 @@ pub(crate) struct LogView {
     store: Arc<dyn ObjectStore>,
     /// Whether the hint at the newest checkpoint is there.
     has_hint: bool,
+    /// Versions whose checkpoints are not to be seen.
+    hidden: BTreeSet<u64>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -43,8 +46,24 @@ impl LogView {
         Self {
             store,
             has_hint,
+            hidden: BTreeSet::new(),
             seen: Arc::default(),
         }
+    }
+
+    /// The same without the hint at the newest checkpoint, nothing being seen yet.
+    pub(crate) fn without_hint(&self) -> Self {
+        Self {
+            hidden: self.hidden.clone(),
+            ..Self::new(Arc::clone(&self.store), false)
+        }
+    }
+
+    /// The same without the checkpoints of these versions, nor the hint, which may name one of them.
+    pub(crate) fn without_checkpoints(&self, versions: impl IntoIterator<Item = u64>) -> Self {
+        let mut next = self.without_hint();
+        next.hidden.extend(versions);
+        next
     }
 
     /// What is wrong with a commit that was read, if something is.
@@ -52,9 +71,16 @@ impl LogView {
         self.seen(|seen| seen.damage.take())
     }
 
-    /// The checkpoint that was read last.
+    /// Whether the hint at the newest checkpoint is there.
+    pub(crate) fn has_hint(&self) -> bool {
+        self.has_hint
+    }
+
+    /// The checkpoint that was read last, of those that are to be seen.
     pub(crate) fn checkpoint(&self) -> Option<Path> {
-        self.seen(|seen| seen.checkpoint.clone())
+        let read = self.seen(|seen| seen.checkpoint.clone())?;
+        let version = paths::version_of_checkpoint(&read)?;
+        (!self.hidden.contains(&version)).then_some(read)
     }
 
     fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
@@ -95,20 +121,27 @@ impl LogView {
     }
 }
 
-/// Whether the object is one to be seen: a checkpoint without a byte was cut off, and the commits say what it would have.
-fn is_seen(object: &ObjectMeta) -> bool {
-    let is_seen = object.size > 0 || !paths::is_checkpoint(&object.location);
+/// The fewest bytes of a Parquet file: its magic number twice, and the length of its footer.
+const PARQUET_BYTES: u64 = 12;
+
+/// Whether the object is one to be seen: a checkpoint of almost no bytes was cut off, and the commits say what it would have.
+fn is_seen(hidden: &BTreeSet<u64>, object: &ObjectMeta) -> bool {
+    let Some(version) = paths::version_of_checkpoint(&object.location) else {
+        return true;
+    };
+    let is_seen = object.size >= PARQUET_BYTES && !hidden.contains(&version);
     if !is_seen {
-        tracing::warn!(path = %object.location, "an empty checkpoint is passed over");
+        tracing::warn!(path = %object.location, "a damaged checkpoint is passed over");
     }
     is_seen
 }
 
 fn seen_of(
+    hidden: BTreeSet<u64>,
     objects: BoxStream<'static, Result<ObjectMeta>>,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
     objects
-        .try_filter(|object| std::future::ready(is_seen(object)))
+        .try_filter(move |object| std::future::ready(is_seen(&hidden, object)))
         .boxed()
 }
 
@@ -168,7 +201,7 @@ impl ObjectStore for LogView {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        seen_of(self.store.list(prefix))
+        seen_of(self.hidden.clone(), self.store.list(prefix))
     }
 
     fn list_with_offset(
@@ -176,12 +209,15 @@ impl ObjectStore for LogView {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        seen_of(self.store.list_with_offset(prefix, offset))
+        let objects = self.store.list_with_offset(prefix, offset);
+        seen_of(self.hidden.clone(), objects)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let mut listed = self.store.list_with_delimiter(prefix).await?;
-        listed.objects.retain(is_seen);
+        listed
+            .objects
+            .retain(|object| is_seen(&self.hidden, object));
         Ok(listed)
     }
 

@@ -118,9 +118,15 @@ pub(crate) fn is_checkpoint_hint(path: &Path) -> bool {
 
 /// Whether the object is a checkpoint of a log, or a part of one.
 pub(crate) fn is_checkpoint(path: &Path) -> bool {
-    let name = path.filename().unwrap_or_default();
-    name.bytes().take_while(u8::is_ascii_digit).count() == VERSION_DIGITS
-        && name[VERSION_DIGITS..].starts_with(".checkpoint.")
+    version_of_checkpoint(path).is_some()
+}
+
+/// The version that a checkpoint of a log, or a part of one, stands for; `None` for all else.
+pub(crate) fn version_of_checkpoint(path: &Path) -> Option<u64> {
+    let (digits, rest) = path.filename()?.split_at_checked(VERSION_DIGITS)?;
+    let is_checkpoint =
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with(".checkpoint.");
+    is_checkpoint.then(|| digits.parse().ok())?
 }
 
 /// The version that a file of a log or a document is; `None` for checkpoints and what else lies there.
@@ -230,7 +236,8 @@ mod tests {
             "00000000000000000010.checkpoint.parquet",
             "00000000000000000010.checkpoint.0000000001.0000000002.parquet",
         ] {
-            assert!(is_checkpoint(&delta_log(&root).join(checkpoint)));
+            let path = delta_log(&root).join(checkpoint);
+            assert_eq!(version_of_checkpoint(&path), Some(10));
         }
         assert!(!is_checkpoint(&version_file(&root, 10)));
         for stranger in [

@@ -26,7 +26,7 @@ use crate::lake::Lake;
 use crate::log_view::LogView;
 use crate::retry::{self, retry};
 use crate::snapshot::{self, DataFile, Snapshot};
-use crate::{TableName, TenantId, paths};
+use crate::{TableName, TenantId, checkpoint, paths};
 
 /// A checkpoint costs as much as the table has files, the commits behind it cost one request each when a table is
 /// opened. Readers of other makes follow the table's property.
@@ -156,20 +156,23 @@ impl DeltaTableHandle {
 
     /// Writes a checkpoint of a version, so that readers need not read the commits up to it.
     pub async fn checkpoint(&self, version: u64) -> Result<()> {
-        let root = self.root();
-        let url = delta_url(&root)?;
+        let root = &self.root();
+        let url = &delta_url(root)?;
         // By the listing alone: a hint that is wrong is replaced by one at this checkpoint.
-        let store = Arc::new(LogView::new(self.lake.store(), false));
-        let table = DeltaTableBuilder::from_url(url.clone())
-            .map_err(|source| delta_error("open", &root, source))?
-            .with_storage_backend(store, url)
-            .with_version(version)
-            .load()
-            .await
-            .map_err(|source| delta_error("open", &root, source))?;
-        deltalake_core::checkpoints::create_checkpoint(&table, None)
-            .await
-            .map_err(|source| delta_error("write a checkpoint of", &root, source))
+        let view = LogView::new(self.lake.store(), false);
+        read_log(view, root, |store| async move {
+            let table = DeltaTableBuilder::from_url(url.clone())
+                .map_err(|source| delta_error("open", root, source))?
+                .with_storage_backend(store, url.clone())
+                .with_version(version)
+                .load()
+                .await
+                .map_err(|source| delta_error("open", root, source))?;
+            deltalake_core::checkpoints::create_checkpoint(&table, None)
+                .await
+                .map_err(|source| delta_error("write a checkpoint of", root, source))
+        })
+        .await
     }
 }
 
@@ -199,7 +202,7 @@ pub(crate) struct LogFacts {
 /// What the log says at a version. Costs a replay of the whole log.
 pub(crate) async fn log_facts(lake: &Lake, snapshot: &Snapshot) -> Result<LogFacts> {
     let root = &paths::table_root(snapshot.tenant(), snapshot.table());
-    read_log(&lake.store(), root, |store| async move {
+    read_log(LogView::new(lake.store(), true), root, |store| async move {
         let failed = |source| delta_error("read the log of", root, source);
         let log_store = log_store(store, root)?;
         let replayed = EagerSnapshot::try_new(log_store.as_ref(), Some(snapshot.version()))
@@ -225,9 +228,17 @@ pub(crate) async fn clean_log(
     cutoff_micros: i64,
 ) -> Result<usize> {
     let root = paths::table_root(snapshot.tenant(), snapshot.table());
-    // Which passes over checkpoints that are empty: what stands for the commits before it has to be whole.
-    let log_store = log_store(Arc::new(LogView::new(lake.store(), true)), &root)?;
     let cutoff_ms = cutoff_micros.div_euclid(1_000);
+    // What stands for the commits before it has to be whole.
+    let store = lake.store();
+    let objects = log_objects(&store, &root).await?;
+    let kept = (objects.iter())
+        .filter(|object| object.last_modified.timestamp_millis() >= cutoff_ms)
+        .filter_map(|object| paths::version_of_file(&object.location))
+        .fold(snapshot.version(), u64::min);
+    let damaged = checkpoint::damaged_before(&store, &objects, kept).await?;
+    let view = LogView::new(store, true).without_checkpoints(damaged);
+    let log_store = log_store(Arc::new(view), &root)?;
     cleanup_expired_logs_for(snapshot.version(), log_store.as_ref(), cutoff_ms, None)
         .await
         .map_err(|source| delta_error("clean the log of", &root, source))
@@ -353,7 +364,7 @@ async fn replay(
     table: TableName,
 ) -> Result<Arc<Snapshot>> {
     let root = &paths::table_root(tenant, table);
-    read_log(&store, root, |store| async move {
+    read_log(LogView::new(store, true), root, |store| async move {
         let log_store = log_store(store, root)?;
         let replayed = DeltaSnapshot::try_new(log_store.as_ref(), None)
             .await
@@ -389,10 +400,11 @@ async fn replay(
 
 /// Does `read` with the log of a table. What `deltalake` can't make sense of becomes an error that names the file.
 ///
-/// A hint at a checkpoint that is gone is passed over: it spares a listing, no more. Without it `deltalake` would take
-/// whatever commits are there for all, so a checkpoint or the first commit has to be.
+/// A hint at a checkpoint that is gone is passed over: it spares a listing, no more. So is a checkpoint that can't be read.
+/// Without them `deltalake` would take whatever commits are there for all, so another checkpoint or the first commit has to
+/// be.
 async fn read_log<T, F>(
-    store: &Arc<dyn ObjectStore>,
+    mut view: LogView,
     root: &Path,
     read: impl Fn(Arc<dyn ObjectStore>) -> F + Sync,
 ) -> Result<T>
@@ -400,22 +412,41 @@ where
     F: Future<Output = Result<T>> + Send,
     T: Send,
 {
-    let view = LogView::new(Arc::clone(store), true);
-    let outcome = retry(|| read(Arc::new(view.clone()))).await;
-    let message = match &outcome {
-        Err(Error::Corrupt { message, .. }) => message,
-        Err(Error::Unavailable { .. }) => return view.damage().map_or(outcome, Err),
-        _ => return outcome,
-    };
-    if !message.contains(KERNEL_HINT_ERROR) || !has_beginning(store, root).await? {
-        return Err(located(&view, store, root, message).await?);
-    }
-    tracing::warn!(table = %root, "the hint at the newest checkpoint names none that exists and is passed over");
-    let view = LogView::new(Arc::clone(store), false);
-    match retry(|| read(Arc::new(view.clone()))).await {
-        Err(Error::Corrupt { message, .. }) => Err(located(&view, store, root, &message).await?),
-        Err(error) => Err(view.damage().unwrap_or(error)),
-        read => read,
+    // What is wrong with the checkpoint that was passed over first.
+    let mut damaged = None;
+    loop {
+        let outcome = retry(|| read(Arc::new(view.clone()))).await;
+        let message = match &outcome {
+            Err(Error::Corrupt { message, .. }) => message,
+            Err(Error::Unavailable { .. }) => return view.damage().map_or(outcome, Err),
+            _ => return outcome,
+        };
+        if let Some(damage) = view.damage() {
+            return Err(damaged.unwrap_or(damage));
+        }
+        let is_hint = view.has_hint() && message.contains(KERNEL_HINT_ERROR);
+        let checkpoint = (view.checkpoint()).filter(|_| !is_hint);
+        let version = checkpoint.as_ref().and_then(paths::version_of_checkpoint);
+        let next = match version {
+            _ if is_hint => Some(view.without_hint()),
+            Some(version) => Some(view.without_checkpoints([version])),
+            None => None,
+        };
+        let error = located(&view, root, message).await?;
+        let next = match next {
+            Some(next) if has_beginning(&next, root).await? => next,
+            _ => return Err(damaged.unwrap_or(error)),
+        };
+        match checkpoint {
+            Some(path) => {
+                tracing::warn!(%path, "a checkpoint can't be read and is passed over");
+                damaged.get_or_insert(error);
+            }
+            None => {
+                tracing::warn!(table = %root, "the hint at the newest checkpoint names none that exists and is passed over");
+            }
+        }
+        view = next;
     }
 }
 
@@ -423,16 +454,8 @@ where
 const KERNEL_HINT_ERROR: &str = "Had a _last_checkpoint hint";
 
 /// What is wrong with a log, and where, if that can be told.
-async fn located(
-    view: &LogView,
-    store: &Arc<dyn ObjectStore>,
-    root: &Path,
-    message: &str,
-) -> Result<Error> {
-    if let Some(damage) = view.damage() {
-        return Ok(damage);
-    }
-    let objects = log_objects(store, root).await?;
+async fn located(view: &LogView, root: &Path, message: &str) -> Result<Error> {
+    let objects = log_objects(view, root).await?;
     let mut versions: Vec<u64> = (objects.iter())
         .filter_map(|object| paths::version_of_file(&object.location))
         .collect();
@@ -446,25 +469,27 @@ async fn located(
         ));
     }
     Ok(match view.checkpoint() {
-        Some(checkpoint) => Error::corrupt(&checkpoint, message),
+        Some(checkpoint) => Error::corrupt(
+            &checkpoint,
+            format!(
+                "{message}; the commits before it are not all there, so restore it from a copy of the lake"
+            ),
+        ),
         None => Error::corrupt(root, message),
     })
 }
 
 /// Whether there is something that the state of a table can be told from.
-async fn has_beginning(store: &Arc<dyn ObjectStore>, root: &Path) -> Result<bool> {
-    let objects = log_objects(store, root).await?;
+async fn has_beginning(view: &LogView, root: &Path) -> Result<bool> {
+    let objects = log_objects(view, root).await?;
     Ok(objects.iter().any(|object| {
         paths::version_of_file(&object.location) == Some(0)
-            || (paths::is_checkpoint(&object.location) && object.size > 0)
+            || paths::is_checkpoint(&object.location)
     }))
 }
 
 /// What lies in the folder of a log.
-pub(crate) async fn log_objects(
-    store: &Arc<dyn ObjectStore>,
-    root: &Path,
-) -> Result<Vec<ObjectMeta>> {
+pub(crate) async fn log_objects(store: &dyn ObjectStore, root: &Path) -> Result<Vec<ObjectMeta>> {
     let log = paths::delta_log(root);
     retry(|| async {
         let objects = store.list(Some(&log)).try_collect().await;

@@ -4,12 +4,13 @@
 //! Every file is read whole. Memory is that of the keys of one partition, or of a share of them
 //! where a partition is large.
 
+mod documents;
 mod ledger;
 mod records;
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
@@ -25,18 +26,14 @@ use crate::keys::Canonical;
 use crate::retry::{self, retry};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::text_index::TextIndex;
-use crate::{Lake, TableName, TenantId, actions, checksum, paths, table};
+use crate::{Lake, TableName, TenantId, actions, checkpoint, checksum, paths, table};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Whose table.
-    pub tenant: TenantId,
-    /// Which table.
-    pub table: TableName,
-    /// The data file, or the partition's folder or the table's where no single file is concerned.
+    /// The object, or the partition's folder or the table's where no single one is concerned.
     pub path: Path,
     /// What is wrong, and how often where one sentence stands for many rows.
     pub message: String,
@@ -80,11 +77,11 @@ impl Lake {
     /// Each data file is there, byte for byte what was written where the log has its hash, with the size, rows, order, partition and bounds that the log says,
     /// and can be read to its end. No record is there twice; variants of a key are numbered from 0.
     /// Files that maintenance takes away meanwhile are no finding: their rows are checked where they are then.
-    /// The ledger's entries add up, and its rows and rejects are there. `canonical` spells a record's
-    /// content, as for [`append`](Self::append); `progress` is called after each file.
+    /// The ledger's entries add up, and its rows and rejects are there. Networks, integrations and watches are JSON.
+    /// `canonical` spells a record's content, as for [`append`](Self::append); `progress` is called after each file.
     ///
     /// # Errors
-    /// If the store or a table's log can't be read; a data file that can't is a finding.
+    /// If the store as a whole can't be read; an object that can't is a finding.
     pub async fn verify(
         &self,
         tenants: &[TenantId],
@@ -92,45 +89,80 @@ impl Lake {
         mut progress: impl FnMut(Verified) + Send,
     ) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
+        documents::check(self, tenants, &mut findings).await?;
         for &tenant in tenants {
-            // The ledger first: what it says must be in the tables that were read after it.
-            let content = self.snapshot(&tenant, TableName::Content).await?;
-            let mut rejects = self.snapshot(&tenant, TableName::Rejects).await?;
-            let rows = AuditRows::of(self, tenant).await?;
-            for snapshot in [&rows.audit, &content, &rejects].into_iter().flatten() {
-                let mut check = Check::new(self, snapshot, &mut findings, &mut progress);
-                check.check_log().await?;
-            }
-            if let Some(audit) = &rows.audit {
-                let mut check = Check::new(self, audit, &mut findings, &mut progress);
-                records::check(&mut check, canonical).await?;
-            }
-            let ledger = match &content {
-                Some(content) => {
-                    let mut check = Check::new(self, content, &mut findings, &mut progress);
-                    let ledger = ledger::read_entries(&mut check, rows).await?;
-                    if check.is_renewed {
-                        rejects = self.snapshot(&tenant, TableName::Rejects).await?;
-                    }
-                    ledger
-                }
-                None => {
-                    if let Some(audit) = rows.audit.filter(|audit| audit.rows() > 0) {
-                        let mut check = Check::new(self, &audit, &mut findings, &mut progress);
-                        check.unaccounted(0, audit.rows());
-                    }
-                    ledger::RejectsBySource::default()
-                }
-            };
-            if let Some(rejects) = &rejects {
-                let mut check = Check::new(self, rejects, &mut findings, &mut progress);
-                ledger::check_rejects(&mut check, ledger).await?;
-            } else if let Some(content) = &content {
-                let mut check = Check::new(self, content, &mut findings, &mut progress);
-                ledger::report_missing(&mut check, ledger);
+            let verified = self
+                .verify_tables(tenant, canonical, &mut findings, &mut progress)
+                .await;
+            if let Err(error) = verified {
+                let mut finding = self.finding(error).await?;
+                finding.message += "; the tenant's tables are not checked beyond that";
+                findings.push(finding);
             }
         }
         Ok(findings)
+    }
+
+    async fn verify_tables(
+        &self,
+        tenant: TenantId,
+        canonical: Canonical,
+        findings: &mut Vec<Finding>,
+        progress: &mut (dyn FnMut(Verified) + Send),
+    ) -> Result<()> {
+        // The ledger first: what it says must be in the tables that were read after it.
+        let content = self.snapshot(&tenant, TableName::Content).await?;
+        let mut rejects = self.snapshot(&tenant, TableName::Rejects).await?;
+        let rows = AuditRows::of(self, tenant).await?;
+        for snapshot in [&rows.audit, &content, &rejects].into_iter().flatten() {
+            let mut check = Check::new(self, snapshot, findings, progress);
+            check.check_log().await?;
+        }
+        if let Some(audit) = &rows.audit {
+            let mut check = Check::new(self, audit, findings, progress);
+            records::check(&mut check, canonical).await?;
+        }
+        let ledger = match &content {
+            Some(content) => {
+                let mut check = Check::new(self, content, findings, progress);
+                let ledger = ledger::read_entries(&mut check, rows).await?;
+                if check.is_renewed {
+                    rejects = self.snapshot(&tenant, TableName::Rejects).await?;
+                }
+                ledger
+            }
+            None => {
+                if let Some(audit) = rows.audit.filter(|audit| audit.rows() > 0) {
+                    let mut check = Check::new(self, &audit, findings, progress);
+                    check.unaccounted(0, audit.rows());
+                }
+                ledger::RejectsBySource::default()
+            }
+        };
+        if let Some(rejects) = &rejects {
+            let mut check = Check::new(self, rejects, findings, progress);
+            ledger::check_rejects(&mut check, ledger).await?;
+        } else if let Some(content) = &content {
+            let mut check = Check::new(self, content, findings, progress);
+            ledger::report_missing(&mut check, ledger);
+        }
+        Ok(())
+    }
+
+    /// An object that can't be read is a finding; a store that has nothing else to give either ends the verification.
+    async fn finding(&self, error: Error) -> Result<Finding> {
+        let (path, message) = match error {
+            Error::Corrupt { path, message } => (path, message),
+            Error::Unavailable { path, source, .. } if self.is_there().await => {
+                (path, format!("cannot be read: {source}"))
+            }
+            error => return Err(error),
+        };
+        Ok(Finding {
+            severity: Severity::Broken,
+            path: Path::parse(&path).unwrap_or_else(|_| Path::from(path)),
+            message,
+        })
     }
 }
 
@@ -225,23 +257,53 @@ impl<'a> Check<'a> {
         true
     }
 
-    /// Names the commits that say nothing.
+    /// Names the commits and checkpoints that can't be read, also those that the state of the table does not need.
     async fn check_log(&mut self) -> Result<()> {
         let store = self.lake.store();
         let store = &store;
         let objects = table::log_objects(store, &self.root()).await?;
-        let commits = objects.into_iter().map(|object| object.location);
+        let commits = objects.iter().map(|object| object.location.clone());
         let commits = commits.filter(|path| paths::version_of_file(path).is_some());
         let mut read = futures::stream::iter(commits)
             .map(|path| async move {
-                let text = retry::read(store.as_ref(), &path).await?;
-                Ok::<_, Error>((path, text))
+                let text = retry::read(store.as_ref(), &path).await;
+                (path, text)
             })
             .buffered(COMMITS_MAX);
-        while let Some((path, text)) = read.try_next().await? {
-            if text.is_some_and(|text| actions::is_nothing(&text)) {
+        while let Some((path, text)) = read.next().await {
+            let text = match text {
+                Ok(text) => text,
+                Err(error) => {
+                    self.findings.push(self.lake.finding(error).await?);
+                    continue;
+                }
+            };
+            let Some(text) = text else { continue };
+            if actions::is_nothing(&text) {
                 let what = "is a commit without an action, cut off when it was written: what it had to say is not in the table";
                 self.broken(&path, what);
+            } else if let Err(Error::Corrupt { message, .. }) = actions::from_lines(&path, &text) {
+                let what = "is damaged. The table was read without it, as a checkpoint has what it said: restore it from a copy of \
+                            the lake, or delete it";
+                self.broken(&path, format!("{what} ({message})"));
+            }
+        }
+        for object in objects
+            .iter()
+            .filter(|object| paths::is_checkpoint(&object.location))
+        {
+            match checkpoint::damage(store, object).await {
+                Ok(None) => {}
+                Ok(Some(message)) => {
+                    let what = "is a checkpoint that can't be read. It is passed over, as other parts of the log say the same, but \
+                                other programs may not: delete it and `_last_checkpoint`";
+                    self.find(
+                        Severity::Note,
+                        &object.location,
+                        format!("{what} ({message})"),
+                    );
+                }
+                Err(error) => self.findings.push(self.lake.finding(error).await?),
             }
         }
         Ok(())
@@ -250,8 +312,6 @@ impl<'a> Check<'a> {
     fn find(&mut self, severity: Severity, path: &Path, message: impl Into<String>) {
         self.findings.push(Finding {
             severity,
-            tenant: self.snapshot.tenant(),
-            table: self.snapshot.table(),
             path: path.clone(),
             message: message.into(),
         });
@@ -276,14 +336,14 @@ impl<'a> Check<'a> {
         });
     }
 
-    /// Says that rows were added by an ingest that did not reach the ledger.
+    /// Says that rows were added that the ledger does not know of.
     fn unaccounted(&mut self, accounted: u64, rows: u64) {
         let lacking = rows.saturating_sub(accounted);
         self.find(
             Severity::Note,
             &self.root(),
             format!(
-                "the ledger accounts for {accounted} rows and the table has {lacking} more, from an ingest that was interrupted or ran beside another; once its inputs were ingested again, each has its entry and nothing is missing"
+                "the ledger accounts for {accounted} rows and the table has {lacking} more, those that expired included: from an ingest that was interrupted or ran beside another, or, by an older program, from what was ingested again after it had expired. Ingest again what was interrupted. Should {lacking} rows or fewer be lost, this would not tell"
             ),
         );
     }
@@ -311,7 +371,10 @@ impl<'a> Check<'a> {
                 self.missing(file).await?;
                 Ok(false)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.findings.push(self.lake.finding(error).await?);
+                Ok(false)
+            }
         }
     }
 
@@ -400,7 +463,10 @@ impl<'a> Check<'a> {
                 self.missing(file).await?;
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.findings.push(self.lake.finding(error).await?);
+                Ok(None)
+            }
         }
     }
 }

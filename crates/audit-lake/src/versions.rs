@@ -55,7 +55,11 @@ impl Versions {
             }
             // Gone: newer ones have come since it was listed.
             if let Some(content) = retry::read(self.store.as_ref(), &path).await? {
-                return Ok(Some(Document { version, content }));
+                return Ok(Some(Document {
+                    version,
+                    path,
+                    content,
+                }));
             }
         }
         Err(Error::Unavailable {

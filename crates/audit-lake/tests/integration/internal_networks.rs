@@ -112,7 +112,8 @@ async fn a_damaged_file_is_told() {
         let error = place.lake.internal_networks().await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`internal_networks.json` is corrupt: `10.0.0.0/99` is no network such as 192.0.2.0/24"
+            "`internal_networks.json` is corrupt: `10.0.0.0/99` is no network such as 192.0.2.0/24; restore it from a copy of \
+             the lake, or delete it and set the networks anew"
         );
     }
 }
