@@ -101,14 +101,20 @@ impl Lake {
         let mut checked: HashSet<Path> = HashSet::new();
         for _ in 0..ATTEMPTS_MAX {
             let base = table.snapshot().await?;
-            for file in base.files() {
-                if !checked.contains(&file.path) {
-                    let probes = times.within(file);
-                    if !probes.is_empty() {
-                        existing::look_up(self.key_files(), &self.store(), file, probes, &mut keys)
-                            .await?;
+            let looked_up = async {
+                for file in base.files() {
+                    if !checked.contains(&file.path) {
+                        let probes = times.within(file);
+                        if !probes.is_empty() {
+                            let (cache, store) = (self.key_files(), &self.store());
+                            existing::look_up(cache, store, file, probes, &mut keys).await?;
+                        }
                     }
                 }
+                Ok(())
+            };
+            if !is_done(&table, looked_up.await).await? {
+                continue;
             }
             checked = base.files().iter().map(|file| file.path.clone()).collect();
 
@@ -231,8 +237,8 @@ impl Lake {
 
     /// Appends rows that have a key of their own and are not in the table yet: rejects, ledger rows.
     ///
-    /// `key` names the text column of the key; a row whose key the table has is left out. Returns how
-    /// many rows were added.
+    /// `key` names the text column of the key; a row whose key the table has is left out. Returns which
+    /// rows were added, in order.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -242,28 +248,33 @@ impl Lake {
         name: TableName,
         rows: &RecordBatch,
         key: &str,
-    ) -> Result<u64> {
+    ) -> Result<Vec<usize>> {
         let table = self.open_or_create_table(tenant, name).await?;
         let mut known: HashSet<String> = HashSet::new();
         let mut checked: HashSet<Path> = HashSet::new();
         for _ in 0..ATTEMPTS_MAX {
             let base = table.snapshot().await?;
-            for file in base
-                .files()
-                .iter()
-                .filter(|file| !checked.contains(&file.path))
-            {
-                existing::known_keys(self.key_files(), &self.store(), file, rows, key, &mut known)
-                    .await?;
+            let looked_up = async {
+                let (cache, store) = (self.key_files(), &self.store());
+                for file in base.files() {
+                    if !checked.contains(&file.path) {
+                        existing::known_keys(cache, store, file, rows, key, &mut known).await?;
+                    }
+                }
+                Ok(())
+            };
+            if !is_done(&table, looked_up.await).await? {
+                continue;
             }
             checked = base.files().iter().map(|file| file.path.clone()).collect();
             let order = unknown_rows(rows, key, &known)?;
+            let added = order.iter().map(|(_, row)| *row).collect();
             if order.is_empty() {
-                return Ok(0);
+                return Ok(added);
             }
             let (file, place) = write_rows(self, &table, rows, &order, key).await?;
             match table.try_commit(&base, &[file]).await? {
-                CommitOutcome::Committed { .. } => return Ok(order.len() as u64),
+                CommitOutcome::Committed { .. } => return Ok(added),
                 CommitOutcome::Conflicted => discard(self, &place).await,
             }
         }
@@ -272,6 +283,22 @@ impl Lake {
             table: name,
             attempts: ATTEMPTS_MAX,
         })
+    }
+}
+
+/// Whether a look at the files of a table came to its end. If not, as maintenance took one of them away meanwhile, there is a
+/// newer state to look at.
+///
+/// # Errors
+/// That of the look, for a file that the newest state has still.
+async fn is_done(table: &DeltaTableHandle, looked_up: Result<()>) -> Result<bool> {
+    let Err(Error::NotFound { what }) = &looked_up else {
+        return looked_up.map(|()| true);
+    };
+    let newest = table.snapshot().await?;
+    match newest.files().iter().any(|file| file.path.as_ref() == what) {
+        true => looked_up.map(|()| true),
+        false => Ok(false),
     }
 }
 

@@ -33,6 +33,12 @@ const REJECT_BYTES: usize = 1 << 10;
 /// What a batch takes beside its rows: its schema and its columns.
 const BATCH_BYTES: usize = 8 << 10;
 
+/// The state of an input all of which is accounted for.
+const STORED: &str = "stored";
+
+/// That of one which had been stored, when it has added records again.
+const STORED_AGAIN: &str = "stored_again";
+
 /// What an input held for one tenant.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
@@ -324,10 +330,25 @@ impl Context {
         }
         for (tenant, entries) in by_tenant {
             let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
-            let rows = self.ledger_rows(&tenant, &entries)?;
-            self.lake
-                .append_keyed(id, TableName::Content, &rows, "entry_id")
+            let ledger = TableName::Content;
+            let rows = self.ledger_rows(&tenant, &entries, STORED)?;
+            let new = self
+                .lake
+                .append_keyed(id, ledger, &rows, "entry_id")
                 .await?;
+            // Stored before, and its records had left the table since.
+            let is_again = |(at, (_, tally)): &(usize, &(&Ended, Tally))| {
+                tally.records > 0 && new.binary_search(at).is_err()
+            };
+            let again: Vec<_> = (entries.iter().enumerate().filter(is_again))
+                .map(|(_, entry)| *entry)
+                .collect();
+            if !again.is_empty() {
+                let rows = self.ledger_rows(&tenant, &again, STORED_AGAIN)?;
+                self.lake
+                    .append_keyed(id, ledger, &rows, "entry_id")
+                    .await?;
+            }
         }
         Ok(outcomes)
     }
@@ -408,16 +429,23 @@ impl Context {
         &self,
         tenant: &str,
         entries: &[(&Ended, Tally)],
+        state: &str,
     ) -> Result<RecordBatch, IngestError> {
         let name = |end: &Ended| self.inputs[end.input].name.as_str();
         let origin = |end: &Ended| &self.origins[end.input];
-        let ids = entries.iter().map(|(end, _)| {
-            digest(&[
+        let ids = entries.iter().map(|(end, tally)| {
+            let version = tally.audit_version.unwrap_or_default().to_be_bytes();
+            let mut parts = vec![
                 tenant.as_bytes(),
                 name(end).as_bytes(),
                 end.digest.sha256.as_bytes(),
-                b"stored",
-            ])
+                state.as_bytes(),
+            ];
+            // Once for each input, but again and again.
+            if state == STORED_AGAIN {
+                parts.push(&version);
+            }
+            digest(&parts)
         });
         let now = self.lake.clock().now_micros();
         rows(vec![
@@ -447,7 +475,7 @@ impl Context {
                         .map(|(end, _)| origin(end).content_id.as_deref()),
                 ),
             ),
-            ("state", texts(entries.iter().map(|_| Some("stored")))),
+            ("state", texts(entries.iter().map(|_| Some(state)))),
             ("state_at", times(entries.iter().map(|_| Some(now)))),
             (
                 "size_bytes",

@@ -19,6 +19,7 @@ mod logs;
 mod maintain;
 mod maintain_faults;
 mod model;
+mod overtaken;
 mod places;
 mod records;
 mod verify;

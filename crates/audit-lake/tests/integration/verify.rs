@@ -6,7 +6,8 @@ use arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::{concat_batches, take_record_batch};
-use audit_lake::{DataFile, Finding, Lake, NewFile, Severity, TableName};
+use audit_lake::{DataFile, Error, Finding, Lake, LakeOptions, NewFile, Severity, TableName};
+use audit_testkit::{Fault, FaultTrigger, FaultyStore, Operation};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -50,7 +51,11 @@ async fn place() -> Place {
 }
 
 async fn ledger(lake: &Lake, entries: &[(&str, [i64; 4])]) {
-    let texts = |of: fn(&str) -> String| -> ArrayRef {
+    ledger_of(lake, "stored", entries).await;
+}
+
+async fn ledger_of(lake: &Lake, state: &str, entries: &[(&str, [i64; 4])]) {
+    let texts = |of: &dyn Fn(&str) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(
             entries.iter().map(|(name, _)| of(name)),
         ))
@@ -61,9 +66,9 @@ async fn ledger(lake: &Lake, entries: &[(&str, [i64; 4])]) {
         ))
     };
     let rows = RecordBatch::try_from_iter([
-        ("entry_id", texts(|name| format!("id of {name}"))),
-        ("source", texts(str::to_owned)),
-        ("state", texts(|_| "stored".to_owned())),
+        ("entry_id", texts(&|name| format!("{state} {name}"))),
+        ("source", texts(&str::to_owned)),
+        ("state", texts(&|_| state.to_owned())),
         ("held", numbers(0)),
         ("records", numbers(1)),
         ("duplicates", numbers(2)),
@@ -579,6 +584,10 @@ async fn a_ledger_that_does_not_agree() {
         "accounts for 14 rows and the table has 1 more",
     )
     .await;
+    // Nothing has expired: what was added again stands in for what had been lost.
+    let place_ = place().await;
+    ledger_of(&place_.lake, "stored_again", &[("one", [14, 12, 1, 1])]).await;
+    assert_eq!(findings(&place_).await, []);
 
     let place_ = place().await;
     ledger(&place_.lake, &[("one again", [2, 0, 1, 1])]).await;
@@ -624,4 +633,79 @@ async fn a_ledger_that_does_not_agree() {
         "accounts for 0 rows and the table has 1 more",
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_does_not_hide_what_else_is_wrong() {
+    for operation in [Operation::Head, Operation::Get] {
+        let place = place().await;
+        let cut = &second_day(&place).await;
+        // With the last variant of its key: those before it stand without it.
+        let files = files(&place).await;
+        let unreadable = files.iter().find(|file| file.rows == 2).unwrap();
+        let whole = bytes(&place, &cut.path).await;
+        let store = place.lake.store();
+        let short = whole.slice(..whole.len() - 1);
+        store.put(&cut.path, short.into()).await.unwrap();
+
+        let store = FaultyStore::new(store, 1);
+        let url = place.lake.url().clone();
+        let lake = Lake::with_store(Arc::new(store.clone()), url, LakeOptions::default());
+        let lake = lake.await.unwrap();
+        let fault = Fault {
+            suffix: unreadable.path.to_string(),
+            trigger: FaultTrigger::From(1),
+            ..Fault::new(operation)
+        };
+        store.add(fault.clone());
+        let found = lake.verify(&[tenant()], canonical, |_| {}).await.unwrap();
+        let found: Vec<_> = found.iter().map(|f| (&f.path, &f.message)).collect();
+        assert_eq!(found.len(), 2, "{found:#?}");
+        for (path, words) in [
+            (&unreadable.path, "cannot be read"),
+            (&cut.path, "bytes long, by the log"),
+        ] {
+            assert!(
+                found
+                    .iter()
+                    .any(|(of, what)| *of == path && what.contains(words)),
+                "{path}: {found:#?}"
+            );
+        }
+        // A store that is gone is no finding of each file.
+        store.add(Fault {
+            suffix: "lake.json".to_owned(),
+            operation: Some(Operation::Get),
+            ..fault
+        });
+        let gone = lake.verify(&[tenant()], canonical, |_| {}).await;
+        assert!(matches!(gone, Err(Error::Unavailable { .. })), "{gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn documents_that_are_none_are_named() {
+    let of_tenant = |name: &str| format!("tenants/{}/{name}", tenant());
+    for folder in [
+        "internal_networks".to_owned(),
+        of_tenant("integration/configuration"),
+        of_tenant("integration/health"),
+        of_tenant("watches/inbox_rules"),
+    ] {
+        let place = place().await;
+        for (version, content, is_whole) in [
+            (0, "{]", false),
+            (1, "{\"change_id\":\"1\"}", true),
+            (2, "", false),
+            (3, "7", false),
+        ] {
+            let path = Path::from(format!("{folder}/{version:020}.json"));
+            let content = Bytes::from_static(content.as_bytes());
+            place.lake.store().put(&path, content.into()).await.unwrap();
+            match is_whole {
+                true => assert_eq!(findings(&place).await, [], "{path}"),
+                false => expect(&place, Severity::Broken, path.as_ref(), "restore it").await,
+            }
+        }
+    }
 }
