@@ -101,7 +101,8 @@ fn size_bytes(metadata: &Metadata) -> Result<u64, String> {
     if metadata.is_file() {
         Ok(metadata.len())
     } else {
-        Err("neither a file nor a folder".to_owned())
+        let why = "neither a file nor a folder: write what comes of it to a file, and ingest that";
+        Err(why.to_owned())
     }
 }
 

@@ -168,7 +168,9 @@ impl OneInput<'_> {
                 .take(PREFIX_BYTES as u64)
                 .read_to_end(&mut prefix)
             {
-                Err(error) if compression.is_some() => damage = Some((prefix.len() as u64, error)),
+                Err(error) if compression.is_some() => {
+                    damage = Some((prefix.len() as u64, damage_of(error)?));
+                }
                 read => {
                     read?;
                 }
@@ -204,7 +206,7 @@ impl OneInput<'_> {
                         at += read as u64;
                     }
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) if compression.is_some() => damage = Some((at, error)),
+                    Err(error) if compression.is_some() => damage = Some((at, damage_of(error)?)),
                     Err(error) => return Err(error),
                 }
             }
@@ -253,6 +255,21 @@ impl Compression {
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Some(Self::Zstd),
             _ => None,
         }
+    }
+}
+
+/// The error of a stream that is damaged.
+///
+/// # Errors
+/// For one that is sound, but would take more memory than is given to it.
+fn damage_of(error: std::io::Error) -> std::io::Result<std::io::Error> {
+    // The decompressor's own words; it has nothing else to tell by.
+    const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
+    match error.to_string() == WINDOW_TOO_LARGE {
+        true => Err(std::io::Error::other(
+            "its window is larger than 128 MiB, the most that is read: unpack it (`zstd -d --long=31`) and ingest what comes out",
+        )),
+        false => Ok(error),
     }
 }
 

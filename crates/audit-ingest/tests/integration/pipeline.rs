@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
+use audit_ingest::canonical;
 use audit_ingest::pipeline::{IngestError, IngestOptions, Outcome, Report, find_inputs, ingest};
-use audit_lake::{Lake, LakeOptions, TableName, TenantId};
+use audit_lake::{Lake, LakeOptions, MaintenancePolicy, TableName, TenantId};
 use audit_testkit::{Fault, FaultKind, FaultTrigger, FaultyStore, GeneratorOptions, Operation};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -170,6 +172,60 @@ async fn compressed_inputs_are_the_same_inputs() {
         );
     }
     check_whole(&lake).await;
+}
+
+/// A frame of zstd whose window is 256 MiB, as `zstd --long=28` makes, with one block as it is.
+fn zstd_of_large_window(plain: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd];
+    // No size, no checksum; the window is two to the power of 28.
+    frame.extend([0, (28 - 10) << 3]);
+    // The last block, not compressed, and its length.
+    let header = 1 | u32::try_from(plain.len()).unwrap() << 3;
+    frame.extend(&header.to_le_bytes()[..3]);
+    frame.extend(plain);
+    frame
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_stream_that_takes_too_much_memory_is_refused() {
+    let line = record(A, 1) + "\n";
+    let large = zstd_of_large_window(line.as_bytes());
+    let behind_another = [zstd::encode_all(line.as_bytes(), 1).unwrap(), large.clone()].concat();
+    for (name, bytes) in [("a.ndjson.zst", large), ("b.ndjson.zst", behind_another)] {
+        let inputs = folder(&[(name, &bytes)]);
+        let lake = memory().await;
+        let report = take_in(&lake, inputs.path()).await;
+        match outcome(&report, name) {
+            Outcome::Failed(why) => assert!(why.contains("zstd -d --long=31"), "{why}"),
+            other => panic!("{name}: {other:?}"),
+        }
+        for table in [TableName::Content, TableName::Rejects] {
+            assert!(all(&lake, table).await.is_empty(), "{name}: {table}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_ingested_again_after_it_expired_is_in_the_ledger_again() {
+    let inputs = folder(&[("a.json", blob(&[record(A, 1), record(A, 2)]).as_bytes())]);
+    let lake = memory().await;
+    let tenant: TenantId = A.parse().unwrap();
+    let policy = MaintenancePolicy {
+        keep_days: NonZeroU32::new(1),
+        ..MaintenancePolicy::default()
+    };
+    for times in 1..4 {
+        for (records, duplicates) in [(2, 0), (0, 2)] {
+            let report = take_in(&lake, inputs.path()).await;
+            let expected = stored(2, records, duplicates, 0);
+            assert_eq!(outcome(&report, "a.json"), &expected);
+            let expected = [2 * times, 2 * times, 0, 0];
+            assert_eq!(ledger(&lake).await["a.json"], expected);
+            assert_eq!(lake.verify(&[tenant], canonical, |_| {}).await.unwrap(), []);
+        }
+        assert_eq!(lake.expire(tenant, &policy).await.unwrap().rows, 2);
+        assert_eq!(lake.verify(&[tenant], canonical, |_| {}).await.unwrap(), []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
