@@ -20,11 +20,14 @@ pub use self::compact::Compacted;
 pub use self::expire::Expired;
 pub use self::vacuum::Vacuumed;
 use crate::data_file::ROW_GROUP_ROWS;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{Lake, TableName, TenantId};
 
 /// How often a commit is tried again because other writers were first.
 const ATTEMPTS_MAX: u32 = 30;
+
+/// A writer commits its files within this time, and a query ends.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What is done to a lake, and how far it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,22 @@ impl Default for MaintenancePolicy {
     }
 }
 
+impl MaintenancePolicy {
+    /// Whether its times can be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for less than an hour, unless it says that nobody reads.
+    pub fn check(&self) -> Result<()> {
+        match self.vacuum_after {
+            Some(after) if after < HOUR && !self.nobody_reads => Err(Error::invalid(
+                "files have to be kept for an hour at least after they left a table: queries may be about to read them",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What became of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Maintained {
@@ -118,7 +137,7 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a policy that cannot be; else what the store says.
+    /// [`Error::InvalidInput`] for a policy that cannot be; else what the store says.
     /// What was done until then stays.
     pub async fn maintain(
         &self,
@@ -126,7 +145,7 @@ impl Lake {
         policy: &MaintenancePolicy,
         mut progress: impl FnMut(MaintenanceProgress) + Send,
     ) -> Result<Vec<Maintained>> {
-        vacuum::check(policy)?;
+        policy.check()?;
         let mut maintained = Vec::new();
         for &table in &policy.tables {
             if self.snapshot(&tenant, table).await?.is_none() {

@@ -12,15 +12,12 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::MaintenancePolicy;
+use super::{HOUR, MaintenancePolicy};
 use crate::actions;
 use crate::error::{Error, Result};
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
 use crate::{Lake, TableName, TenantId, paths, table};
-
-/// A writer commits its files within this time, and a query ends.
-const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Paths that are gathered before they are deleted.
 const BATCH: usize = 10_000;
@@ -39,16 +36,6 @@ pub struct Vacuumed {
     pub log_files: u64,
 }
 
-/// Whether the policy's times can be.
-pub(super) fn check(policy: &MaintenancePolicy) -> Result<()> {
-    match policy.vacuum_after {
-        Some(after) if after < HOUR && !policy.nobody_reads => Err(Error::invalid(
-            "files have to be kept for an hour at least after they left a table: queries may be about to read them",
-        )),
-        _ => Ok(()),
-    }
-}
-
 impl Lake {
     /// Deletes data files that left the table, or never were in it, longer ago than the policy says, and old parts of
     /// the log.
@@ -62,7 +49,7 @@ impl Lake {
         table: TableName,
         policy: &MaintenancePolicy,
     ) -> Result<Vacuumed> {
-        check(policy)?;
+        policy.check()?;
         let mut vacuumed = Vacuumed::default();
         let Some(after) = policy.vacuum_after else {
             return Ok(vacuumed);

@@ -17,8 +17,12 @@ use crate::units;
 
 pub(crate) async fn run(location: &str, arguments: Maintain) -> Result<ExitCode, Failure> {
     let started = Instant::now();
-    let lake = open(location).await?;
     let policy = policy(&arguments);
+    policy.check().map_err(|error| {
+        Failure::usage(error.to_string())
+            .with_hint("allow it with --force while nobody reads the lake")
+    })?;
+    let lake = open(location).await?;
     let tenants = match arguments.tenants.is_empty() {
         true => lake.tenants().await.map_err(Error::from)?,
         false => arguments.tenants,
@@ -84,9 +88,6 @@ fn policy(arguments: &Maintain) -> MaintenancePolicy {
 
 fn failure(error: LakeError) -> Failure {
     match error {
-        LakeError::InvalidInput { message } => {
-            Failure::usage(message).with_hint("allow it with --force while nobody reads the lake")
-        }
         error @ LakeError::Conflict { .. } => {
             Failure::new(error.to_string()).with_hint("what was done stays; try again")
         }

@@ -77,3 +77,19 @@ fn days_expire_and_files_are_deleted_when_told() {
         .exits(0)
         .prints("5 files, ");
 }
+
+#[test]
+fn force_is_advised_for_what_it_cures() {
+    let place = place();
+    place
+        .lake(&["maintain", "--vacuum-after", "1s"])
+        .exits(2)
+        .says("for an hour at least")
+        .says("--force");
+    // A table that another program has upgraded.
+    let log = format!("lake/tenants/{TENANT}/m365_audit/_delta_log");
+    let upgrade = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}}"#;
+    place.file(&format!("{log}/{:020}.json", 6), upgrade);
+    let run = place.lake(&["maintain"]).exits(1).says("does not read");
+    assert!(!run.stderr.contains("--force"), "{}", run.stderr);
+}
