@@ -247,9 +247,10 @@ impl Collector {
         let mut tasks = JoinSet::new();
         let mut integrations = self.collected(only).await?;
         while !cancel.is_cancelled() {
-            for integration in integrations {
-                let tenant = integration.tenant();
-                if !at_work.values().any(|at_work| *at_work == tenant) {
+            for (tenant, integration) in integrations {
+                if let Err(error) = integration {
+                    tracing::warn!(%tenant, %error, "the integration cannot be read; it is tried again");
+                } else if !at_work.values().any(|at_work| *at_work == tenant) {
                     let (inner, cancel) = (Arc::clone(&self.inner), cancel.clone());
                     let task = tasks.spawn(async move { inner.follow(tenant, &cancel).await });
                     at_work.insert(task.id(), tenant);
@@ -306,12 +307,13 @@ impl Collector {
     async fn collected(
         &self,
         only: Option<&BTreeSet<TenantId>>,
-    ) -> Result<Vec<Integration>, CollectorError> {
-        let integrations = self.inner.integrations.list().await?.into_iter();
-        Ok(integrations
-            .filter(Integration::is_collected)
-            .filter(|integration| only.is_none_or(|only| only.contains(&integration.tenant())))
-            .collect())
+    ) -> Result<Vec<(TenantId, Result<Integration, IntegrationError>)>, CollectorError> {
+        let mut integrations = self.inner.integrations.list_each().await?;
+        integrations.retain(|(tenant, integration)| {
+            let is_collected = integration.as_ref().map_or(true, Integration::is_collected);
+            is_collected && only.is_none_or(|only| only.contains(tenant))
+        });
+        Ok(integrations)
     }
 
     async fn poll_all(
@@ -321,7 +323,14 @@ impl Collector {
     ) -> Result<PollSummary, CollectorError> {
         let integrations = self.collected(only).await?;
         let polls = stream::iter(integrations)
-            .map(|integration| self.inner.poll(integration, cancel))
+            .map(|(tenant, integration)| async move {
+                match integration {
+                    Ok(integration) => self.inner.poll(integration, cancel).await,
+                    Err(error) => {
+                        TenantSummary::new(tenant, TenantOutcome::Failed(error.to_string()))
+                    }
+                }
+            })
             .buffer_unordered(self.inner.options.tenants_at_once.max(1));
         let mut tenants: Vec<TenantSummary> = polls.collect().await;
         tenants.sort_by_key(|summary| summary.tenant);

@@ -68,7 +68,7 @@ pub enum StopCause {
     AuditingOff,
     /// The application has no consent, or a permission is missing.
     Consent,
-    /// The credential was refused or has expired.
+    /// There is no credential, or it was refused or has expired.
     Credential,
     /// The application, or the API itself, is switched off for sign-in.
     ApplicationDisabled,
@@ -96,7 +96,7 @@ impl fmt::Display for StopCause {
         formatter.write_str(match self {
             Self::AuditingOff => "auditing is off",
             Self::Consent => "consent or a permission is missing",
-            Self::Credential => "the credential is refused",
+            Self::Credential => "the credential is missing or refused",
             Self::ApplicationDisabled => "the application is disabled",
             Self::Subscription => "the subscription is disabled",
             Self::Throttled => "throttled",

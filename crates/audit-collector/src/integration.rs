@@ -189,7 +189,7 @@ impl Integration {
         if integration.tenant() == tenant {
             return Ok(integration);
         }
-        Err(corrupt(tenant, "configuration", "it names another tenant"))
+        Err(corrupt(document, "it names another tenant"))
     }
 
     pub(crate) fn write(&self, lake: &Lake) -> Result<Bytes, IntegrationError> {
@@ -230,20 +230,22 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(
         format_version: u32,
     }
     let Format { format_version } =
-        serde_json::from_slice(&document.content).map_err(|error| corrupt(tenant, name, error))?;
+        serde_json::from_slice(&document.content).map_err(|error| corrupt(document, error))?;
     if format_version > FORMAT_VERSION {
         return Err(IntegrationError::invalid(format!(
             "the integration of tenant {tenant} is of a newer program (its {name} has format {format_version}): use that"
         )));
     }
-    serde_json::from_slice(&document.content).map_err(|error| corrupt(tenant, name, error))
+    serde_json::from_slice(&document.content).map_err(|error| corrupt(document, error))
 }
 
 #[cold]
-fn corrupt(tenant: TenantId, name: &str, message: impl ToString) -> IntegrationError {
+fn corrupt(document: &Document, message: impl std::fmt::Display) -> IntegrationError {
     IntegrationError::Lake(audit_lake::Error::Corrupt {
-        path: format!("the {name} of the integration of tenant {tenant}"),
-        message: message.to_string(),
+        path: document.path.to_string(),
+        message: format!(
+            "{message}; restore it from a copy of the lake, or delete it: the version before it counts then, if there is one"
+        ),
     })
 }
 

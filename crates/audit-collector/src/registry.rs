@@ -5,7 +5,7 @@
 use audit_lake::{
     Change, DocumentKind, Documents, InternalNetworks, Lake, NetworksDecision, TenantId,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -118,15 +118,27 @@ impl Integrations {
     ///
     /// What the lake says.
     pub async fn list(&self) -> Result<Vec<Integration>> {
-        futures::stream::iter(self.lake.tenants().await?)
-            .map(|tenant| async move { Ok(self.read(tenant).await?.1) })
+        let each = self.list_each().await?.into_iter();
+        each.map(|(_, integration)| integration).collect()
+    }
+
+    /// As [`list`](Self::list), where one that cannot be read does not stand in the way of the others: in its place is why.
+    ///
+    /// # Errors
+    ///
+    /// If the tenants cannot be listed.
+    pub async fn list_each(&self) -> Result<Vec<(TenantId, Result<Integration>)>> {
+        let each = futures::stream::iter(self.lake.tenants().await?)
+            .map(|tenant| async move { (tenant, self.read(tenant).await) })
             .buffered(READS_MAX)
-            .try_filter_map(|there| {
-                let there = there.filter(|there| !there.is_removed());
-                std::future::ready(Ok(there))
-            })
-            .try_collect()
-            .await
+            .filter_map(|(tenant, read)| {
+                let there = match read {
+                    Ok((_, there)) => there.filter(|there| !there.is_removed()).map(Ok),
+                    Err(error) => Some(Err(error)),
+                };
+                std::future::ready(there.map(|there| (tenant, there)))
+            });
+        Ok(each.collect().await)
     }
 
     /// The integration of a tenant, also one that was removed and whose data was kept: its state says so.

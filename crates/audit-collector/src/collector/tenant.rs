@@ -11,7 +11,7 @@ use super::summary::{TenantOutcome, TenantSummary};
 use crate::api::{ApiClient, ApiSettings, ApiUsage};
 use crate::collect::{Polled, TenantCollector};
 use crate::health::{Health, StopCause};
-use crate::integration::{Integration, IntegrationConfig, StateEvent};
+use crate::integration::{Integration, IntegrationConfig, IntegrationState, StateEvent};
 use crate::lease::{HolderInfo, Lease, LeaseState};
 
 pub(super) struct Tenant {
@@ -173,7 +173,7 @@ impl Tenant {
     ) -> Result<(), crate::IntegrationError> {
         let tenant = integration.tenant();
         inner.integrations.save_health(tenant, health).await?;
-        for event in events(health) {
+        for event in events(health, integration.state.state) {
             inner.integrations.set_state(tenant, &event).await?;
         }
         Ok(())
@@ -207,8 +207,8 @@ pub(super) fn client(inner: &Inner, config: &IntegrationConfig) -> ApiClient {
     )
 }
 
-/// What the integration goes through, by how the tenant is doing.
-fn events(health: &Health) -> Vec<StateEvent> {
+/// What the integration goes through, by how the tenant is doing and the state it is in.
+fn events(health: &Health, state: IntegrationState) -> Vec<StateEvent> {
     let of_all = health.stopped.as_ref().or_else(|| {
         // All content types stopped, by what somebody has to mend.
         let mut stops = health
@@ -221,7 +221,9 @@ fn events(health: &Health) -> Vec<StateEvent> {
         (is_mended_by_somebody(first) && others).then_some(first)
     });
     match of_all {
-        Some(stop) if stop.cause.is_passing() => Vec::new(),
+        // What passes by itself is no failure. Of one that is failing it is what is seen now: what was in the way before may
+        // have been put right.
+        Some(stop) if stop.cause.is_passing() && state != IntegrationState::Failing => Vec::new(),
         Some(stop) if stop.cause == StopCause::Consent => vec![StateEvent::ConsentMissing {
             reason: stop.message.clone(),
         }],
@@ -234,6 +236,40 @@ fn events(health: &Health) -> Vec<StateEvent> {
             let connected = [StateEvent::Consented, StateEvent::Connected { has_data }];
             let stored = has_data.then_some(StateEvent::DataStored);
             connected.into_iter().chain(stored).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Stop;
+
+    /// One line a state of the integration and a cause: what is said of it.
+    #[test]
+    fn a_reason_is_that_of_the_last_poll() {
+        use IntegrationState as S;
+        for (state, cause, is_said) in [
+            (S::Active, StopCause::Credential, true),
+            (S::Failing, StopCause::Credential, true),
+            (S::Active, StopCause::Unavailable, false),
+            (S::AwaitingConsent, StopCause::Throttled, false),
+            (S::Failing, StopCause::Unavailable, true),
+            (S::Failing, StopCause::Throttled, true),
+        ] {
+            let health = Health {
+                stopped: Some(Stop {
+                    cause,
+                    since_micros: 0,
+                    message: "what is seen now".to_owned(),
+                }),
+                ..Health::default()
+            };
+            let said = StateEvent::Failed {
+                reason: "what is seen now".to_owned(),
+            };
+            let expected = if is_said { vec![said] } else { Vec::new() };
+            assert_eq!(events(&health, state), expected, "{state}, {cause}");
         }
     }
 }

@@ -302,3 +302,35 @@ async fn what_a_newer_program_wrote_is_left_alone() {
         assert!(error.to_string().contains("newer program"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn one_that_cannot_be_read_does_not_hide_the_others() {
+    for (integrations, _folder) in added().await {
+        integrations
+            .add(config(FABRIKAM), Networks::Keep)
+            .await
+            .unwrap();
+        let path = format!("tenants/{CONTOSO}/integration/configuration/{:020}.json", 1);
+        let place = object_store::path::Path::from(path.as_str());
+        let store = integrations.lake.store();
+        object_store::ObjectStoreExt::put(&store, &place, "{]".into())
+            .await
+            .unwrap();
+        let each = integrations.list_each().await.unwrap();
+        let [(contoso_, Err(error)), (fabrikam, Ok(other))] = &each[..] else {
+            panic!("{each:?}");
+        };
+        assert_eq!(*contoso_, contoso());
+        let message = error.to_string();
+        assert!(
+            message.contains(&path) && message.contains("restore it"),
+            "{message}"
+        );
+        assert_eq!(
+            (*fabrikam, FABRIKAM),
+            (other.tenant(), &*fabrikam.to_string())
+        );
+        let all = integrations.list().await.unwrap_err();
+        assert_eq!(all.to_string(), message);
+    }
+}

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray, UInt64Array}
 use arrow::error::ArrowError;
 use chrono::{DateTime, SecondsFormat};
 
-use super::{open, write_rows};
+use super::{open_connected, write_rows};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{ContentType, Coverage, DayCoverage, DayState, Error, Loss, TenantId};
@@ -19,7 +19,7 @@ use crate::units;
 const DAY_MICROS: i64 = 24 * 3_600_000_000;
 
 pub(crate) async fn run(location: &str, arguments: args::Coverage) -> Result<ExitCode, Failure> {
-    let lake = open(location).await?;
+    let lake = open_connected(location).await?;
     let is_all = arguments.tenants.is_empty();
     let tenants = match is_all {
         true => lake.tenants().await.map_err(Error::from)?,

@@ -23,6 +23,10 @@ const BAR_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) async fn run(location: &str, arguments: args::Ingest) -> Result<ExitCode, Failure> {
     let mut inputs = Vec::new();
     for path in &arguments.paths {
+        if path == "-" {
+            return Err(Failure::usage("standard input is not read")
+                .with_hint("write it to a file, and name that"));
+        }
         refuse_lake_inside(location, path)?;
         let found = find_inputs(path).await?;
         if found.is_empty() {

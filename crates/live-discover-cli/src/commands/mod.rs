@@ -25,7 +25,7 @@ use arrow::error::ArrowError;
 
 use crate::args::RowsFormat;
 use crate::failure::Failure;
-use crate::library::{Error, Lake, LakeOptions, OutputFormat, ResultWriter};
+use crate::library::{Error, Lake, LakeError, LakeOptions, OutputFormat, ResultWriter};
 use crate::output::{Watched, list_width, print};
 use crate::show::Grid;
 
@@ -33,6 +33,21 @@ use crate::show::Grid;
 async fn open(lake: &str) -> Result<Lake, Failure> {
     let opened = Lake::open(lake, LakeOptions::default()).await;
     opened.map_err(|error| Error::from(error).into())
+}
+
+/// Opens a lake for what is about its integrations.
+async fn open_connected(lake: &str) -> Result<Lake, Failure> {
+    let opened = Lake::open(lake, LakeOptions::default()).await;
+    opened.map_err(|error| {
+        let is_missing = matches!(error, LakeError::NotFound { .. });
+        let failure = Failure::from(Error::from(error));
+        match is_missing {
+            true => failure.with_hint(
+                "`live-discover --lake URL integrations add …` makes a lake and connects a tenant",
+            ),
+            false => failure,
+        }
+    })
 }
 
 /// A list on standard output: for people what there is in it, for programs all of its columns.

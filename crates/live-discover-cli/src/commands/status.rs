@@ -8,7 +8,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::integrations::words;
 use super::{open, program, quoted};
 use crate::failure::Failure;
-use crate::library::{Error, Integration, Integrations, Lake, TableName, TenantId};
+use crate::library::{
+    Error, Integration, IntegrationError, Integrations, Lake, TableName, TenantId,
+};
 use crate::output::{note, print};
 use crate::units;
 
@@ -23,9 +25,9 @@ pub(crate) async fn run(location: &str) -> Result<ExitCode, Failure> {
         .buffered(TENANTS_AT_ONCE)
         .try_collect()
         .await?;
-    for integration in Integrations::new(lake.clone()).list().await? {
+    for (tenant, integration) in Integrations::new(lake.clone()).list_each().await? {
         let mut statuses = statuses.iter_mut();
-        if let Some(status) = statuses.find(|status| status.tenant == integration.tenant()) {
+        if let Some(status) = statuses.find(|status| status.tenant == tenant) {
             status.integration = Some(integration);
         }
     }
@@ -76,7 +78,7 @@ struct Status {
     rejects: u64,
     /// When something was last committed, in ms since 1970.
     last_ingest_ms: Option<i64>,
-    integration: Option<Integration>,
+    integration: Option<Result<Integration, IntegrationError>>,
 }
 
 async fn status(lake: &Lake, tenant: TenantId) -> Result<Status, Failure> {
@@ -140,7 +142,14 @@ impl Status {
             units::size(self.size_bytes),
             units::counted(self.files, "file", "files"),
         );
-        if let Some(integration) = &self.integration {
+        if let Some(Err(error)) = &self.integration {
+            let _ = writeln!(
+                text,
+                "  integration  cannot be read: {}",
+                units::printable(&error.to_string())
+            );
+        }
+        if let Some(Ok(integration)) = &self.integration {
             let reason = integration.state.reason.as_deref();
             let reason = reason.map(|reason| format!(": {}", units::printable(reason)));
             let _ = writeln!(

@@ -211,6 +211,7 @@ fn a_credential_that_is_not_found_is_asked_for_by_option() {
     let mut unset = service.command(&["collect"]);
     Run::from(unset.env_remove(VARIABLE).output().unwrap())
         .exits(1)
+        .prints("the credential is missing or refused")
         .says(&format!("the environment variable {VARIABLE} is not set"));
 }
 

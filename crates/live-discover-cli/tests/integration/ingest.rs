@@ -155,6 +155,50 @@ fn without_a_lake_there_is_advice() {
             .lake(arguments)
             .exits(1)
             .says("does not exist")
-            .says("hint:");
+            .says("hint: `live-discover --lake URL ingest");
     }
+    for arguments in [&["collect"][..], &["integrations", "list"], &["coverage"]] {
+        place
+            .lake(arguments)
+            .exits(1)
+            .says("does not exist")
+            .says("integrations add");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_refused_with_what_to_do() {
+    let place = Place::new();
+    place
+        .lake(&["ingest", "-"])
+        .exits(2)
+        .says("write it to a file");
+    #[cfg(unix)]
+    place
+        .lake(&["ingest", "/dev/null"])
+        .exits(1)
+        .says("write what comes of it to a file");
+}
+
+#[test]
+fn an_integration_that_cannot_be_read_is_told_beside_the_rest() {
+    let place = Place::with_records();
+    let bad = format!("tenants/{TENANT}/integration/configuration/{:020}.json", 0);
+    place.file(&format!("lake/{bad}"), "{]");
+    place
+        .lake(&["status"])
+        .exits(0)
+        .prints("3 records")
+        .prints(&bad);
+    place
+        .lake(&["integrations", "list"])
+        .exits(1)
+        .prints("unreadable")
+        .says("1 integration cannot be read");
+    place.lake(&["collect"]).exits(1).says(&bad);
+    place
+        .lake(&["verify"])
+        .exits(1)
+        .prints(&bad)
+        .prints("restore it");
 }

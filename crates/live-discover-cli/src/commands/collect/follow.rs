@@ -102,8 +102,7 @@ async fn stops(
 ) -> BTreeMap<(TenantId, Option<String>), String> {
     let integrations = collector.integrations();
     let mut stops = BTreeMap::new();
-    for integration in integrations.list().await.unwrap_or_default() {
-        let tenant = integration.tenant();
+    for (tenant, _) in integrations.list_each().await.unwrap_or_default() {
         if only.is_some_and(|only| !only.contains(&tenant)) {
             continue;
         }

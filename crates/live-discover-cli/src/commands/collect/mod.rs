@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 
 use super::ingest::bar;
-use super::open;
+use super::open_connected;
 use crate::args;
 use crate::credentials::{Credentials, Place};
 use crate::failure::Failure;
@@ -35,19 +35,19 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(location: &str, arguments: args::Collect) -> Result<ExitCode, Failure> {
-    let lake = open(location).await?;
+    let lake = open_connected(location).await?;
     let integrations = Integrations::new(lake.clone());
     let wanted: BTreeSet<TenantId> = arguments.tenants.iter().copied().collect();
     let chosen = chosen(&integrations, &wanted).await?;
     let mut credentials = Credentials::of_lake(lake.url());
     if let Some(place) = Place::of(&arguments.credential)? {
-        let [one] = chosen.as_slice() else {
+        let [(tenant, _)] = chosen.as_slice() else {
             return Err(Failure::usage(
                 "a credential is of one tenant: say whose with --tenant ID",
             )
             .with_hint("`integrations list` lists them"));
         };
-        credentials = credentials.with(one.tenant(), place);
+        credentials = credentials.with(*tenant, place);
     }
     let collector = collector(lake.clone(), &credentials, CollectorOptions::default())?;
     let signals = Signals::new().map_err(|error| {
@@ -57,15 +57,16 @@ pub(crate) async fn run(location: &str, arguments: args::Collect) -> Result<Exit
         let only = (!wanted.is_empty()).then_some(wanted);
         return follow::run(&collector, only.as_ref(), signals).await;
     }
-    for integration in chosen.iter().filter(|one| !one.is_collected()) {
+    // One that cannot be read is told of by the collector.
+    let is_collected = |one: &Chosen| one.as_ref().is_none_or(Integration::is_collected);
+    for (tenant, _) in chosen.iter().filter(|(_, one)| !is_collected(one)) {
         note(&format!(
-            "note: {} is paused: `integrations resume` goes on",
-            integration.tenant()
+            "note: {tenant} is paused: `integrations resume` goes on"
         ));
     }
     let tenants: Vec<TenantId> = (chosen.iter())
-        .filter(|integration| integration.is_collected())
-        .map(Integration::tenant)
+        .filter(|(_, one)| is_collected(one))
+        .map(|(tenant, _)| *tenant)
         .collect();
     once(&collector, &lake, &credentials, &tenants, signals).await
 }
@@ -80,11 +81,14 @@ pub(super) fn collector(
     Collector::new(lake, provider, options)
 }
 
+/// An integration that is meant; `None` for one that cannot be read.
+type Chosen = Option<Integration>;
+
 /// The integrations that are meant: these, or all.
 async fn chosen(
     integrations: &Integrations,
     wanted: &BTreeSet<TenantId>,
-) -> Result<Vec<Integration>, Failure> {
+) -> Result<Vec<(TenantId, Chosen)>, Failure> {
     let mut chosen = Vec::new();
     for &tenant in wanted {
         let integration = integrations.get(tenant).await?;
@@ -94,10 +98,12 @@ async fn chosen(
                     .with_hint("`integrations add` adds it again, over the data that is there"),
             );
         }
-        chosen.push(integration);
+        chosen.push((tenant, Some(integration)));
     }
     if wanted.is_empty() {
-        chosen = integrations.list().await?;
+        chosen = (integrations.list_each().await?.into_iter())
+            .map(|(tenant, integration)| (tenant, integration.ok()))
+            .collect();
     }
     if chosen.is_empty() {
         return Err(Failure::new("the lake has no integration")

@@ -6,7 +6,7 @@ mod show;
 use std::process::ExitCode;
 
 use super::collect::collector;
-use super::{open, program, quoted};
+use super::{open_connected, program, quoted};
 use crate::args::{self, CheckIntegration, ConsentUrl, OneTenant};
 use crate::credentials::{Credentials, Place, Places};
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ pub(crate) async fn run(location: &str, command: args::Integrations) -> Result<E
     if let args::Integrations::Add(new) = command {
         return add::run(location, &new).await;
     }
-    let lake = open(location).await?;
+    let lake = open_connected(location).await?;
     let integrations = Integrations::new(lake.clone());
     match command {
         args::Integrations::Add(_) => {}

@@ -12,9 +12,19 @@ use crate::units;
 
 pub(super) async fn list(integrations: &Integrations) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    for integration in integrations.list().await? {
-        let health: Option<Health> = integrations.health(integration.tenant()).await?;
-        rows.push(row(&integration, health.as_ref()));
+    let mut unreadable = 0;
+    for (tenant, integration) in integrations.list_each().await? {
+        let health = integrations.health::<Health>(tenant).await;
+        match integration.and_then(|integration| Ok((integration, health?))) {
+            Ok((integration, health)) => rows.push(row(&integration, health.as_ref())),
+            Err(error) => {
+                unreadable += 1;
+                let mut row = vec![Some(tenant.to_string()), None];
+                row.extend([Some("unreadable".to_owned()), None, None]);
+                row.push(Some(units::printable(&error.to_string()).into_owned()));
+                rows.push(row);
+            }
+        }
     }
     if rows.is_empty() {
         note("no integrations; `integrations add` connects a tenant");
@@ -31,7 +41,14 @@ pub(super) async fn list(integrations: &Integrations) -> Result<(), Failure> {
         ],
         rows,
     };
-    print(&grid.without_empty_columns().draw_wrapped(list_width()))
+    print(&grid.without_empty_columns().draw_wrapped(list_width()))?;
+    match unreadable {
+        0 => Ok(()),
+        some => Err(Failure::new(format!(
+            "{} cannot be read",
+            units::counted(some, "integration", "integrations")
+        ))),
+    }
 }
 
 fn row(integration: &Integration, health: Option<&Health>) -> Vec<Option<String>> {
