@@ -36,6 +36,7 @@ use crate::extremes::ExtremesByOrder;
 use crate::first_of_each::FirstsOfEach;
 use crate::first_pass::FirstPass;
 use crate::functions;
+use crate::group_parts::GroupParts;
 use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
@@ -414,6 +415,7 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
         rules.insert(0, Arc::new(SelectsByCodes));
         rules.push(Arc::new(ByCodes));
     }
+    rules.push(Arc::new(GroupParts));
     rules
 }
 

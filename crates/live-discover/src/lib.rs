@@ -49,6 +49,7 @@ mod first_of_each;
 mod first_pass;
 mod footer;
 mod functions;
+mod group_parts;
 mod grouping_sets;
 mod growth;
 mod guard;

@@ -13,6 +13,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::Budget;
 use crate::estimate::row_bytes;
+use crate::group_parts;
 
 /// How the engine's total is called in messages.
 pub(crate) const ENGINE_POOL: &str = "memory of the engine";
@@ -26,15 +27,16 @@ const THREAD_BYTES: usize = 32 << 20;
 const EXTRA_BYTES: usize = 8 << 20;
 /// What sorts batches, and goes to disk with them.
 const SORTING: &str = "ExternalSorter[";
-/// What groups rows, and goes to disk with the groups: it sorts them first, which takes longer than all else.
-const GROUPING: &str = "AggregateStream[";
+/// What groups rows, and goes to disk with the groups: ours, and DataFusion's, which sorts them first.
+const GROUPING: [&str; 2] = [group_parts::CONSUMER, "AggregateStream["];
 /// What hands rows to other threads.
 const QUEUING: &str = "RepartitionExec[";
 /// What merges sorted batches, from memory or from disk. From disk it takes a buffer for each file, of as many files as
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
-const HOLDING: [&str; 10] = [
+const HOLDING: [&str; 11] = [
+    "GroupPartsExec",
     "ListsExec",
     "HashJoinExec",
     "RangeJoinExec",
@@ -384,7 +386,8 @@ fn weight(consumer: &MemoryConsumer) -> usize {
 }
 
 fn is_grouping(consumer: &MemoryConsumer) -> bool {
-    consumer.can_spill() && consumer.name().contains(GROUPING)
+    let groups = |name: &&str| consumer.name().contains(name);
+    consumer.can_spill() && GROUPING.iter().any(groups)
 }
 
 fn is_merging(consumer: &MemoryConsumer) -> bool {

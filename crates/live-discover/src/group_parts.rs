@@ -1,0 +1,609 @@
+//! Groups that have no room in memory, put together a part at a time.
+//!
+//! Where the groups of a query (ids, objects, pairs of users and addresses) outgrow its memory, DataFusion sorts them, puts
+//! them on disk and merges them by their order, which takes several times as long as grouping. Nobody asked for an order: here they
+//! go to disk by the hash of their keys, so that each part of them has room and is grouped by itself, one after the other.
+//! A part that has no room either is divided again, by the next bits of the hash.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::hash_utils::{RandomState, create_hashes};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, SpillMetrics,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode,
+    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream, SpillManager,
+};
+use datafusion_execution::SpillFile;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt, TryStreamExt};
+
+/// How its memory is called: what [`crate::memory`] sets more aside for.
+pub(crate) const CONSUMER: &str = "GroupParts[";
+
+/// Parts that groups are divided into at a time, by so many bits of the hash.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 4;
+/// How often parts are divided again at most: as far as the bits reach.
+const LEVELS: u32 = u64::BITS / PART_BITS;
+/// Bytes of rows that are divided at a time.
+const DIVIDED_BYTES: usize = 8 << 20;
+/// Where of ten rows more than so many were a group of their own, the next ones are divided as they are.
+const MOST_IN_TEN: usize = 8;
+/// Differs from that by which rows come to this thread, of which some bits are alike in all of them.
+const HASH: RandomState = RandomState::with_seed(0x6772_6f75_7073);
+
+/// Puts [`GroupPartsExec`] in the place of DataFusion's step.
+#[derive(Debug)]
+pub(crate) struct GroupParts;
+
+impl PhysicalOptimizerRule for GroupParts {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let in_place = |node: Arc<dyn ExecutionPlan>| {
+            let aggregate = node.downcast_ref::<AggregateExec>();
+            Ok(
+                match aggregate.map(GroupPartsExec::in_place_of).transpose()? {
+                    Some(Some(parts)) => Transformed::yes(Arc::new(parts) as _),
+                    _ => Transformed::no(node),
+                },
+            )
+        };
+        plan.transform_up(in_place).data()
+    }
+
+    fn name(&self) -> &str {
+        "group_parts"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Puts groups together of what was counted of them in several places: rows of keys, and the states of aggregates.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupPartsExec {
+    input: Arc<dyn ExecutionPlan>,
+    keys: usize,
+    aggregates: Vec<Arc<AggregateFunctionExpr>>,
+    /// What is done, as the step in whose place it stands says it.
+    text: String,
+    /// Those of that step.
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl GroupPartsExec {
+    /// `None` for what is not such a step, or for aggregates that go by an order or have no states by group.
+    fn in_place_of(aggregate: &AggregateExec) -> Result<Option<Self>> {
+        let group_by = aggregate.group_expr();
+        let aggregates = aggregate.aggr_expr();
+        let is_plain = *aggregate.mode() == AggregateMode::FinalPartitioned
+            && *aggregate.input_order_mode() == InputOrderMode::Linear
+            && aggregate.limit_options().is_none()
+            && group_by.is_single()
+            && !group_by.is_empty();
+        let is_understood = |function: &Arc<AggregateFunctionExpr>| {
+            function.groups_accumulator_supported() && function.order_bys().is_empty()
+        };
+        if !is_plain || !aggregates.iter().all(is_understood) {
+            return Ok(None);
+        }
+        let is_in_place = |(at, (expr, _)): (usize, &(Arc<dyn PhysicalExpr>, String))| {
+            (expr.downcast_ref::<Column>()).is_some_and(|column| column.index() == at)
+        };
+        let keys = group_by.expr().len();
+        let mut states = 0;
+        for function in aggregates {
+            states += function.state_fields()?.len();
+        }
+        let input = aggregate.input();
+        let are_in_place = group_by.expr().iter().enumerate().all(is_in_place)
+            && input.schema().fields().len() == keys + states;
+        let names = |(_, name): &(_, String)| name.clone();
+        let names: Vec<String> = group_by.expr().iter().map(names).collect();
+        let of_aggregates: Vec<&str> = aggregates.iter().map(|function| function.name()).collect();
+        Ok(are_in_place.then(|| Self {
+            input: Arc::clone(input),
+            keys,
+            aggregates: aggregates.to_vec(),
+            text: format!(
+                "gby=[{}], aggr=[{}]",
+                names.join(", "),
+                of_aggregates.join(", ")
+            ),
+            properties: Arc::clone(aggregate.properties()),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }))
+    }
+}
+
+impl DisplayAs for GroupPartsExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GroupPartsExec: {}", self.text)
+    }
+}
+
+impl ExecutionPlan for GroupPartsExec {
+    fn name(&self) -> &str {
+        "GroupPartsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Ok([input]) = <[_; 1]>::try_from(children) else {
+            return internal_err!("GroupPartsExec has one child");
+        };
+        Ok(Arc::new(Self {
+            input,
+            ..Arc::unwrap_or_clone(self)
+        }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let spill = SpillManager::new(
+            context.runtime_env(),
+            SpillMetrics::new(&self.metrics, partition),
+            input.schema(),
+        );
+        let work = Arc::new(Work {
+            plan: self.clone(),
+            spill: spill.with_compression_type(context.session_config().spill_compression()),
+            batch_rows: context.session_config().batch_size(),
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+        });
+        let memory = MemoryConsumer::new(format!("{CONSUMER}{partition}]"))
+            .with_can_spill(true)
+            .register(context.memory_pool());
+        let groups = grouped(work, input, memory, 0);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            groups,
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// What one thread does.
+struct Work {
+    plan: GroupPartsExec,
+    spill: SpillManager,
+    batch_rows: usize,
+    baseline: BaselineMetrics,
+}
+
+/// What became of rows.
+enum Read {
+    /// All groups are in memory.
+    Whole(Table),
+    /// They are on disk, by parts.
+    Divided(Vec<Arc<dyn SpillFile>>),
+}
+
+/// The groups of some rows, which are of one part where others were divided `level` times.
+fn grouped(
+    work: Arc<Work>,
+    rows: SendableRecordBatchStream,
+    memory: MemoryReservation,
+    level: u32,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    async move {
+        let for_parts = memory.new_empty();
+        let groups = match work.read(rows, memory, level).await? {
+            Read::Whole(table) => work.given(table)?,
+            Read::Divided(parts) => {
+                let parts = parts.into_iter().map(move |part| {
+                    let rows = work.spill.read_spill_as_stream_unbuffered(part, None);
+                    let work = Arc::clone(&work);
+                    let memory = for_parts.new_empty();
+                    match rows {
+                        Ok(rows) => grouped(work, rows, memory, level + 1),
+                        Err(error) => stream::iter([Err(error)]).boxed(),
+                    }
+                });
+                stream::iter(parts).flatten().boxed()
+            }
+        };
+        Ok::<_, DataFusionError>(groups)
+    }
+    .into_stream()
+    .try_flatten()
+    .boxed()
+}
+
+impl Work {
+    async fn read(
+        &self,
+        mut rows: SendableRecordBatchStream,
+        memory: MemoryReservation,
+        level: u32,
+    ) -> Result<Read> {
+        let mut table = Table::new(&self.plan, memory)?;
+        let mut parts = Parts::new(self, level);
+        let mut are_divided = false;
+        let mut is_grouping_in_vain = false;
+        while let Some(batch) = rows.try_next().await? {
+            let _timer = self.baseline.elapsed_compute().timer();
+            if is_grouping_in_vain {
+                parts.add(batch)?;
+                continue;
+            }
+            table.add(&self.plan, &batch)?;
+            if let Err(no_room) = table.reserve() {
+                // Parts of one group are that group.
+                if level == LEVELS || table.keys.len() == 1 {
+                    return Err(no_room);
+                }
+                is_grouping_in_vain = table.keys.len() > table.rows / 10 * MOST_IN_TEN;
+                table.move_to(&mut parts)?;
+                are_divided = true;
+            }
+        }
+        if !are_divided {
+            return Ok(Read::Whole(table));
+        }
+        let _timer = self.baseline.elapsed_compute().timer();
+        table.move_to(&mut parts)?;
+        Ok(Read::Divided(parts.finish()?))
+    }
+
+    /// The groups of a table, a batch at a time.
+    fn given(&self, mut table: Table) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let _timer = self.baseline.elapsed_compute().timer();
+        let mut columns = table.keys.emit(EmitTo::All)?;
+        for accumulator in &mut table.accumulators {
+            columns.push(accumulator.evaluate(EmitTo::All)?);
+        }
+        let groups = RecordBatch::try_new(self.plan.schema(), columns)?;
+        let (batch_rows, count) = (self.batch_rows, groups.num_rows());
+        let output_rows = self.baseline.output_rows().clone();
+        let batches = (0..count).step_by(batch_rows).map(move |start| {
+            // They are in memory until the last is given.
+            let _memory = &table.memory;
+            let batch = groups.slice(start, batch_rows.min(count - start));
+            output_rows.add(batch.num_rows());
+            Ok(batch)
+        });
+        Ok(stream::iter(batches).boxed())
+    }
+}
+
+/// Groups in memory.
+struct Table {
+    keys: Box<dyn GroupValues>,
+    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    /// The group of each row of a batch.
+    groups: Vec<usize>,
+    /// Rows that are in it.
+    rows: usize,
+    schema: SchemaRef,
+    memory: MemoryReservation,
+}
+
+impl Table {
+    fn new(plan: &GroupPartsExec, memory: MemoryReservation) -> Result<Self> {
+        let schema = plan.input.schema();
+        let keys = Arc::new(Schema::new(schema.fields()[..plan.keys].to_vec()));
+        let accumulators = plan.aggregates.iter();
+        let accumulators = accumulators.map(|function| function.create_groups_accumulator());
+        Ok(Self {
+            keys: new_group_values(keys, &GroupOrdering::None)?,
+            accumulators: accumulators.collect::<Result<_>>()?,
+            groups: Vec::new(),
+            rows: 0,
+            schema,
+            memory,
+        })
+    }
+
+    fn add(&mut self, plan: &GroupPartsExec, batch: &RecordBatch) -> Result<()> {
+        let (keys, mut states) = batch.columns().split_at(plan.keys);
+        self.keys.intern(keys, &mut self.groups)?;
+        self.rows += batch.num_rows();
+        let count = self.keys.len();
+        for (accumulator, function) in self.accumulators.iter_mut().zip(&plan.aggregates) {
+            let (state, others) = states.split_at(function.state_fields()?.len());
+            accumulator.merge_batch(state, &self.groups, count)?;
+            states = others;
+        }
+        Ok(())
+    }
+
+    fn reserve(&self) -> Result<()> {
+        let accumulators = self.accumulators.iter();
+        let accumulators = accumulators.map(|accumulator| accumulator.size());
+        let groups = self.groups.capacity() * size_of::<usize>();
+        let bytes = self.keys.size() + groups + accumulators.sum::<usize>();
+        self.memory.try_resize(bytes)
+    }
+
+    /// Divides its groups, as rows like those that were added.
+    fn move_to(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        let mut columns = self.keys.emit(EmitTo::All)?;
+        for accumulator in &mut self.accumulators {
+            columns.extend(accumulator.state(EmitTo::All)?);
+        }
+        parts.add(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?;
+        *self = Self::new(&parts.work.plan, self.memory.new_empty())?;
+        Ok(())
+    }
+}
+
+/// A file that rows are added to, and that is given once there are no more: DataFusion has a type for it without a name.
+type PartFile = Box<dyn FnMut(Option<&RecordBatch>) -> Result<Option<Arc<dyn SpillFile>>> + Send>;
+
+fn part_file(spill: &SpillManager) -> Result<PartFile> {
+    let mut file = spill.create_in_progress_file("groups")?;
+    Ok(Box::new(move |rows| match rows {
+        Some(rows) => file.append_batch(rows).map(|_| None),
+        None => file.finish(),
+    }))
+}
+
+/// Rows that are divided by the hash of their keys.
+struct Parts<'a> {
+    work: &'a Work,
+    level: u32,
+    files: [Option<PartFile>; PARTS],
+    /// Rows that are to be divided together.
+    rows: Vec<RecordBatch>,
+    bytes: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn new(work: &'a Work, level: u32) -> Self {
+        Self {
+            work,
+            level,
+            files: std::array::from_fn(|_| None),
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, batch: RecordBatch) -> Result<()> {
+        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
+        let slices = bytes.div_ceil(DIVIDED_BYTES).clamp(1, rows.max(1));
+        let rows_each = rows.div_ceil(slices).max(1);
+        for start in (0..rows).step_by(rows_each) {
+            self.rows
+                .push(batch.slice(start, rows_each.min(rows - start)));
+            self.bytes += bytes / slices;
+            if self.bytes >= DIVIDED_BYTES {
+                self.divide()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the rows on disk.
+    fn divide(&mut self) -> Result<()> {
+        let mut parts: [Vec<(usize, usize)>; PARTS] = std::array::from_fn(|_| Vec::new());
+        let mut hashes = Vec::new();
+        for (at, batch) in self.rows.iter().enumerate() {
+            hashes.clear();
+            hashes.resize(batch.num_rows(), 0);
+            let keys: &[ArrayRef] = &batch.columns()[..self.work.plan.keys];
+            create_hashes(keys, &HASH, &mut hashes)?;
+            for (row, hash) in hashes.iter().enumerate() {
+                let part = hash.rotate_left((self.level + 1) * PART_BITS) as usize % PARTS;
+                parts[part].push((at, row));
+            }
+        }
+        let rows: Vec<&RecordBatch> = self.rows.iter().collect();
+        for (part, file) in parts.iter().zip(&mut self.files) {
+            if part.is_empty() {
+                continue;
+            }
+            let part = interleave_record_batch(&rows, part)?;
+            let file = match file {
+                Some(file) => file,
+                none => none.insert(part_file(&self.work.spill)?),
+            };
+            file(Some(&part))?;
+        }
+        self.rows.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// The parts that have rows.
+    fn finish(mut self) -> Result<Vec<Arc<dyn SpillFile>>> {
+        self.divide()?;
+        let files = self.files.iter_mut().flatten();
+        let files = files.map(|file| file(None));
+        files.filter_map(Result::transpose).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::resources_err;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+    use crate::testing::{ask, with_rule};
+
+    /// 20,000 rows, most of a key of their own; some have none.
+    const TABLE: &str = "CREATE TABLE t AS SELECT \
+        CASE WHEN n % 7 = 0 THEN NULL ELSE concat(n * 7919 % 19997, repeat('x', 100)) END AS id, \
+        n % 3 AS kind, concat('u', n % 11) AS name, n AS number, n::double / 4 AS part \
+        FROM (SELECT unnest(generate_series(1, 20000)) AS n)";
+
+    const QUESTIONS: [&str; 6] = [
+        "SELECT id, count(*), min(number), max(name), avg(part) FROM t GROUP BY id",
+        "SELECT id, kind, name, sum(number) FROM t GROUP BY id, kind, name",
+        "SELECT count(DISTINCT id), count(*) FROM t",
+        "SELECT DISTINCT id, kind FROM t",
+        "SELECT kind, name, count(id), sum(part) FROM t GROUP BY kind, name",
+        "SELECT id, count(*) FROM t WHERE number < 0 GROUP BY id",
+    ];
+
+    /// A pool in which each of our steps has so many bytes at most, and others what they want.
+    #[derive(Debug)]
+    struct Ours {
+        bytes_max: usize,
+        all: UnboundedMemoryPool,
+    }
+
+    impl fmt::Display for Ours {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "ours({})", self.bytes_max)
+        }
+    }
+
+    impl MemoryPool for Ours {
+        fn name(&self) -> &str {
+            "ours"
+        }
+
+        fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+            self.all.grow(reservation, additional);
+        }
+
+        fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+            self.all.shrink(reservation, shrink);
+        }
+
+        fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+            let is_ours = reservation.consumer().name().starts_with(CONSUMER);
+            if is_ours && reservation.size() + additional > self.bytes_max {
+                return resources_err!("no more than {} bytes", self.bytes_max);
+            }
+            self.all.try_grow(reservation, additional)
+        }
+
+        fn reserved(&self) -> usize {
+            self.all.reserved()
+        }
+    }
+
+    /// The same tables, with so much memory.
+    fn with_memory(context: &SessionContext, bytes_max: usize) -> SessionContext {
+        let all = UnboundedMemoryPool::default();
+        let pool = Arc::new(Ours { bytes_max, all });
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc();
+        let state = SessionStateBuilder::new_from_existing(context.state())
+            .with_runtime_env(runtime.unwrap())
+            .build();
+        SessionContext::new_with_state(state)
+    }
+
+    /// Rows that our step has put on disk for a question.
+    async fn spilled_rows(context: &SessionContext, question: &str) -> usize {
+        let ran = ask(context, &format!("EXPLAIN ANALYZE {question}")).await;
+        let step = ran.lines().find(|line| line.contains("GroupPartsExec"));
+        let (_, rows) = step.unwrap().split_once("spilled_rows=").unwrap();
+        let rows = rows.split([',', ']']).next().unwrap();
+        match rows.trim().split_once(' ') {
+            Some((thousands, "K")) => (thousands.parse::<f64>().unwrap() * 1e3) as usize,
+            _ => rows.trim().parse().unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn groups_are_the_same_in_memory_and_in_parts() {
+        let ours = Some(Arc::new(GroupParts) as _);
+        let (theirs, ours) = (
+            with_rule("SanityCheckPlan", None, &[TABLE]).await,
+            with_rule("SanityCheckPlan", ours, &[TABLE]).await,
+        );
+        let little = with_memory(&ours, 1 << 20);
+        let less = with_memory(&ours, 96 << 10);
+        for question in QUESTIONS {
+            let asked = ask(&theirs, question).await;
+            for context in [&ours, &little, &less] {
+                let answer = ask(context, question).await;
+                assert_eq!(sorted(&answer), sorted(&asked), "{question}");
+            }
+        }
+        let (many, few) = (QUESTIONS[0], QUESTIONS[4]);
+        assert_eq!(spilled_rows(&ours, many).await, 0);
+        assert_eq!(spilled_rows(&less, few).await, 0);
+        let (once, again) = (
+            spilled_rows(&little, many).await,
+            spilled_rows(&less, many).await,
+        );
+        assert!(once > 0, "{once}");
+        // Parts that have no room are divided, too.
+        assert!(again > once, "{once} {again}");
+    }
+
+    fn sorted(rows: &str) -> Vec<&str> {
+        let mut rows: Vec<&str> = rows.lines().collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[tokio::test]
+    async fn one_group_without_room_is_an_error() {
+        let rule = Some(Arc::new(GroupParts) as _);
+        let context = with_rule("SanityCheckPlan", rule, &[TABLE]).await;
+        let little = with_memory(&context, 100);
+        let question = "SELECT kind, count(*) FROM t WHERE kind > 1 GROUP BY kind";
+        let rows = little.sql(question).await.unwrap().collect().await;
+        let error = rows.unwrap_err().to_string();
+        assert!(error.contains("no more than 100 bytes"), "{error}");
+    }
+}
