@@ -53,7 +53,8 @@ pub struct ShapeLimits {
     pub calls: usize,
     /// Columns that the SELECTs name.
     pub columns: usize,
-    /// Groupings of one `GROUP BY`: `CUBE` of 8 columns has 256.
+    /// Groupings of one `GROUP BY`: `CUBE` of 6 columns has 64. A batch of rows is copied for each, which no limit of memory
+    /// counts.
     pub grouping_sets: usize,
     /// Steps of the plan, with each query in `WITH` counted wherever it is used.
     pub plan_steps: usize,
@@ -72,7 +73,7 @@ impl Default for ShapeLimits {
             ctes: 100,
             calls: 1_000,
             columns: 2_000,
-            grouping_sets: 256,
+            grouping_sets: 64,
             plan_steps: 2_000,
             plan_terms: 300_000,
         }

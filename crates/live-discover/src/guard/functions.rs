@@ -323,6 +323,21 @@ pub(crate) fn refusal(name: &str) -> Option<&'static str> {
     REFUSED.get(name).copied()
 }
 
+/// Functions of the values of one row, by every name.
+static OF_VALUES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let functions = SessionStateDefaults::default_scalar_functions();
+    let names = functions.iter().flat_map(|function| {
+        let name = std::iter::once(function.name().to_owned());
+        name.chain(function.aliases().iter().cloned())
+    });
+    names.collect()
+});
+
+/// Whether a function of DataFusion is of the values of one row.
+pub(super) fn is_of_values(name: &str) -> bool {
+    OF_VALUES.contains(name)
+}
+
 /// Every name of every function that DataFusion brings, with the first name of the function.
 fn of_datafusion() -> Vec<(String, String)> {
     let mut names = Vec::new();

@@ -9,6 +9,7 @@
 //! Each step recurses over what the one before it made, so each is looked at before the next.
 
 pub(crate) mod functions;
+mod ignored;
 mod order;
 pub(crate) mod plan;
 mod show;

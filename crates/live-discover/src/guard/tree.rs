@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, ObjectName, Query, Select, SetExpr, Spanned, Statement,
-    TableFactor, Visit, Visitor,
+    Expr, GroupByExpr, ObjectName, Query, Select, SetExpr, Spanned, Statement, TableFactor, Visit,
+    Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::functions;
+use super::{functions, ignored};
 use crate::error::{Error, Position, Result};
 use crate::limits::{LimitKind, ShapeLimits};
 
@@ -57,7 +57,7 @@ fn refused(error: Error) -> Checked {
     ControlFlow::Break(error)
 }
 
-fn at(span: Span, message: impl Into<String>) -> Error {
+pub(super) fn at(span: Span, message: impl Into<String>) -> Error {
     Error::InvalidQuery {
         message: message.into(),
         position: (span.start.line > 0).then_some(Position {
@@ -217,6 +217,9 @@ impl Visitor for Tree<'_> {
         if select.into.is_some() {
             return refused(super::only_reads());
         }
+        if let Some(error) = ignored::of_select(select) {
+            return refused(error);
+        }
         self.columns += select.projection.len();
         within(
             self.columns,
@@ -241,6 +244,9 @@ impl Visitor for Tree<'_> {
             "tables and subqueries in FROM",
             "ask in several queries",
         )?;
+        if let Some(error) = ignored::of_table(factor) {
+            return refused(error);
+        }
         match factor {
             TableFactor::Table {
                 name,
@@ -253,35 +259,26 @@ impl Visitor for Tree<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> Checked {
-        match expr {
-            Expr::Function(function) => self.call(&function.name),
-            _ => ControlFlow::Continue(()),
+        if let Expr::Function(function) = expr {
+            self.call(&function.name)?;
         }
+        ignored::of_expr(expr).map_or(ControlFlow::Continue(()), refused)
     }
 }
 
 /// How many groupings a GROUP BY stands for: those of its parts multiply.
 fn grouping_sets(group_by: &GroupByExpr) -> u64 {
-    let (exprs, modifiers) = match group_by {
-        GroupByExpr::All(modifiers) => (&[][..], modifiers),
-        GroupByExpr::Expressions(exprs, modifiers) => (exprs.as_slice(), modifiers),
-    };
-    let power = |columns: usize| {
-        u32::try_from(columns)
-            .ok()
-            .and_then(|columns| 1_u64.checked_shl(columns))
-            .unwrap_or(u64::MAX)
+    let GroupByExpr::Expressions(exprs, _) = group_by else {
+        return 1;
     };
     let of_parts = exprs.iter().map(|expr| match expr {
-        Expr::Cube(sets) => power(sets.len()),
+        Expr::Cube(sets) => u32::try_from(sets.len())
+            .ok()
+            .and_then(|columns| 1_u64.checked_shl(columns))
+            .unwrap_or(u64::MAX),
         Expr::Rollup(sets) => sets.len() as u64 + 1,
         Expr::GroupingSets(sets) => sets.len() as u64,
         _ => 1,
     });
-    let of_modifiers = modifiers.iter().map(|modifier| match modifier {
-        GroupByWithModifier::Cube => power(exprs.len()),
-        GroupByWithModifier::Rollup => exprs.len() as u64 + 1,
-        GroupByWithModifier::Totals | GroupByWithModifier::GroupingSets(_) => 1,
-    });
-    of_parts.chain(of_modifiers).fold(1, u64::saturating_mul)
+    of_parts.fold(1, u64::saturating_mul)
 }

@@ -135,3 +135,38 @@ WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*
 SELECT * FROM (WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i FROM n) SELECT * FROM n) x
 -- expect: refused syntax error
 FROM m365_audit |> WHERE id = 'x'
+-- Clauses that the planner drops without a word.
+-- expect: refused write GROUP BY ROLLUP
+SELECT workload, count(*) FROM m365_audit GROUP BY workload WITH ROLLUP
+-- expect: refused write GROUP BY CUBE
+SELECT workload, user_type, count(*) FROM m365_audit GROUP BY workload, user_type WITH CUBE
+-- expect: refused GROUPING SETS ((…), ())
+SELECT workload, count(*) FROM m365_audit GROUP BY workload WITH TOTALS
+-- expect: refused samples are not supported
+SELECT count(*) FROM m365_audit TABLESAMPLE (1)
+-- expect: refused samples are not supported
+SELECT count(*) FROM m365_audit SAMPLE 1
+-- expect: refused a condition on `event_date`
+SELECT count(*) FROM m365_audit PARTITION (p0)
+-- expect: refused CONNECT BY and START WITH are not supported
+SELECT count(*) FROM m365_audit START WITH id = 'a' CONNECT BY PRIOR id = user_id
+-- expect: refused name the columns
+SELECT * ILIKE '%load' FROM m365_audit
+-- expect: refused write `OVER w`
+SELECT count(*) OVER (w) FROM m365_audit WINDOW w AS (PARTITION BY user_id)
+-- expect: refused what a window adds to `w` is not supported
+SELECT row_number() OVER (w ORDER BY creation_time) FROM m365_audit WINDOW w AS (PARTITION BY user_id)
+-- expect: refused what a window adds to `w` is not supported
+SELECT count(*) OVER v FROM m365_audit WINDOW w AS (PARTITION BY user_id), v AS (w ORDER BY creation_time)
+-- expect: refused FILTER is of aggregates
+SELECT upper(user_id) FILTER (WHERE user_type > 2) FROM m365_audit
+-- expect: refused DISTINCT is of aggregates
+SELECT upper(DISTINCT user_id) FROM m365_audit
+-- expect: refused OVER is of aggregates
+SELECT upper(user_id) OVER () FROM m365_audit
+-- expect: refused ORDER BY is of aggregates
+SELECT upper(user_id ORDER BY user_id) FROM m365_audit
+-- expect: refused write `->'a'->>'b'`
+SELECT count(*) FROM m365_audit WHERE extra #>> '{b,c}' = 'x'
+-- expect: refused write `->'a'->'b'`
+SELECT extra #> '{b,c}' FROM m365_audit
