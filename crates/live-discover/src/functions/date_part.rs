@@ -143,7 +143,7 @@ fn units<const UNIT: i64, const WHOLE: i64, const FIRST: i64, const COUNT: u32>(
 ) -> ArrayRef {
     // Units are whole numbers of these, of which a week has fewer than 32 bits can count.
     const PART: i64 = 256;
-    let mut start = 0_i64;
+    let mut start = -FIRST;
     let units = times.values().iter().map(|time| {
         let mut into = time.wrapping_sub(start) as u64;
         if into >= WHOLE as u64 {
@@ -175,7 +175,10 @@ mod tests {
         let days = (-400..400).map(|day| Some(day * DAY * 7 / 5 + day * 61_234_567));
         let edges = [0, -1, 1, DAY - 1, -DAY, 20_454 * DAY + 86_399_999_999];
         let day = (0..100).map(|part| Some(20_454 * DAY + part * (DAY / 100)));
-        let times: Vec<_> = days
+        // First, as the week of the first time of all is where no other one is known.
+        let week = (0..8).map(|day| Some(day * DAY));
+        let times: Vec<_> = week
+            .chain(days)
             .chain(edges.map(Some))
             .chain(day)
             .chain([None])

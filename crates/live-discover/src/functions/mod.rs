@@ -9,6 +9,7 @@ mod date_part;
 mod date_trunc;
 mod docs;
 mod domain_of;
+mod in_micros;
 mod ip_family;
 mod is_internal_domain;
 mod is_internal_ip;
@@ -28,6 +29,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use self::date_cast::DatesByDivision;
 use self::date_part::PartsByDivision;
 pub use self::docs::functions_markdown;
+use self::in_micros::CastsInMicros;
 pub use self::trino::trino_markdown;
 use crate::error::Result;
 
@@ -84,6 +86,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udf(Arc::new(made))?;
     }
     state.register_udf(Arc::new(date_trunc::udf()))?;
+    state.register_udf(Arc::new(in_micros::to_char()))?;
+    // Before those that look at what is cast.
+    state.register_function_rewrite(Arc::new(CastsInMicros))?;
     state.register_function_rewrite(Arc::new(PartsByDivision::new()))?;
     state.register_function_rewrite(Arc::new(DatesByDivision::new()))?;
     state.register_function_rewrite(Arc::new(any_text_matches::OverRaw))?;

@@ -81,19 +81,19 @@ pub(super) fn parse(
     }
 }
 
-/// A value of a variable that nobody declared: a number where it stands bare and is one, else text.
+/// A value of a variable that nobody declared: a number where it stands bare and is written as numbers are, else text. What
+/// has more digits than a number keeps, or begins with zeros or a sign, such as the number of a telephone, is no number.
 pub(super) fn guess(text: &str, is_bare: bool) -> Value {
     if is_bare {
-        // Only what looks like one: `inf` and `nan` are words.
-        let looks_like_number = text
-            .trim_start_matches('-')
-            .starts_with(|first: char| first.is_ascii_digit());
-        if let Ok(number) = text.parse() {
+        if let Ok(number) = text.parse::<i64>()
+            && number.to_string() == text
+        {
             return Value::Integer(number);
         }
         if let Ok(number) = text.parse::<f64>()
-            && looks_like_number
             && number.is_finite()
+            && number.to_string() == text
+            && text.contains('.')
         {
             return Value::Double(number);
         }
@@ -188,10 +188,19 @@ mod tests {
             ("24", true, Value::Integer(24)),
             ("24", false, Value::Text("24".to_owned())),
             ("-1.5", true, Value::Double(-1.5)),
-            ("inf", true, Value::Text("inf".to_owned())),
-            ("1; SELECT", true, Value::Text("1; SELECT".to_owned())),
         ] {
             assert_eq!(guess(text, is_bare), expected, "{text}");
+        }
+        for text in [
+            "inf",
+            "1; SELECT",
+            "007",
+            "+49123",
+            "1e5",
+            "1.50",
+            "12345678901234567890",
+        ] {
+            assert_eq!(guess(text, true), Value::Text(text.to_owned()), "{text}");
         }
     }
 }
