@@ -9,8 +9,8 @@ pub(crate) use audit_collector::{
 };
 pub(crate) use audit_ingest::canonical;
 pub(crate) use audit_lake::{
-    Clock, Compaction, Error as LakeError, InternalNetworks, Ledger, Maintained, MaintenancePolicy,
-    MaintenanceProgress, NetworksDecision, Severity, SystemClock, Verified,
+    Clock, Compaction, Error as LakeError, Finding, InternalNetworks, Ledger, Maintained,
+    MaintenancePolicy, MaintenanceProgress, NetworksDecision, Severity, SystemClock, Verified,
 };
 pub(crate) use audit_schema::{ContentType, TACTICS, bundled_queries, tables, views};
 pub(crate) use live_discover::ingest::{

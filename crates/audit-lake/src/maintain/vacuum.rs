@@ -62,13 +62,13 @@ impl Lake {
         let Some(snapshot) = self.snapshot(&tenant, table).await? else {
             return Ok(vacuumed);
         };
-        let left = self.left_since(&snapshot, written_before).await?;
+        let (left, is_all) = self.left_since(&snapshot, written_before).await?;
         let current: HashSet<&Path> = snapshot.files().iter().map(|file| &file.path).collect();
         let is_needed = |object: &ObjectMeta| {
             current.contains(&object.location)
                 || match left.get(&object.location) {
                     Some(left) => *left >= left_before,
-                    None => object.last_modified.timestamp_micros() >= written_before,
+                    None => !is_all || object.last_modified.timestamp_micros() >= written_before,
                 }
         };
         loop {
@@ -92,12 +92,12 @@ impl Lake {
     }
 
     /// The data files that commits since `since_micros` took out, and when: what a version since then has and the newest
-    /// lacks.
+    /// lacks. And whether these are all: what a damaged commit took out is not known.
     async fn left_since(
         &self,
         snapshot: &Snapshot,
         since_micros: i64,
-    ) -> Result<HashMap<Path, i64>> {
+    ) -> Result<(HashMap<Path, i64>, bool)> {
         let store: &dyn ObjectStore = &self.store();
         let root = paths::table_root(snapshot.tenant(), snapshot.table());
         let log = paths::delta_log(&root);
@@ -113,21 +113,29 @@ impl Lake {
             young.try_collect().await
         })
         .await?;
-        let mut left = HashMap::new();
+        let (mut left, mut is_all) = (HashMap::new(), true);
         let mut commits = futures::stream::iter(young)
             .map(|object| async move {
                 let path = object.location;
                 let lines = retry::read(store, &path).await?.unwrap_or_default();
-                let actions = actions::from_lines(&path, &lines)?;
+                let actions = actions::from_lines(&path, &lines);
                 Ok::<_, Error>((object.last_modified.timestamp_micros(), actions))
             })
             .buffered(READS_MAX);
         while let Some((micros, actions)) = commits.try_next().await? {
+            let actions = match actions {
+                Err(error @ Error::Corrupt { .. }) => {
+                    tracing::warn!(%error, "files are kept that no other commit took out");
+                    is_all = false;
+                    continue;
+                }
+                actions => actions?,
+            };
             for remove in actions.iter().filter_map(|action| action.remove.as_ref()) {
                 left.insert(paths::data_file(&root, &remove.path)?, micros);
             }
         }
-        Ok(left)
+        Ok((left, is_all))
     }
 
     /// Data files that nobody needs, so many at most as are deleted at a time.

@@ -503,6 +503,36 @@ async fn the_ledger_counts_what_expired() {
     );
 }
 
+#[tokio::test]
+async fn what_a_damaged_commit_took_out_is_kept() {
+    let (folder, lake, _clock) = lake_with_clock().await;
+    for id in ["a", "b"] {
+        append(&lake, tenant(), &[Record::new(id, DAY, "1")]).await;
+    }
+    let old = paths(&lake, TableName::Audit).await;
+    maintain(&lake, &policy()).await;
+    let table = lake.open_or_create_table(tenant(), TableName::Audit).await;
+    table.unwrap().checkpoint(3).await.unwrap();
+    let log = format!("tenants/{}/m365_audit/_delta_log", tenant());
+    let commit = Path::from(format!("{log}/{:020}.json", 3));
+    let store = lake.store();
+    store.put(&commit, "{\"remove\":".into()).await.unwrap();
+    for path in &old {
+        set_age(&folder, path, Duration::from_secs(7_200));
+    }
+    let vacuum = MaintenancePolicy {
+        compaction: None,
+        vacuum_after: Some(Duration::ZERO),
+        nobody_reads: true,
+        ..policy()
+    };
+    assert_eq!(maintain(&lake, &vacuum).await[0].vacuumed.files, 0);
+    // Taken away, as `verify` says: what it took out is what no log names.
+    store.delete(&commit).await.unwrap();
+    assert_eq!(maintain(&lake, &vacuum).await[0].vacuumed.files, 2);
+    assert_eq!(rows(&lake, tenant()).await.len(), 2);
+}
+
 /// Sets back when files of the folder were written.
 fn set_age(folder: &tempfile::TempDir, path: &Path, age: Duration) {
     let path: PathBuf = folder.path().join(path.as_ref());

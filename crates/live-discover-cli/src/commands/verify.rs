@@ -6,7 +6,10 @@ use std::time::Instant;
 use super::ingest::bar;
 use super::open;
 use crate::failure::Failure;
-use crate::library::{Error, Severity, TableName, Verified, canonical};
+use crate::library::{
+    Error, Finding, IntegrationError, Integrations, LakeError, Severity, TableName, Verified,
+    canonical,
+};
 use crate::output::{note, print};
 use crate::units;
 
@@ -28,11 +31,23 @@ pub(crate) async fn run(location: &str) -> Result<ExitCode, Failure> {
         bar.inc(1);
         bar.set_message(verified.tenant.to_string());
     };
-    let findings = lake
+    let mut findings = lake
         .verify(&tenants, canonical, checked)
         .await
         .map_err(Error::from)?;
     bar.finish_and_clear();
+    // Whether it is an integration, the lake does not know.
+    for (_, integration) in Integrations::new(lake).list_each().await? {
+        if let Err(IntegrationError::Lake(LakeError::Corrupt { path, message })) = integration
+            && findings.iter().all(|finding| finding.path.as_ref() != path)
+        {
+            findings.push(Finding {
+                severity: Severity::Broken,
+                path: path.into(),
+                message,
+            });
+        }
+    }
 
     let mut text = String::new();
     for finding in &findings {

@@ -199,6 +199,14 @@ fn an_integration_that_cannot_be_read_is_told_beside_the_rest() {
     place
         .lake(&["verify"])
         .exits(1)
+        .says("broken in 1 place")
         .prints(&bad)
         .prints("restore it");
+    // JSON, but no integration.
+    place.file(&format!("lake/{bad}"), "{\"format_version\":1}");
+    place
+        .lake(&["verify"])
+        .exits(1)
+        .says("broken in 1 place")
+        .prints(&bad);
 }
