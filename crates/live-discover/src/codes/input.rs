@@ -186,11 +186,12 @@ impl Input {
 }
 
 /// Whether an expression has more parts than a query is likely to have: projections above each other may have made it so.
+/// Values are none: a list of thousands of indicators is one part.
 fn is_large(expr: &Arc<dyn PhysicalExpr>) -> bool {
     const PARTS_MAX: usize = 500;
     let mut parts = 0;
-    let counted = expr.apply(|_| {
-        parts += 1;
+    let counted = expr.apply(|part| {
+        parts += usize::from(!part.is::<Literal>());
         Ok(match parts > PARTS_MAX {
             true => TreeNodeRecursion::Stop,
             false => TreeNodeRecursion::Continue,

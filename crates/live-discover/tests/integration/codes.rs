@@ -550,6 +550,25 @@ async fn groups_by_codes_are_those_by_texts() {
     }
 }
 
+/// A list of thousands of indicators is one part of a filter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_lists_are_asked_by_codes() {
+    let lake = lake().await;
+    let users = (0..3_000).map(|number| format!("'User-{}@contoso.com'", number * 7));
+    let users: Vec<String> = users.collect();
+    let sql = format!(
+        "SELECT operation, count(*) FROM m365_audit WHERE user_id IN ({}) GROUP BY 1",
+        users.join(", ")
+    );
+    let by_codes = session(&lake, EngineOptions::default(), Limits::default());
+    let plan = ask(&by_codes, &format!("EXPLAIN {sql}")).await;
+    assert!(plan.contains(BY_CODES));
+    let by_texts = session(&lake, by_texts(), Limits::default());
+    let expected = sorted(&ask(&by_texts, &sql).await);
+    assert_eq!(sorted(&ask(&by_codes, &sql).await), expected);
+    assert!(expected.len() > 1, "{expected:?}");
+}
+
 /// With no room for all groups they go on in parts; what puts the parts together has to have the room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_go_on_in_parts_where_there_is_no_room() {
