@@ -11,6 +11,7 @@ use crate::library::{ContentType, Error, Lake, Ledger, TenantId};
 /// The ledger's states of a content blob.
 const LISTED: &str = "listed";
 const STORED: &str = "stored";
+const STORED_AGAIN: &str = "stored_again";
 
 /// What came of one content type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,14 +95,18 @@ fn count(
             continue;
         };
         let counts = arrived.entry((tenant, content_type.as_str())).or_default();
+        let added = || {
+            let records = records.filter(|records| records.is_valid(row));
+            let added = records.and_then(|records| u64::try_from(records.value(row)).ok());
+            added.unwrap_or_default()
+        };
         match states.value(row) {
             LISTED => counts.listed += 1,
             STORED => {
                 counts.stored += 1;
-                let records = records.filter(|records| records.is_valid(row));
-                let added = records.and_then(|records| u64::try_from(records.value(row)).ok());
-                counts.records += added.unwrap_or_default();
+                counts.records += added();
             }
+            STORED_AGAIN => counts.records += added(),
             _ => counts.lost += 1,
         }
     }
