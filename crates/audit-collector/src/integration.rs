@@ -241,12 +241,7 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(
 
 #[cold]
 fn corrupt(document: &Document, message: impl std::fmt::Display) -> IntegrationError {
-    IntegrationError::Lake(audit_lake::Error::Corrupt {
-        path: document.path.to_string(),
-        message: format!(
-            "{message}; restore it from a copy of the lake, or delete it: the version before it counts then, if there is one"
-        ),
-    })
+    IntegrationError::Lake(document.corrupt(message))
 }
 
 mod tenant_text {

@@ -48,6 +48,14 @@ pub struct Document {
     pub content: Bytes,
 }
 
+impl Document {
+    /// That it is not what it should be, with what to do.
+    pub fn corrupt(&self, message: impl std::fmt::Display) -> Error {
+        let what = "restore it from a copy of the lake, or delete it: the version before it counts then, if there is one";
+        Error::corrupt(&self.path, format!("{message}; {what}"))
+    }
+}
+
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::interleave_record_batch;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -87,7 +87,8 @@ impl PhysicalOptimizerRule for GroupParts {
 pub(crate) struct GroupPartsExec {
     input: Arc<dyn ExecutionPlan>,
     keys: usize,
-    aggregates: Vec<Arc<AggregateFunctionExpr>>,
+    /// Each with how many columns its state has.
+    aggregates: Vec<(Arc<AggregateFunctionExpr>, usize)>,
     /// What is done, as the step in whose place it stands says it.
     text: String,
     /// Those of that step.
@@ -115,20 +116,20 @@ impl GroupPartsExec {
             (expr.downcast_ref::<Column>()).is_some_and(|column| column.index() == at)
         };
         let keys = group_by.expr().len();
-        let mut states = 0;
-        for function in aggregates {
-            states += function.state_fields()?.len();
-        }
+        let states = aggregates
+            .iter()
+            .map(|function| Ok(function.state_fields()?.len()));
+        let states: Vec<usize> = states.collect::<Result<_>>()?;
         let input = aggregate.input();
         let are_in_place = group_by.expr().iter().enumerate().all(is_in_place)
-            && input.schema().fields().len() == keys + states;
+            && input.schema().fields().len() == keys + states.iter().sum::<usize>();
         let names = |(_, name): &(_, String)| name.clone();
         let names: Vec<String> = group_by.expr().iter().map(names).collect();
         let of_aggregates: Vec<&str> = aggregates.iter().map(|function| function.name()).collect();
         Ok(are_in_place.then(|| Self {
             input: Arc::clone(input),
             keys,
-            aggregates: aggregates.to_vec(),
+            aggregates: aggregates.iter().cloned().zip(states).collect(),
             text: format!(
                 "gby=[{}], aggr=[{}]",
                 names.join(", "),
@@ -334,7 +335,6 @@ struct Table {
     groups: Vec<usize>,
     /// Rows that are in it.
     rows: usize,
-    schema: SchemaRef,
     memory: MemoryReservation,
 }
 
@@ -343,13 +343,12 @@ impl Table {
         let schema = plan.input.schema();
         let keys = Arc::new(Schema::new(schema.fields()[..plan.keys].to_vec()));
         let accumulators = plan.aggregates.iter();
-        let accumulators = accumulators.map(|function| function.create_groups_accumulator());
+        let accumulators = accumulators.map(|(function, _)| function.create_groups_accumulator());
         Ok(Self {
             keys: new_group_values(keys, &GroupOrdering::None)?,
             accumulators: accumulators.collect::<Result<_>>()?,
             groups: Vec::new(),
             rows: 0,
-            schema,
             memory,
         })
     }
@@ -359,8 +358,8 @@ impl Table {
         self.keys.intern(keys, &mut self.groups)?;
         self.rows += batch.num_rows();
         let count = self.keys.len();
-        for (accumulator, function) in self.accumulators.iter_mut().zip(&plan.aggregates) {
-            let (state, others) = states.split_at(function.state_fields()?.len());
+        for (accumulator, (_, columns)) in self.accumulators.iter_mut().zip(&plan.aggregates) {
+            let (state, others) = states.split_at(*columns);
             accumulator.merge_batch(state, &self.groups, count)?;
             states = others;
         }
@@ -381,8 +380,12 @@ impl Table {
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
-        parts.add(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?;
-        *self = Self::new(&parts.work.plan, self.memory.new_empty())?;
+        let work = parts.work;
+        parts.add(RecordBatch::try_new(
+            Arc::clone(work.spill.schema()),
+            columns,
+        )?)?;
+        *self = Self::new(&work.plan, self.memory.new_empty())?;
         Ok(())
     }
 }

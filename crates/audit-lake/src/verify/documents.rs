@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::Finding;
 use crate::document::DocumentKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{Lake, TenantId};
 
 /// Checks the networks of the lake, and integrations and watches of these tenants. What is in the latter others know; that
@@ -44,11 +44,5 @@ async fn read(lake: &Lake, tenant: TenantId, kind: DocumentKind, name: &str) -> 
     };
     let read: serde_json::Result<BTreeMap<String, IgnoredAny>> =
         serde_json::from_slice(&document.content);
-    match read {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let what = "restore it from a copy of the lake, or delete it: the version before it counts then, if there is one";
-            Err(Error::corrupt(&document.path, format!("{error}; {what}")))
-        }
-    }
+    read.map(|_| ()).map_err(|error| document.corrupt(error))
 }

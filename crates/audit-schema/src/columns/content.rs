@@ -28,8 +28,8 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::added(
         "state",
         Text,
-        "Of a blob or file: listed, stored, stored_again (records of it had left the table, and were added again), expired or \
-         lost. Of a window: listed (to its end, at that time), complete, partial or lost",
+        "Of a blob or file: listed, stored, stored_again (a second ingest added records of it), expired or lost. Of a \
+         window: listed (to its end, at that time), complete, partial or lost",
     ),
     Column::added("state_at", Time, "When it reached that state"),
     Column::added(

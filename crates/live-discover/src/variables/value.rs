@@ -82,7 +82,7 @@ pub(super) fn parse(
 }
 
 /// A value of a variable that nobody declared: a number where it stands bare and is written as numbers are, else text. What
-/// has more digits than a number keeps, or begins with zeros or a sign, such as the number of a telephone, is no number.
+/// has more digits than a number keeps, or begins with zeros or a plus, such as the number of a telephone, is no number.
 pub(super) fn guess(text: &str, is_bare: bool) -> Value {
     if is_bare {
         if let Ok(number) = text.parse::<i64>()
