@@ -53,7 +53,7 @@ pub enum DayState {
     Complete,
     /// More may come, or is still to be retrieved.
     Waiting,
-    /// Some of it is missing, or may be: see the losses, and the reasons in `m365_content`.
+    /// Some of it is missing, or may be: see the losses.
     Partial,
     /// All of it is missing.
     Lost,
@@ -77,7 +77,7 @@ impl std::fmt::Display for DayState {
     }
 }
 
-/// A window that was never listed, or a blob that could not be retrieved.
+/// A window that was never listed, or not until late content could no longer come, or a blob that could not be retrieved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loss {
@@ -202,7 +202,10 @@ impl<'a> Feed<'a> {
         }
         let mut losses: Vec<Loss> = Vec::new();
         for &(from, to, state, reason, at) in &self.windows {
-            if state == WindowState::Settled(Settled::Lost) {
+            if matches!(
+                state,
+                WindowState::Settled(Settled::Lost | Settled::Partial)
+            ) {
                 losses.push(self.loss((from, to), None, reason, at));
             }
         }
@@ -368,7 +371,11 @@ mod tests {
             .collect();
         assert_eq!(
             losses,
-            [(Some("b"), DAY + 1, DAY + 1), (None, 2 * DAY + 10, 4 * DAY)]
+            [
+                (Some("b"), DAY + 1, DAY + 1),
+                (None, 2 * DAY, 2 * DAY + 10),
+                (None, 2 * DAY + 10, 4 * DAY)
+            ]
         );
     }
 }

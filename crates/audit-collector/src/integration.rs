@@ -83,10 +83,12 @@ impl IntegrationConfig {
         })
     }
 
+    /// Whether it can be added: tells a mistake before anything is made for it.
+    ///
     /// # Errors
     ///
     /// [`IntegrationError::InvalidInput`] that says what would be right.
-    pub(crate) fn check(&self) -> Result<(), IntegrationError> {
+    pub fn check(&self) -> Result<(), IntegrationError> {
         guid(self.tenant)?;
         if self.client_id.is_nil() {
             return Err(IntegrationError::invalid(

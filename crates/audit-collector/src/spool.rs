@@ -87,6 +87,8 @@ pub(crate) enum Flaw {
     CutOff,
     #[error("the answer is not JSON")]
     NotJson,
+    #[error("its pages do not end")]
+    Endless,
 }
 
 /// Looks at a page of a blob as it comes: where its records begin and end, and nothing of what they say.

@@ -236,7 +236,7 @@ impl TokenSource {
         is_certificate: bool,
     ) -> Result<(Secret, i64), Refusal> {
         let request = self.request(proof);
-        let mut response = self.sender.send(request).await?;
+        let (mut response, dated) = self.sender.send(request).await?;
         let status = response.status().as_u16();
         let retry_after = self.sender.retry_after(response.headers());
         let empty = bytes::Bytes::new();
@@ -247,12 +247,16 @@ impl TokenSource {
         if (200..300).contains(&status)
             && let Some(answer) = TokenAnswer::parse(&body)
         {
+            self.sender.believe(dated);
             let life = answer.life_micros(self.clock().now_micros());
             return Ok((answer.access_token, life.unwrap_or(LIFE_UNSTATED_MICROS)));
         }
         let secrets: Vec<&str> = proof.iter().map(|(_, value)| *value).collect();
         let text = redact(&String::from_utf8_lossy(&body), &secrets);
         let mut refusal = refusal::classify(status, &text, is_certificate);
+        if refusal.code.is_some() {
+            self.sender.believe(dated);
+        }
         refusal.retry_after = retry_after;
         Err(refusal.with_status(status))
     }

@@ -29,13 +29,20 @@ impl Clock for ServerTime {
 pub(crate) struct VirtualPace {
     clock: ApiClock,
     state: AtomicU64,
+    reached: Option<Duration>,
 }
 
 impl VirtualPace {
     pub(crate) fn new(clock: &ApiClock) -> Self {
+        Self::reaching(clock, None)
+    }
+
+    /// Time limits of this length are reached at once.
+    pub(crate) fn reaching(clock: &ApiClock, reached: Option<Duration>) -> Self {
         Self {
             clock: clock.clone(),
             state: AtomicU64::new(7),
+            reached,
         }
     }
 }
@@ -45,6 +52,13 @@ impl Pace for VirtualPace {
         self.clock
             .advance(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX));
         Box::pin(tokio::task::yield_now())
+    }
+
+    fn time_limit(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        match self.reached == Some(duration) {
+            true => Box::pin(std::future::ready(())),
+            false => Box::pin(tokio::time::sleep(duration)),
+        }
     }
 
     fn jitter(&self) -> f64 {

@@ -53,7 +53,13 @@ impl Place {
                 client_secret_env: Some(name),
                 ..
             } => {
-                if name.is_empty() || name.contains(['=', '\0']) {
+                // What is remembered and shown: somebody's secret, given in place of the name, must not be. Those of Entra
+                // have a tilde.
+                let is_name = |name: &str| {
+                    name.chars()
+                        .all(|character| character.is_ascii_alphanumeric() || character == '_')
+                };
+                if name.is_empty() || !is_name(name) {
                     return Err(Failure::usage(
                         "--client-secret-env takes the name of an environment variable, not the secret",
                     ));
@@ -329,6 +335,31 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_secret_in_place_of_the_variables_name_is_refused_and_not_shown() {
+        for (name, is_taken) in [
+            ("M365_SECRET", true),
+            ("secret2", true),
+            ("", false),
+            ("a=b", false),
+            ("Zq08Q~3kd.Vt-1x_pLwR7", false),
+        ] {
+            let given = CredentialPlace {
+                client_secret_env: Some(name.to_owned()),
+                certificate: None,
+                private_key: None,
+            };
+            match Place::of(&given) {
+                Ok(place) => assert!(is_taken && place.is_some(), "{name}"),
+                Err(failure) => {
+                    let shown = format!("{failure:?}");
+                    let is_shown = !name.is_empty() && shown.contains(name);
+                    assert!(!is_taken && !is_shown, "{shown}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! A content blob while it comes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::Response;
 use url::Url;
 
 use super::call::{Answer, Call};
 use super::client::ApiClient;
+use super::http::too_slow;
 use crate::error::{ApiError, ApiErrorKind, Refusal};
 
 /// A blob whose answer has begun, as an array.
@@ -72,6 +75,12 @@ impl Blob {
             }
         }
         Ok(chunk)
+    }
+
+    /// That what came within the time is next to nothing: trouble, as a stall is.
+    pub(crate) fn too_slow(&self, limit: Duration) -> ApiError {
+        let refusal = too_slow("next to nothing of the answer", limit);
+        self.client.error(&self.call, refusal)
     }
 
     fn bytes_max(&self) -> u64 {

@@ -349,7 +349,7 @@ impl ApiClient {
         let sender = &self.0.sender;
         let secrets = [token.secret.expose()];
         let url = self.0.addresses.with_publisher(&call.url);
-        let mut response = sender.send(call.request(url, token)?).await?;
+        let (mut response, dated) = sender.send(call.request(url, token)?).await?;
         let status = response.status().as_u16();
         let retry_after = sender.retry_after(response.headers());
         let refused = |refusal: Refusal| {
@@ -362,7 +362,11 @@ impl ApiClient {
         if !response.status().is_success() {
             let text = sender.beginning(&mut response, Bytes::new()).await;
             let text = redact(&text, &secrets);
-            return Err(refused(classify(call.operation, status, &text)));
+            let refusal = classify(call.operation, status, &text);
+            if refusal.code.is_some() {
+                sender.believe(dated);
+            }
+            return Err(refused(refusal));
         }
         let next_page = next_page(response.headers(), response.url());
         let mut head = first_bytes(sender, &mut response).await.map_err(refused)?;
@@ -375,6 +379,7 @@ impl ApiClient {
             let text = redact(&text, &secrets);
             return Err(refused(classify_success(call.operation, &text)));
         }
+        sender.believe(dated);
         if call.operation != Operation::Blob {
             head = sender
                 .whole(&mut response, head, LISTING_BYTES_MAX)

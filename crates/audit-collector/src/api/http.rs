@@ -20,6 +20,18 @@ use crate::text::excerpt;
 
 /// What of an answer with an error is read. Units: bytes.
 pub(crate) const ERROR_BYTES_MAX: usize = 64 << 10;
+/// How long a body that is read whole may take: the limit of a stall does not end one that drips.
+const WHOLE_MAX: Duration = Duration::from_secs(300);
+/// The longest wait that a server is given: what it says may be garbage, and content expires meanwhile.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// What the `Date` of an answer says of the server's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dated {
+    date_micros: i64,
+    now_micros: i64,
+    took_micros: i64,
+}
 
 /// Sends requests to one server.
 #[derive(Debug, Clone)]
@@ -33,8 +45,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Sends and waits for the headers of the answer.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Refusal> {
+    /// Sends and waits for the headers of the answer, and for what they say of the server's clock.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+    ) -> Result<(Response, Option<Dated>), Refusal> {
         let sent = self.clock.now_micros();
         let response = tokio::select! {
             biased;
@@ -43,11 +58,21 @@ impl Sender {
                 return Err(too_slow("no answer", self.timeouts.headers));
             }
         };
-        if let Some(date) = date(response.headers()) {
-            let now = self.clock.now_micros();
-            self.server.observe(date, now, now - sent);
+        let now_micros = self.clock.now_micros();
+        let dated = date(response.headers()).map(|date_micros| Dated {
+            date_micros,
+            now_micros,
+            took_micros: now_micros - sent,
+        });
+        Ok((response, dated))
+    }
+
+    /// Believes the `Date` of an answer that is the server's own. Not that of a page of something on the way to it: what
+    /// is lost is told by this clock.
+    pub(crate) fn believe(&self, dated: Option<Dated>) {
+        if let Some(dated) = dated {
+            (self.server).observe(dated.date_micros, dated.now_micros, dated.took_micros);
         }
-        Ok(response)
     }
 
     /// The next bytes of a body; never an empty chunk.
@@ -74,7 +99,16 @@ impl Sender {
         bytes_max: usize,
     ) -> Result<Bytes, Refusal> {
         let mut whole = BytesMut::from(head);
-        while let Some(chunk) = self.chunk(response).await? {
+        let mut limit = self.pace.time_limit(WHOLE_MAX);
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                chunk = self.chunk(response) => chunk?,
+                () = &mut limit => return Err(too_slow("not all of the answer", WHOLE_MAX)),
+            };
+            let Some(chunk) = chunk else {
+                return Ok(whole.freeze());
+            };
             if whole.len() + chunk.len() > bytes_max {
                 return Err(transient(format!(
                     "the answer is larger than {bytes_max} bytes"
@@ -82,14 +116,19 @@ impl Sender {
             }
             whole.extend_from_slice(&chunk);
         }
-        Ok(whole.freeze())
     }
 
     /// The beginning of a body, as text: what an error says. A body that breaks off says what has come.
     pub(crate) async fn beginning(&self, response: &mut Response, head: Bytes) -> String {
         let mut beginning = BytesMut::from(head);
+        let mut limit = self.pace.time_limit(self.timeouts.stall);
         while beginning.len() < ERROR_BYTES_MAX {
-            match self.chunk(response).await {
+            let chunk = tokio::select! {
+                biased;
+                chunk = self.chunk(response) => chunk,
+                () = &mut limit => break,
+            };
+            match chunk {
                 Ok(Some(chunk)) => beginning.extend_from_slice(&chunk),
                 Ok(None) | Err(_) => break,
             }
@@ -98,8 +137,13 @@ impl Sender {
         String::from_utf8_lossy(&beginning).into_owned()
     }
 
-    /// How long the server asks to wait, in seconds or until a date.
+    /// How long the server asks to wait, in seconds or until a date; an hour at the most.
     pub(crate) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        self.stated_wait(headers)
+            .map(|wait| wait.min(RETRY_AFTER_MAX))
+    }
+
+    fn stated_wait(&self, headers: &HeaderMap) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = text.parse() {
             return Some(Duration::from_secs(seconds));
@@ -131,7 +175,7 @@ fn transient(message: impl Into<String>) -> Refusal {
     Refusal::new(ApiErrorKind::Transient, message)
 }
 
-fn too_slow(what: &str, limit: Duration) -> Refusal {
+pub(super) fn too_slow(what: &str, limit: Duration) -> Refusal {
     transient(format!("{what} within {} s", limit.as_secs()))
 }
 

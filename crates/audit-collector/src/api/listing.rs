@@ -3,6 +3,7 @@
 use audit_schema::ContentType;
 use url::Url;
 
+use super::circle::Circle;
 use super::client::ApiClient;
 use super::model::ContentBlobRef;
 use crate::error::{ApiError, ApiErrorKind, Refusal};
@@ -20,6 +21,7 @@ pub struct Listing {
     content_type: ContentType,
     from_micros: i64,
     next: Option<Url>,
+    circle: Circle,
     pages: u32,
 }
 
@@ -34,6 +36,7 @@ impl Listing {
             client,
             content_type,
             from_micros,
+            circle: Circle::new(&first),
             next: Some(first),
             pages: 0,
         }
@@ -50,11 +53,16 @@ impl Listing {
             .await;
         let (next, blobs) = page?;
         self.pages += 1;
-        if next.as_ref() == Some(&url) || (next.is_some() && self.pages >= PAGES_MAX) {
-            let refusal = Refusal::new(
-                ApiErrorKind::PageTokenStale,
-                format!("the listing does not end after {} pages", self.pages),
-            );
+        let is_circle = (next.as_ref()).is_some_and(|next| self.circle.closes(next));
+        let is_endless = next.is_some() && self.pages >= PAGES_MAX;
+        if is_circle || is_endless {
+            let kind = match is_circle {
+                true => ApiErrorKind::PageTokenStale,
+                // Another one as long would bring no more.
+                false => ApiErrorKind::Transient,
+            };
+            let message = format!("the listing does not end after {} pages", self.pages);
+            let refusal = Refusal::new(kind, message);
             return Err(self.client.listing_error(self.content_type, url, refusal));
         }
         self.next = next;

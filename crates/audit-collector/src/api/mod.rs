@@ -11,6 +11,7 @@
 mod address;
 mod blob;
 mod call;
+mod circle;
 mod client;
 mod http;
 mod listing;
@@ -27,6 +28,7 @@ pub use model::{ContentBlobRef, Subscription, SubscriptionStatus, TokenClaims, W
 pub use settings::{ApiSettings, HttpClient, HttpError, Timeouts};
 pub use usage::ApiUsage;
 
+pub(crate) use circle::Circle;
 pub(crate) use http::Sender;
 pub(crate) use server_clock::ServerClock;
 pub(crate) use settings::{BLOB_BYTES_MAX, REQUESTS_PER_MINUTE};

@@ -13,6 +13,10 @@ use crate::text::excerpt;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// How far from the window that it is listed in content may have become available, and how long it may be kept: Microsoft
+/// says seven days, and twenty have been seen.
+const PLAUSIBLE_MICROS: i64 = crate::ledger::READ_BACK_MICROS;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireBlob {
@@ -60,17 +64,26 @@ pub(super) fn page(
             (None, Some(uri)) => (content_id(&uri).ok_or_else(|| nameless(body))?, uri),
             (None, None) => return Err(nameless(body)),
         };
-        let created = entry.content_created.as_deref().and_then(time);
+        // A time that cannot be, as the year 1 of what was never set, is as if it were not said.
+        let created = (entry.content_created.as_deref().and_then(time))
+            .filter(|created| is_near(*created, from_micros));
+        // In the window at least, so that it is not forgotten.
+        let created_micros = created.unwrap_or(from_micros);
+        let expires = (entry.content_expiration.as_deref().and_then(time))
+            .filter(|expires| *expires > created_micros && is_near(*expires, created_micros));
         blobs.push(ContentBlobRef {
             content_type,
             content_id,
             content_uri,
-            // In the window at least, so that it is not forgotten.
-            created_micros: created.unwrap_or(from_micros),
-            expires_micros: entry.content_expiration.as_deref().and_then(time),
+            created_micros,
+            expires_micros: expires,
         });
     }
     Ok(blobs)
+}
+
+fn is_near(micros: i64, window_micros: i64) -> bool {
+    micros.abs_diff(window_micros) <= PLAUSIBLE_MICROS.unsigned_abs()
 }
 
 /// The subscriptions to content types that are known here.
@@ -153,8 +166,11 @@ mod tests {
         Addresses::new(root, tenant, Uuid::nil())
     }
 
+    /// Where the window begins.
+    const FROM: i64 = 1_507_852_800_000_000;
+
     fn listed(body: &str) -> Result<Vec<ContentBlobRef>, Refusal> {
-        page(body.as_bytes(), &addresses(), ContentType::SharePoint, 5)
+        page(body.as_bytes(), &addresses(), ContentType::SharePoint, FROM)
     }
 
     #[test]
@@ -186,19 +202,19 @@ mod tests {
     fn an_entry_that_can_be_retrieved_is_never_passed_over() {
         for (entry, id, created) in [
             (
-                r#"{"contentId":"a$b","contentUri":null,"contentCreated":"1970-01-01T00:00:09"}"#,
+                r#"{"contentId":"a$b","contentUri":null,"contentCreated":"2017-10-13T00:00:09"}"#,
                 "a$b",
-                9_000_000,
+                FROM + 9_000_000,
             ),
             (
                 r#"{"contentUri":"https://manage.office.com/api/v1.0/t/activity/feed/audit/a$b?x=1"}"#,
                 "a$b",
-                5,
+                FROM,
             ),
             (
                 r#"{"contentId":"a$b","contentUri":"nowhere","contentCreated":"?"}"#,
                 "a$b",
-                5,
+                FROM,
             ),
         ] {
             let blobs = listed(&format!("[{entry}]")).unwrap();
@@ -227,6 +243,44 @@ mod tests {
                 ApiErrorKind::Transient,
                 "{body}"
             );
+        }
+    }
+
+    /// By the year 1 of what was never set a blob had expired before it was asked for, and coverage began there.
+    #[test]
+    fn a_time_that_cannot_be_is_as_if_it_were_not_said() {
+        const DAY: i64 = 24 * 3_600_000_000;
+        let from = 20_000 * DAY;
+        let text = |micros| {
+            DateTime::from_timestamp_micros(micros)
+                .unwrap()
+                .to_rfc3339()
+        };
+        let never = "0001-01-01T00:00:00Z".to_owned();
+        let end = "9999-12-31T23:59:59Z".to_owned();
+        for (created, expires, expected) in [
+            (
+                text(from + 5),
+                text(from + 7 * DAY),
+                (from + 5, Some(7 * DAY)),
+            ),
+            // Late, and kept for longer than Microsoft says.
+            (
+                text(from - 5 * DAY),
+                text(from + 15 * DAY),
+                (from - 5 * DAY, Some(15 * DAY)),
+            ),
+            (never.clone(), never, (from, None)),
+            (end.clone(), end, (from, None)),
+            (text(from), text(from), (from, None)),
+        ] {
+            let body = format!(
+                r#"[{{"contentId":"a","contentCreated":"{created}","contentExpiration":"{expires}"}}]"#
+            );
+            let blobs = page(body.as_bytes(), &addresses(), ContentType::SharePoint, from);
+            let blob = blobs.unwrap().pop().unwrap();
+            let expires_after = blob.expires_micros.map(|expires| expires - from);
+            assert_eq!((blob.created_micros, expires_after), expected, "{body}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Shared;
-use crate::api::ApiClient;
+use crate::api::{ApiClient, Blob, Circle};
 use crate::error::{ApiError, ApiErrorKind};
 use crate::ledger::BlobKey;
 use crate::spool::{Body, Checker, Flaw, Spool};
@@ -16,6 +16,10 @@ const ATTEMPTS_MAX: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Pages of one blob.
 const PAGES_MAX: usize = 10_000;
+/// So much of a blob comes at least in so much time, if it comes to its end then. One that drips would keep its place, and
+/// the end of the poll, for as long as it likes: none of its pauses is a stall.
+const DRIP_BYTES: usize = 64 << 10;
+pub(super) const DRIP: Duration = Duration::from_secs(120);
 
 /// What became of a blob.
 #[derive(Debug)]
@@ -94,21 +98,45 @@ async fn pages(
     url: &Url,
 ) -> Result<(Vec<Body>, Option<Flaw>), FetchError> {
     let mut pages = Vec::new();
+    let mut circle = Circle::new(url);
     let mut next = Some(url.clone());
-    while let Some(url) = next.take().filter(|_| pages.len() < PAGES_MAX) {
+    while let Some(url) = next.take() {
         let mut blob = client.blob(&url).await?;
-        let mut spool = Spool::new(shared.options.spool_folder.as_deref());
-        let mut checker = Checker::default();
-        while let Some(chunk) = blob.chunk().await? {
-            checker.push(&chunk);
-            spool.push(&chunk)?;
-        }
-        next = blob.next_page().cloned();
-        let flaw = checker.finish();
-        pages.push(spool.finish()?);
+        let (page, flaw) = page(shared, &mut blob).await?;
+        pages.push(page);
         if flaw.is_some() {
             return Ok((pages, flaw));
         }
+        next = blob.next_page().cloned();
+        let is_circle = next.as_ref().is_some_and(|next| circle.closes(next));
+        if is_circle || (next.is_some() && pages.len() >= PAGES_MAX) {
+            return Ok((pages, Some(Flaw::Endless)));
+        }
     }
     Ok((pages, None))
+}
+
+/// A page to its end, and what is wrong with it.
+async fn page(shared: &Shared, blob: &mut Blob) -> Result<(Body, Option<Flaw>), FetchError> {
+    let mut spool = Spool::new(shared.options.spool_folder.as_deref());
+    let mut checker = Checker::default();
+    let mut limit = shared.pace.time_limit(DRIP);
+    let mut bytes = 0;
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            chunk = blob.chunk() => chunk?,
+            () = &mut limit => return Err(blob.too_slow(DRIP).into()),
+        };
+        let Some(chunk) = chunk else {
+            break;
+        };
+        checker.push(&chunk);
+        spool.push(&chunk)?;
+        bytes += chunk.len();
+        if bytes >= DRIP_BYTES {
+            (bytes, limit) = (0, shared.pace.time_limit(DRIP));
+        }
+    }
+    Ok((spool.finish()?, checker.finish()))
 }

@@ -153,6 +153,7 @@ impl TenantCollector {
     ) -> audit_lake::Result<Polled> {
         let mut polled = Polled::default();
         self.read_ledger().await?;
+        let mut is_time_known = true;
         match self.subscribe().await {
             Ok(()) => self.stopped = None,
             // Subscriptions that were seen lately are still good to be listed.
@@ -161,11 +162,13 @@ impl TenantCollector {
             {
                 tracing::debug!(tenant = %self.tenant, %error, "the subscriptions are listed later");
                 self.stopped = None;
+                is_time_known = false;
             }
             Err(error) => self.stop(&error),
         }
-        // Without an answer to the first call there is no server's clock, and nothing to measure windows by.
-        if self.subscriptions_at.is_some() && !cancel.is_cancelled() {
+        // Without an answer there is no server's clock, and nothing to measure windows by. What is called lost stays so:
+        // not by this machine's clock, which may have been set since.
+        if is_time_known && self.subscriptions_at.is_some() && !cancel.is_cancelled() {
             self.close_missed().await?;
             self.close_expired(&mut polled).await?;
         }
@@ -390,9 +393,11 @@ impl TenantCollector {
             .filter_map(|waiting| waiting.last_error.clone())
             .next_back();
         let silent_micros = i64::try_from(self.shared.options.silent_after.as_micros());
+        // Where blobs wait, the service had something.
         if let (None, Some(last), Ok(silent_micros)) =
             (&health.stopped, feed.last_content_created, silent_micros)
             && now - last > silent_micros
+            && feed.waiting.is_empty()
         {
             health.stopped = Some(Stop {
                 cause: StopCause::NoActivity,

@@ -71,7 +71,20 @@ impl TenantCollector {
         let mut fetched = self.fetch_due(cancel);
         let mut gathered: Vec<Arrived> = Vec::new();
         let (mut bytes, mut since) = (0, self.now());
-        while let Some((blob, fetched)) = fetched.blobs.recv().await {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = fetched.blobs.recv() => next,
+                // What is here does not wait for a blob that takes its time.
+                () = self.shared.pace.time_limit(self.shared.options.flush_after), if !gathered.is_empty() => {
+                    self.store(std::mem::take(&mut gathered), polled).await?;
+                    bytes = 0;
+                    continue;
+                }
+            };
+            let Some((blob, fetched)) = next else {
+                break;
+            };
             let arrived = match fetched {
                 Fetched::Whole(pages) => Arrived {
                     blob,
@@ -167,7 +180,13 @@ impl TenantCollector {
                 return Ok(());
             }
             Fetched::Failed(error) => {
-                self.later(blob, error.to_string(), None);
+                let folder = self.shared.options.spool_folder.clone();
+                let folder = folder.unwrap_or_else(std::env::temp_dir);
+                let error = format!(
+                    "a blob could not be kept in `{}` while it came: {error}; make room there",
+                    folder.display()
+                );
+                self.later(blob, error, None);
                 return Ok(());
             }
             Fetched::Expired(reason) => (BlobState::Expired, reason),

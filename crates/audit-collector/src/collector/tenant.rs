@@ -81,9 +81,12 @@ impl Tenant {
             }
             Err(error) => {
                 // What it knows may be wrong now: the ledger is read again.
-                self.collecting = None;
+                let known = self.collecting.take();
                 tracing::warn!(%tenant, %error, "the lake is in the way");
-                TenantSummary::new(tenant, TenantOutcome::Failed(error.to_string()))
+                let outcome = TenantOutcome::Failed(error.to_string());
+                let mut summary = TenantSummary::new(tenant, outcome);
+                summary.backlog = known.map_or(0, |(_, collector)| collector.backlog() as u64);
+                summary
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Answers that no faithful server gives, written byte by byte.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use audit_collector::{ApiErrorKind, Credential, Secret};
 use audit_lake::Clock;
@@ -140,6 +141,77 @@ async fn a_listing_that_goes_in_a_circle_ends() {
         requests.lock().unwrap()[2].starts_with("GET /management/api/v1/t/"),
         "a relative link is joined"
     );
+}
+
+/// A wait of centuries stopped the tenant for as long; as a number it ran over.
+#[tokio::test]
+async fn t8_a_wait_is_an_hour_at_the_most() {
+    for (status, kind) in [
+        ("403 Forbidden", ApiErrorKind::Throttled),
+        ("503 Service Unavailable", ApiErrorKind::Transient),
+    ] {
+        for wait in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            let headers = format!("Retry-After: {wait}\r\n");
+            let body = match kind {
+                ApiErrorKind::Throttled => "{'error':{'code':'AF429','message':''}}",
+                _ => "",
+            };
+            let refusal = answer(status, &headers, body);
+            let (client, _, _server) = client_of(vec![token_v1(), refusal]).await;
+            let error = client.subscriptions().await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert_eq!(
+                error.retry_after(),
+                Some(Duration::from_secs(3600)),
+                "{wait}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn t12_the_clock_is_that_of_the_api_and_not_of_a_page_on_the_way_to_it() {
+    const DATE: &str = "Date: Fri, 31 Dec 2100 23:59:59 GMT\r\n";
+    const MICROS: i64 = 4_133_980_799_000_000;
+    let page = |status| answer(status, DATE, "<html>proxy</html>");
+    let missing = r#"{"error":{"code":"AF20022","message":"No subscription found."}}"#;
+    for (answers, is_believed) in [
+        (vec![page("200 OK"); 4], false),
+        (vec![page("503 Service Unavailable"); 4], false),
+        (vec![answer("400 Bad Request", DATE, missing)], true),
+        (vec![answer("200 OK", DATE, "[]")], true),
+    ] {
+        let answers = std::iter::once(token_v1()).chain(answers);
+        let (client, _, server) = client_of(answers.collect()).await;
+        let _ = client.subscriptions().await;
+        let expected = match is_believed {
+            true => MICROS,
+            false => server.clock().now_micros(),
+        };
+        let off = client.server_now_micros() - expected;
+        assert!(off.abs() <= 2_000_000, "{is_believed}: {off}");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_whose_pages_link_to_each_other_ends() {
+    let page = |next: u32| {
+        let next =
+            format!("/management/api/v1/t/activity/feed/subscriptions/content?nextPage={next}");
+        answer("200 OK", &format!("NextPageUri: {next}\r\n"), "[]")
+    };
+    let pages = (1..20).map(|number| page(number % 2));
+    let (client, requests, _server) =
+        client_of(std::iter::once(token_v1()).chain(pages).collect()).await;
+    let mut listing = client.listing(ContentType::Exchange, 0, 1_000_000);
+    let error = loop {
+        match listing.next_page().await {
+            Ok(page) => assert!(page.is_some(), "it has no last page"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ApiErrorKind::PageTokenStale);
+    assert!(requests.lock().unwrap().len() <= 8);
 }
 
 #[tokio::test]

@@ -115,6 +115,14 @@ impl Shared {
                 let whole = reply.clone();
                 self.paged(call, reply, 0, *records).unwrap_or(whole)
             }
+            ApiFaultKind::BlobInCircle => {
+                let root = self.management_root();
+                let uri = format!(
+                    "{root}/api/v1.0/{}/activity/feed/audit/{content_id}",
+                    call.tenant
+                );
+                reply.with_header("nextpageuri", uri)
+            }
             ApiFaultKind::ForeignNextPage { root } => {
                 let query = "activity/feed/subscriptions/content?nextPage=2015101900R022885001761";
                 let uri = format!("{root}/api/v1/{}/{query}", call.tenant);

@@ -143,6 +143,8 @@ pub enum ApiFaultKind {
         /// Records of a page.
         records: usize,
     },
+    /// `NextPageUri` of a blob goes to the blob itself.
+    BlobInCircle,
     /// The entries of a listing come last first.
     Unordered,
     /// The first entry of a listing comes twice.
@@ -302,7 +304,7 @@ impl ApiFaultKind {
     /// A fault of listings doesn't count other requests.
     fn fits(&self, operation: ApiOperation) -> bool {
         match self {
-            Self::PagedBlob { .. } => operation == ApiOperation::GetBlob,
+            Self::PagedBlob { .. } | Self::BlobInCircle => operation == ApiOperation::GetBlob,
             Self::Unordered
             | Self::ListedTwice
             | Self::ForeignNextPage { .. }

@@ -244,7 +244,7 @@ pub(crate) struct Collect {
 #[command(after_help = "\
 For each day (UTC) on which content became available, and each content type: `complete` (all that Microsoft listed is in \
 the lake, and no more can come), `waiting` (more may come, or is still to be retrieved), `partial` (some of it is \
-missing), `lost` (all of it is). --losses names what is missing, and why.
+missing, or may be: it was not listed as late as content may come), `lost` (all of it is). --losses names each, and why.
 
 Examples:
   live-discover --lake ./lake coverage
@@ -254,7 +254,7 @@ pub(crate) struct Coverage {
     /// Whose; again for each [default: all tenants]
     #[arg(long = "tenant", value_name = "ID")]
     pub(crate) tenants: Vec<TenantId>,
-    /// A row for each window or blob that is lost: from, to, content id, reason
+    /// A row for each window or blob that is lost, or may miss something: from, to, content id, reason
     #[arg(long)]
     pub(crate) losses: bool,
     /// Form of the rows

@@ -56,7 +56,7 @@ fn days_as_tables(coverages: &[(TenantId, Coverage)]) -> Result<(), Failure> {
         note("nothing was collected yet; `collect` does");
     } else if losses > 0 {
         note(&format!(
-            "{} lost; --losses names them",
+            "{} lost, or may miss something; --losses names them",
             units::counted(losses as u64, "window or blob is", "windows or blobs are")
         ));
     }

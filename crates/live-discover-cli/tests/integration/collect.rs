@@ -1,5 +1,7 @@
 //! From an integration to answers, against a service that answers as Microsoft 365 does.
 
+use std::path::Path;
+
 use audit_testkit::api::{ApiFault, ApiFaultKind, ApiOperation, AppRegistration};
 
 use crate::run::{Run, text};
@@ -441,4 +443,5 @@ fn arguments_that_do_not_fit_exit_with_2() {
         let run = crate::run::run(&arguments);
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);
     }
+    assert!(!Path::new("l").exists(), "a mistake makes no lake");
 }

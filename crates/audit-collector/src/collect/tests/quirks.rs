@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit_lake::{LakeOptions, TableName};
 use audit_schema::ContentType;
@@ -9,7 +10,9 @@ use audit_testkit::FaultyStore;
 use audit_testkit::api::{ApiFault, ApiFaultKind, ApiOperation, Truncation};
 
 use object_store::memory::InMemory;
+use tokio_util::sync::CancellationToken;
 
+use super::super::fetch::DRIP;
 use super::world::{World, blob, poll, record};
 use super::{HOUR, held};
 use crate::health::StopCause;
@@ -315,6 +318,30 @@ async fn t27_silence_is_told() {
     );
 }
 
+/// A full disk was told as "nothing for 71 hours", with blobs that wait beside it and no reason.
+#[tokio::test]
+async fn t27_content_that_waits_for_this_machine_is_no_silence_and_says_why() {
+    let mut world = world().await;
+    let folder = tempfile::tempdir().unwrap().path().join("gone");
+    world.options.spool_folder = Some(folder.clone());
+    let (_, records) = world.publish(ContentType::Exchange, world.now() - 2 * DAY, 3_000);
+    world.server.clock().advance(2 * HOUR);
+    let mut collector = world.collector().await;
+    poll(&mut collector).await;
+    assert_eq!(
+        held(&world).await.len(),
+        world.truth().len() - records.len()
+    );
+    let health = collector.health();
+    let exchange = &health.content_types["Audit.Exchange"];
+    assert_eq!((exchange.backlog, &exchange.stopped), (1, &None));
+    let error = exchange.last_error.as_deref().unwrap();
+    let expected = format!("could not be kept in `{}`", folder.display());
+    assert!(error.contains(&expected), "{error}");
+    let general = health.content_types["Audit.General"].stopped.as_ref();
+    assert_eq!(general.unwrap().cause, StopCause::NoActivity);
+}
+
 #[tokio::test]
 async fn b8_b9_b10_b11_blobs_of_any_kind_are_stored() {
     let world = World::new().await;
@@ -491,6 +518,111 @@ async fn b4_one_blob_in_trouble_waits_and_all_others_are_stored() {
     poll(&mut collector).await;
     assert_eq!(held(&world).await, world.truth());
     assert!(is_complete().await);
+}
+
+/// A blob of which a byte comes now and then has no stall, and kept its place until it ended; what came with it waited.
+#[tokio::test]
+async fn b4_t25_a_blob_that_drips_is_put_off_and_one_that_hangs_keeps_nothing_from_the_lake() {
+    let mut world = world().await;
+    let (slow, records) = world.publish(ContentType::Exchange, world.now() - 2 * HOUR, 2);
+    let strikes = |kind| ApiFault {
+        url_contains: slow.clone(),
+        ..ApiFault::new(kind).on(ApiOperation::GetBlob)
+    };
+    world.server.fault(strikes(ApiFaultKind::SlowBody {
+        piece_bytes: 1,
+        pause: Duration::from_millis(200),
+    }));
+    let all_others = world.truth().len() - records.len();
+
+    // Hours of it are over in a moment.
+    world.reached = Some(DRIP);
+    let mut collector = world.collector().await;
+    poll(&mut collector).await;
+    assert_eq!(collector.backlog(), 1);
+    assert_eq!(held(&world).await.len(), all_others);
+    let health = collector.health();
+    let error = health.content_types["Audit.Exchange"].last_error.clone();
+    let error = error.unwrap();
+    assert!(
+        error.contains("next to nothing of the answer within 120 s"),
+        "{error}"
+    );
+
+    world.server.heal();
+    world.server.fault(strikes(ApiFaultKind::StallInBody));
+    let (_, new) = world.publish(ContentType::General, world.now() - HOUR, 2);
+    world.server.clock().advance(HOUR);
+    world.options.flush_after = Duration::from_secs(7);
+    world.reached = Some(Duration::from_secs(7));
+    let mut collector = world.collector().await;
+    let cancel = CancellationToken::new();
+    let mut hanging = std::pin::pin!(collector.poll(true, &cancel));
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut hanging => panic!("the blob does not hang"),
+            () = tokio::task::yield_now() => {}
+        }
+        if held(&world).await.is_superset(&new) {
+            break;
+        }
+    }
+    cancel.cancel();
+    hanging.await.unwrap();
+
+    world.server.heal();
+    world.collect().await;
+    assert_eq!(held(&world).await, world.truth());
+}
+
+/// The link back was followed 10,000 times, and what came by then was called whole.
+#[tokio::test]
+async fn b9_a_blob_whose_pages_link_to_each_other_is_kept_and_named() {
+    let world = world().await;
+    let (endless, _) = world.publish(ContentType::Exchange, world.now() - 2 * HOUR, 2);
+    world.server.fault(ApiFault {
+        url_contains: endless.clone(),
+        ..ApiFault::new(ApiFaultKind::BlobInCircle)
+    });
+    world.collect().await;
+    assert_eq!(held(&world).await, world.truth());
+    let lost = world.blobs(BlobState::Lost).await;
+    assert_eq!(
+        lost,
+        [(
+            endless,
+            Some("its pages do not end, 5 times in a row".to_owned())
+        )]
+        .into()
+    );
+}
+
+/// Three weeks that had not come yet were lost, and never asked for: a page of a proxy had another `Date`, and the
+/// machine's clock may be set while nothing answers.
+#[tokio::test]
+async fn t12_what_is_lost_is_told_by_the_clock_of_an_answer() {
+    let world = world().await;
+    let mut collector = world.collector().await;
+    poll(&mut collector).await;
+    let settled = async |wanted| {
+        let rows = world.ledger().await.into_iter();
+        let settled = rows.filter(|(_, entry)| match entry {
+            Entry::Window { state, .. } => *state == WindowState::Settled(wanted),
+            Entry::Blob { .. } => false,
+        });
+        settled.count()
+    };
+    world
+        .server
+        .fault(ApiFault::new(ApiFaultKind::UnavailableHtml));
+    world.server.clock().advance(10 * DAY);
+    poll(&mut collector).await;
+    assert_eq!(settled(Settled::Lost).await, 0);
+    world.server.heal();
+    world.server.clock().advance(HOUR);
+    poll(&mut collector).await;
+    assert_eq!(settled(Settled::Lost).await, ContentType::ALL.len());
 }
 
 #[tokio::test]

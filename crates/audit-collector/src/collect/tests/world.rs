@@ -27,6 +27,8 @@ pub(super) struct World {
     pub(super) lake: Lake,
     pub(super) options: CollectOptions,
     pub(super) timeouts: Timeouts,
+    /// Time limits of this length are reached at once.
+    pub(super) reached: Option<Duration>,
 }
 
 pub(super) fn record(id: &str, micros: i64) -> String {
@@ -68,11 +70,16 @@ impl World {
             lake,
             options: CollectOptions::default(),
             timeouts: Timeouts::default(),
+            reached: None,
         }
     }
 
     pub(super) fn now(&self) -> i64 {
         self.server.clock().now_micros()
+    }
+
+    fn pace(&self) -> Arc<VirtualPace> {
+        Arc::new(VirtualPace::reaching(self.server.clock(), self.reached))
     }
 
     pub(super) fn client(&self) -> ApiClient {
@@ -89,7 +96,7 @@ impl World {
             },
             Arc::new(OneSecret(SECRET)),
             Arc::new(ServerTime(self.server.clock().clone())),
-            Arc::new(VirtualPace::new(self.server.clock())),
+            self.pace(),
         )
     }
 
@@ -102,7 +109,7 @@ impl World {
     pub(super) async fn try_collector(&self) -> audit_lake::Result<TenantCollector> {
         let shared = Shared {
             lake: self.lake.clone(),
-            pace: Arc::new(VirtualPace::new(self.server.clock())),
+            pace: self.pace(),
             options: self.options.clone(),
             ingests: Semaphore::new(1),
         };

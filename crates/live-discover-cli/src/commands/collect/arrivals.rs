@@ -12,6 +12,8 @@ use crate::library::{ContentType, Error, Lake, Ledger, TenantId};
 const LISTED: &str = "listed";
 const STORED: &str = "stored";
 const STORED_AGAIN: &str = "stored_again";
+/// The ledger's state of a window that could not be listed in time.
+const LOST: &str = "lost";
 
 /// What came of one content type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) struct Arrived {
     pub(crate) lost: u64,
     /// Rows that they added.
     pub(crate) records: u64,
+    /// Windows that were not listed while they could be.
+    pub(crate) lost_windows: u64,
 }
 
 /// What came since it was made, whoever collected it.
@@ -71,6 +75,7 @@ impl Arrivals {
                 stored: sum.stored + one.stored,
                 lost: sum.lost + one.lost,
                 records: sum.records + one.records,
+                lost_windows: sum.lost_windows + one.lost_windows,
             })
     }
 }
@@ -81,20 +86,28 @@ fn count(
     arrived: &mut BTreeMap<(TenantId, &'static str), Arrived>,
 ) {
     let texts = |name| batch.column_by_name(name)?.as_string_opt::<i32>();
-    // Rows of windows have no content id, those of files no content type.
-    let (Some(types), Some(ids), Some(states)) =
-        (texts("content_type"), texts("content_id"), texts("state"))
-    else {
+    // Rows of files have no content type.
+    let (Some(types), Some(states)) = (texts("content_type"), texts("state")) else {
         return;
+    };
+    let ids = texts("content_id");
+    let is_window = |row| {
+        batch
+            .column_by_name("window_from")
+            .is_some_and(|from| from.is_valid(row))
     };
     let records = batch
         .column_by_name("records")
         .and_then(|column| column.as_primitive_opt::<Int64Type>());
-    for row in (0..batch.num_rows()).filter(|row| types.is_valid(*row) && ids.is_valid(*row)) {
+    for row in (0..batch.num_rows()).filter(|row| types.is_valid(*row)) {
         let Some(content_type) = ContentType::parse(types.value(row)) else {
             continue;
         };
         let counts = arrived.entry((tenant, content_type.as_str())).or_default();
+        if ids.is_none_or(|ids| !ids.is_valid(row)) {
+            counts.lost_windows += u64::from(is_window(row) && states.value(row) == LOST);
+            continue;
+        }
         let added = || {
             let records = records.filter(|records| records.is_valid(row));
             let added = records.and_then(|records| u64::try_from(records.value(row)).ok());

@@ -74,8 +74,8 @@ fn row(
 pub(crate) fn state_of(health: &Health, feed: &FeedHealth) -> (&'static str, Option<String>) {
     match health.stopped.as_ref().or(feed.stopped.as_ref()) {
         Some(stop) if is_failure(stop) => ("failing", Some(stop.cause.to_string())),
+        _ if feed.backlog > 0 => ("behind", None),
         Some(_) => ("no activity", None),
-        None if feed.backlog > 0 => ("behind", None),
         None if feed.last_blob_micros.is_none() => (NOTHING_YET, None),
         None => ("ok", None),
     }
@@ -108,6 +108,12 @@ fn notes(summary: &PollSummary, arrived: &Arrived) {
     let silent = healths().flat_map(Health::stops);
     for (_, stop) in silent.filter(|(_, stop)| !is_failure(stop)) {
         note(&format!("note: {}", units::printable(&stop.message)));
+    }
+    if arrived.lost_windows > 0 {
+        note(&format!(
+            "note: {} not listed while Microsoft had the content: `coverage --losses` says which and why",
+            units::counted(arrived.lost_windows, "window was", "windows were")
+        ));
     }
     if arrived.lost > 0 {
         note(&format!(

@@ -71,6 +71,7 @@ fn config(new: &AddIntegration) -> Result<IntegrationConfig, Failure> {
     if let Some(late_hours) = new.late_hours {
         config.late_hours = late_hours;
     }
+    config.check()?;
     Ok(config)
 }
 
