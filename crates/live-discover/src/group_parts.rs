@@ -309,6 +309,10 @@ impl Work {
     /// The groups of a table, a batch at a time.
     fn given(&self, mut table: Table) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let _timer = self.baseline.elapsed_compute().timer();
+        // DataFusion's tables of no rows give none.
+        if table.rows == 0 {
+            return Ok(stream::empty().boxed());
+        }
         let mut columns = table.keys.emit(EmitTo::All)?;
         for accumulator in &mut table.accumulators {
             columns.push(accumulator.evaluate(EmitTo::All)?);
@@ -376,6 +380,9 @@ impl Table {
 
     /// Divides its groups, as rows like those that were added.
     fn move_to(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        if self.rows == 0 {
+            return Ok(());
+        }
         let mut columns = self.keys.emit(EmitTo::All)?;
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.state(EmitTo::All)?);

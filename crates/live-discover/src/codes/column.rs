@@ -1,5 +1,6 @@
 //! One column of one row group, decoded: texts as numbers of a dictionary, as they lie in the file, and what is wanted of its rows.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -73,6 +74,14 @@ impl Selection {
         match self {
             Self::Range(range) => range.len(),
             Self::Rows(rows) => rows.len(),
+        }
+    }
+
+    /// Each of them.
+    pub(super) fn numbers(&self) -> Cow<'_, [u32]> {
+        match self {
+            Self::Range(range) => (range.start as u32..range.end as u32).collect(),
+            Self::Rows(rows) => Cow::Borrowed(rows),
         }
     }
 

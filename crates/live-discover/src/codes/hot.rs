@@ -123,9 +123,9 @@ impl HotColumns {
         self.budget.get(key).unwrap_or_default()
     }
 
-    pub(super) fn put_pages(&self, key: Key, pages: KeptPages) {
-        let bytes = pages.bytes;
-        self.budget.put(key, Arc::new(pages), bytes);
+    pub(super) fn put_pages(&self, key: Key, pages: Arc<KeptPages>) {
+        let bytes = pages.bytes();
+        self.budget.put(key, pages, bytes);
     }
 
     /// What a search found in a row group.

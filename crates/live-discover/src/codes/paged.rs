@@ -2,7 +2,7 @@
 //! the next rows. Who looks at a record looks at it again, and at those around it.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::page_index::offset_index::PageLocation;
 
 use super::coded::Coded;
-use super::column::{Chunk, Place, Selection, corrupt};
+use super::column::{Chunk, Place, corrupt};
 use super::pages::{self, Part, Wanted};
 
 /// Rows of a block at most: a page of texts of few values may have 20,000, which hold 320 kB decoded.
@@ -37,13 +37,16 @@ const SEEN_MIN: usize = 2048;
 /// Texts of so many rows of an array are copied, in the mean: to go on with views would take all buffers of each array along.
 const COPIED_MAX: usize = 16;
 
-/// Decoded blocks of pages of a column of a row group.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KeptPages {
+/// Decoded blocks of pages of a column of a row group. There may be more of them at any time, and never fewer.
+#[derive(Debug, Default)]
+pub(super) struct KeptPages(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
     /// By the block's first row: where its rows begin, in what was read at once.
     blocks: HashMap<usize, (Values, usize)>,
     /// What they hold.
-    pub(super) bytes: usize,
+    bytes: usize,
 }
 
 /// Values of blocks that were read at once.
@@ -100,50 +103,111 @@ impl Values {
 }
 
 impl KeptPages {
-    fn add(&mut self, read: &Values, blocks: impl Iterator<Item = (usize, usize)>) {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What they hold.
+    pub(super) fn bytes(&self) -> usize {
+        self.kept().bytes
+    }
+
+    /// Puts blocks there that were read at once, one behind the other, and tells how many bytes they add.
+    fn add(&self, read: &Values, blocks: &[Range<usize>]) -> usize {
         /// Of an entry of the map.
         const ENTRY_BYTES: usize = 64;
         /// A block has some more than a power of two, of which an allocator may make a fourth more.
         const ROUNDED: usize = 4;
-        let before = self.blocks.len();
-        let blocks = blocks.map(|(first, start)| (first, (read.clone(), start)));
-        self.blocks.extend(blocks);
+        let mut kept = self.kept();
+        let before = kept.blocks.len();
+        let mut start = 0;
+        for block in blocks {
+            // Another query may have been quicker.
+            let in_place = kept.blocks.entry(block.start);
+            in_place.or_insert_with(|| (read.clone(), start));
+            start += block.len();
+        }
         let bytes = read.size();
-        self.bytes += bytes + bytes / ROUNDED + (self.blocks.len() - before) * ENTRY_BYTES;
+        let added = match kept.blocks.len() - before {
+            0 => 0,
+            entries => bytes + bytes / ROUNDED + entries * ENTRY_BYTES,
+        };
+        kept.bytes += added;
+        added
     }
 }
 
 /// The blocks that some rows of a column are in; of a column of bags, those of its keys.
 pub(super) struct Paged {
-    blocks: Vec<Page>,
-    /// Those that are read: their rows, and where the bytes are.
-    missing: Option<(RowSelection, Wanted)>,
+    /// The rows, in order.
+    rows: Vec<u32>,
+    blocks: Vec<Block>,
+    missing: Option<Missing>,
     kept: Arc<KeptPages>,
 }
 
-/// A page, or a block of one, and those of its rows that are wanted, as they count in it.
+/// Some rows of a page that lie behind each other.
+#[derive(Debug, PartialEq, Eq)]
+struct Block {
+    /// Where it is in the row group.
+    range: Range<usize>,
+    /// Which of the rows that are asked for are in it.
+    wanted: Range<usize>,
+}
+
+/// Where a block is among what was read.
+struct Found {
+    /// Which of that.
+    read: usize,
+    /// Where it begins there.
+    start: usize,
+}
+
+/// Blocks that are read.
+struct Missing {
+    blocks: Vec<Range<usize>>,
+    rows: RowSelection,
+    /// Where their bytes are.
+    wanted: Wanted,
+}
+
+/// A page.
 pub(super) struct Page {
-    /// Of the page.
     pub(super) number: usize,
     /// Where it is in the row group.
     pub(super) range: Range<usize>,
-    pub(super) rows: Vec<usize>,
+    /// Which of the rows that are asked for are in it.
+    pub(super) wanted: Range<usize>,
 }
 
 impl Paged {
-    /// The blocks of the rows of `pages`, of which some are `kept`.
-    pub(super) fn of(place: &Place<'_>, pages: &[Page], kept: Arc<KeptPages>) -> Self {
+    /// The blocks of `rows`, which are in `pages`, and some of which are `kept`.
+    pub(super) fn of(
+        place: &Place<'_>,
+        rows: Vec<u32>,
+        pages: &[Page],
+        kept: Arc<KeptPages>,
+    ) -> Self {
         let rows_max = block_rows(place);
-        let blocks = pages.iter().flat_map(|page| page.blocks(rows_max));
-        let blocks: Vec<Page> = blocks.collect();
-        let missing = missing(&blocks, &kept).map(|block| block.range.clone());
-        let ranges: Vec<Range<usize>> = missing.collect();
-        let missing = (!ranges.is_empty()).then(|| {
-            let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), place.rows());
-            let wanted = Wanted::of(place, &rows);
-            (rows, wanted)
+        let blocks = pages.iter().flat_map(|page| page.blocks(&rows, rows_max));
+        let blocks: Vec<Block> = blocks.collect();
+        let missing = {
+            let kept = kept.kept();
+            let is_missing = |block: &&Block| !kept.blocks.contains_key(&block.range.start);
+            let missing = blocks.iter().filter(is_missing);
+            Vec::from_iter(missing.map(|block| block.range.clone()))
+        };
+        let missing = (!missing.is_empty()).then(|| {
+            let ranges = missing.iter().cloned();
+            let rows = RowSelection::from_consecutive_ranges(ranges, place.rows());
+            Missing {
+                wanted: Wanted::of(place, &rows),
+                blocks: missing,
+                rows,
+            }
         });
         Self {
+            rows,
             blocks,
             missing,
             kept,
@@ -152,30 +216,30 @@ impl Paged {
 
     /// Where the pages are of which blocks are read.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
-        let wanted = self.missing.iter();
-        wanted.flat_map(|(_, wanted)| wanted.ranges())
-    }
-
-    /// Bytes of what was kept before.
-    pub(super) fn kept_bytes(&self) -> usize {
-        self.kept.bytes
+        let missing = self.missing.iter();
+        missing.flat_map(|missing| missing.wanted.ranges())
     }
 
     /// How many hundredths of the column's bytes they are.
     pub(super) fn percent(&self, place: &Place<'_>) -> usize {
-        let wanted = self.missing.as_ref();
-        wanted.map_or(0, |(_, wanted)| wanted.percent(place))
+        let missing = self.missing.as_ref();
+        missing.map_or(0, |missing| missing.wanted.percent(place))
     }
 
     /// About how many bytes the blocks have that are decoded.
     pub(super) fn decoded_bytes(&self, place: &Place<'_>) -> u64 {
         let missing = self.missing.as_ref();
-        let rows = missing.map_or(0, |(rows, _)| rows.row_count());
+        let rows = missing.map_or(0, |missing| missing.rows.row_count());
         place.bytes_of(rows)
     }
 
-    /// The values of the rows, from what is kept and what `fetched` has of [`Self::ranges`], and what is to be kept from
-    /// now on, if that is more than before.
+    /// What is kept of the column.
+    pub(super) fn kept(&self) -> &Arc<KeptPages> {
+        &self.kept
+    }
+
+    /// The values of the rows, from what is kept and what `fetched` has of [`Self::ranges`]; and how many bytes more are
+    /// kept now.
     ///
     /// # Errors
     ///
@@ -185,81 +249,107 @@ impl Paged {
         place: &Place<'_>,
         field: &Field,
         fetched: &[Bytes],
-    ) -> Result<(Chunk, Option<KeptPages>)> {
-        let Some((rows, wanted)) = &self.missing else {
-            return Ok((self.picked(&self.kept, field)?, None));
+    ) -> Result<(Chunk, usize)> {
+        let Some(missing) = &self.missing else {
+            return Ok((self.picked(field)?, 0));
         };
-        let parts = wanted.parts(&mut fetched.iter().cloned());
-        let read = Values::small(read(place, parts, rows, field)?);
-        let mut known = KeptPages::clone(&self.kept);
-        let mut start = 0;
-        known.add(
-            &read,
-            missing(&self.blocks, &self.kept).map(|block| {
-                let at = (block.range.start, start);
-                start += block.range.len();
-                at
-            }),
-        );
-        let values = self.picked(&known, field)?;
-        Ok((values, Some(known)))
+        let parts = missing.wanted.parts(&mut fetched.iter().cloned());
+        let read = Values::small(read(place, parts, &missing.rows, field)?);
+        let added = self.kept.add(&read, &missing.blocks);
+        Ok((self.picked(field)?, added))
     }
 
-    fn picked(&self, known: &KeptPages, field: &Field) -> Result<Chunk> {
-        let mut arrays: Vec<&Values> = Vec::new();
-        let mut rows = Vec::new();
-        for block in &self.blocks {
-            let found = known.blocks.get(&block.range.start);
-            let (read, start) = found.ok_or_else(|| corrupt("a page that was not read"))?;
-            if start + block.range.len() > read.rows() {
-                return Err(corrupt("a page with fewer rows than its index says"));
-            }
-            // Blocks that were read at once lie in one array.
-            if arrays.last().is_none_or(|last| !last.is_same(read)) {
-                arrays.push(read);
-            }
-            let array = arrays.len() - 1;
-            let place = |row: &usize| (array, read.of_row(start + row));
-            rows.extend(block.rows.iter().map(place));
-        }
-        if arrays.is_empty() {
+    fn picked(&self, field: &Field) -> Result<Chunk> {
+        let (reads, found) = self.found()?;
+        if reads.is_empty() {
             return Ok(Chunk::Plain(new_empty_array(field.data_type())));
         }
-        if let Some(coded) = by_codes(&arrays, &rows)? {
+        if let Some(coded) = self.by_codes(&reads, &found)? {
             return Ok(Chunk::Coded(Arc::new(coded)));
         }
-        let arrays: Vec<&dyn Array> = arrays.iter().map(|read| read.values.as_ref()).collect();
-        if rows.len() <= arrays.len() * COPIED_MAX
-            && let Some(texts) = texts(&arrays)
+        let blocks = self.blocks.iter().zip(&found);
+        let rows = blocks.flat_map(|(block, found)| {
+            let read = &reads[found.read];
+            let rows = self.rows[block.wanted.clone()].iter();
+            rows.map(move |row| {
+                let row = found.start + (*row as usize - block.range.start);
+                (found.read, read.of_row(row))
+            })
+        });
+        let values: Vec<&dyn Array> = reads.iter().map(|read| read.values.as_ref()).collect();
+        if self.rows.len() <= reads.len() * COPIED_MAX
+            && let Some(texts) = texts(&values)
         {
-            let rows = rows.into_iter();
-            let copied = rows.map(|(array, row)| {
-                let texts = texts[array];
+            let copied = rows.map(|(read, row)| {
+                let texts = texts[read];
                 texts.is_valid(row).then(|| texts.value(row))
             });
             return Ok(Chunk::Plain(Arc::new(copied.collect::<StringViewArray>())));
         }
-        Ok(Chunk::Plain(interleave(&arrays, &rows)?))
+        Ok(Chunk::Plain(match values.as_slice() {
+            [values] => {
+                let rows = rows.map(|(_, row)| row as u32);
+                take(*values, &rows.collect::<UInt32Array>(), None)?
+            }
+            _ => interleave(&values, &rows.collect::<Vec<_>>())?,
+        }))
     }
-}
 
-/// Rows of texts that are held once, if they are not fewer than these: who filters them looks at each text once.
-fn by_codes(arrays: &[&Values], rows: &[(usize, usize)]) -> Result<Option<Coded>> {
-    let held: usize = arrays.iter().map(|read| read.values.len()).sum();
-    if held > rows.len() || arrays.iter().any(|read| read.codes.is_none()) {
-        return Ok(None);
+    /// What was read that has the blocks, and where each of these is.
+    fn found(&self) -> Result<(Vec<Values>, Vec<Found>)> {
+        let kept = self.kept.kept();
+        let mut reads: Vec<Values> = Vec::new();
+        let mut found = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let known = kept.blocks.get(&block.range.start);
+            let (read, start) = known.ok_or_else(|| corrupt("a page that was not read"))?;
+            if start + block.range.len() > read.rows() {
+                return Err(corrupt("a page with fewer rows than its index says"));
+            }
+            // Blocks that were read at once lie in one array.
+            if reads.last().is_none_or(|last| !last.is_same(read)) {
+                reads.push(read.clone());
+            }
+            found.push(Found {
+                read: reads.len() - 1,
+                start: *start,
+            });
+        }
+        Ok((reads, found))
     }
-    let starts = arrays.iter().scan(0, |held, read| {
-        let start = *held;
-        *held += read.values.len();
-        Some(start)
-    });
-    let starts: Vec<usize> = starts.collect();
-    let values: Vec<&dyn Array> = arrays.iter().map(|read| read.values.as_ref()).collect();
-    let texts = concat(&values)?;
-    let code = |(array, row): &(usize, usize)| (starts[*array] + row) as u32;
-    let codes = rows.iter().map(code).collect();
-    Ok((texts.as_string_view_opt()).map(|texts| Coded::new(codes, texts.clone())))
+
+    /// Rows of texts that are held once, if they are not fewer than these: who filters them looks at each text once.
+    fn by_codes(&self, reads: &[Values], found: &[Found]) -> Result<Option<Coded>> {
+        let held: usize = reads.iter().map(|read| read.values.len()).sum();
+        let codes = reads.iter().map(|read| read.codes.as_deref());
+        let (Some(of_reads), true) = (codes.collect::<Option<Vec<_>>>(), held <= self.rows.len())
+        else {
+            return Ok(None);
+        };
+        let before = reads.iter().scan(0, |held, read| {
+            let before = *held;
+            *held += read.values.len() as u32;
+            Some(before)
+        });
+        let before: Vec<u32> = before.collect();
+        let mut codes = Vec::with_capacity(self.rows.len());
+        for (block, found) in self.blocks.iter().zip(found) {
+            let before = before[found.read];
+            let code = |code: &u16| before + u32::from(*code);
+            let of_block = &of_reads[found.read][found.start..found.start + block.range.len()];
+            let rows = &self.rows[block.wanted.clone()];
+            match rows.len() == of_block.len() {
+                true => codes.extend(of_block.iter().map(code)),
+                false => {
+                    let rows = rows.iter().map(|row| *row as usize - block.range.start);
+                    codes.extend(rows.map(|row| code(&of_block[row])));
+                }
+            }
+        }
+        let values: Vec<&dyn Array> = reads.iter().map(|read| read.values.as_ref()).collect();
+        let texts = concat(&values)?;
+        Ok((texts.as_string_view_opt()).map(|texts| Coded::new(codes, texts.clone())))
+    }
 }
 
 fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<Vec<&'a StringViewArray>> {
@@ -270,13 +360,8 @@ fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<Vec<&'a StringViewArray>> {
 /// Whether the rows of `pages` are few of those that these have, or these few of the column's.
 pub(super) fn is_little(place: &Place<'_>, pages: &[Page]) -> bool {
     let of_pages: usize = pages.iter().map(|page| page.range.len()).sum();
-    let rows: usize = pages.iter().map(|page| page.rows.len()).sum();
+    let rows: usize = pages.iter().map(|page| page.wanted.len()).sum();
     rows * KEPT_FROM <= of_pages || of_pages * KEPT_FROM <= place.rows()
-}
-
-fn missing<'b>(blocks: &'b [Page], kept: &KeptPages) -> impl Iterator<Item = &'b Page> {
-    let is_missing = |block: &&Page| !kept.blocks.contains_key(&block.range.start);
-    blocks.iter().filter(is_missing)
 }
 
 /// Rows of a block of a column at most.
@@ -287,23 +372,29 @@ fn block_rows(place: &Place<'_>) -> usize {
 }
 
 impl Page {
-    /// In parts of so many rows at most, about as many in each: those that have a wanted row.
-    fn blocks(&self, rows_max: usize) -> impl Iterator<Item = Self> {
-        let rows = self.range.len();
-        let block_rows = rows.div_ceil(rows.div_ceil(rows_max).max(1)).max(1);
-        let blocks = self
-            .rows
-            .chunk_by(move |row, next| row / block_rows == next / block_rows);
-        blocks.filter_map(move |wanted| {
-            let first = wanted.first()? / block_rows * block_rows;
-            let end = rows.min(first + block_rows);
-            Some(Self {
-                number: self.number,
-                range: self.range.start + first..self.range.start + end,
-                rows: wanted.iter().map(|row| row - first).collect(),
-            })
+    /// In parts of so many rows at most, about as many in each: those that have one of the `rows` that are asked for.
+    fn blocks(&self, rows: &[u32], rows_max: usize) -> impl Iterator<Item = Block> {
+        let Range { start, end } = self.range;
+        let count = end - start;
+        let block_rows = count.div_ceil(count.div_ceil(rows_max).max(1)).max(1);
+        let mut left = self.wanted.clone();
+        std::iter::from_fn(move || {
+            let first = *rows[left.clone()].first()? as usize;
+            let range = start + (first - start) / block_rows * block_rows;
+            let range = range..end.min(range + block_rows);
+            let wanted = left.start..left.start + in_front(&rows[left.clone()], range.end);
+            left.start = wanted.end;
+            Some(Block { range, wanted })
         })
     }
+}
+
+/// How many of some rows, which are in order, are in front of another one.
+fn in_front(rows: &[u32], end: usize) -> usize {
+    let first = rows.first().map_or(end, |first| *first as usize);
+    // From the first on there are no more.
+    let near = &rows[..rows.len().min(end.saturating_sub(first))];
+    near.partition_point(|row| (*row as usize) < end)
 }
 
 /// The pages of rows, which are in order.
@@ -311,55 +402,30 @@ impl Page {
 /// # Errors
 ///
 /// An index of pages that contradicts itself.
-pub(super) fn pages_of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Page>> {
+pub(super) fn pages_of(place: &Place<'_>, rows: &[u32]) -> Result<Vec<Page>> {
+    let contradicts = || corrupt("an index of pages that contradicts itself");
     let locations = place.pages().unwrap_or_default();
-    let page_of = |row: usize| {
-        let behind = locations.partition_point(|page| first_row(page) <= row);
+    let mut pages: Vec<Page> = Vec::new();
+    let (mut left, mut end) = (0..rows.len(), 0);
+    while let Some(first) = rows[left.clone()].first() {
+        let first = *first as usize;
+        let behind = locations.partition_point(|page| first_row(page) <= first);
         let number = behind.saturating_sub(1);
         let start = locations.get(number).map_or(0, first_row);
-        let end = locations.get(number + 1).map_or(place.rows(), first_row);
-        match (start..end).contains(&row) && end <= place.rows() {
-            true => Ok((number, start..end)),
-            false => Err(corrupt("an index of pages that contradicts itself")),
+        let range = start..locations.get(number + 1).map_or(place.rows(), first_row);
+        if !range.contains(&first) || range.end > place.rows() || range.start < end {
+            return Err(contradicts());
         }
-    };
-    let mut pages: Vec<Page> = Vec::new();
-    match rows {
-        Selection::Range(rows) => {
-            let mut first = rows.start;
-            while first < rows.end {
-                let (number, range) = page_of(first)?;
-                let last = range.end.min(rows.end);
-                pages.push(Page {
-                    number,
-                    rows: (first - range.start..last - range.start).collect(),
-                    range,
-                });
-                first = last;
-            }
-        }
-        Selection::Rows(rows) => {
-            let mut left = rows.as_slice();
-            while let Some(first) = left.first() {
-                let (number, range) = page_of(*first as usize)?;
-                let count = left.partition_point(|row| (*row as usize) < range.end);
-                let (here, others) = left.split_at(count.max(1));
-                let here = here.iter();
-                pages.push(Page {
-                    number,
-                    rows: here
-                        .map(|row| (*row as usize).saturating_sub(range.start))
-                        .collect(),
-                    range,
-                });
-                left = others;
-            }
-        }
+        end = range.end;
+        let wanted = left.start..left.start + in_front(&rows[left.clone()], range.end);
+        left.start = wanted.end;
+        pages.push(Page {
+            number,
+            range,
+            wanted,
+        });
     }
-    match pages.is_sorted_by(|page, next| page.range.end <= next.range.start) {
-        true => Ok(pages),
-        false => Err(corrupt("an index of pages that contradicts itself")),
-    }
+    Ok(pages)
 }
 
 fn first_row(page: &PageLocation) -> usize {
@@ -431,7 +497,10 @@ fn coded(texts: &StringViewArray) -> Option<(StringViewArray, Vec<u16>)> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::Int64Array;
+
     use super::*;
+    use crate::codes::column::Selection;
 
     #[test]
     fn texts_that_repeat_are_held_once() {
@@ -464,45 +533,89 @@ mod tests {
         let page = Page {
             number: 7,
             range: 1_000..1_600,
-            rows: vec![0, 199, 200, 599],
+            wanted: 2..6,
         };
+        // Two are in the page before, one in the next.
+        let rows = [3, 999, 1_000, 1_199, 1_200, 1_599, 1_600];
         let found = |rows_max| {
-            let blocks = page.blocks(rows_max);
-            let blocks = blocks.map(|block| (block.number, block.range, block.rows));
+            let blocks = page.blocks(&rows, rows_max);
+            let blocks = blocks.map(|Block { range, wanted }| (range, &rows[wanted]));
             blocks.collect::<Vec<_>>()
         };
-        let whole = (7, 1_000..1_600, vec![0, 199, 200, 599]);
-        assert_eq!(found(600), [whole]);
+        assert_eq!(found(600), [(1_000..1_600, &rows[2..6])]);
         // Three of 200 rows in place of two of 256 and one of 88.
         let blocks = [
-            (7, 1_000..1_200, vec![0, 199]),
-            (7, 1_200..1_400, vec![0]),
-            (7, 1_400..1_600, vec![199]),
+            (1_000..1_200, &rows[2..4]),
+            (1_200..1_400, &rows[4..5]),
+            (1_400..1_600, &rows[5..6]),
         ];
         assert_eq!(found(256), blocks);
     }
 
-    #[test]
-    fn rows_of_texts_that_are_held_once_go_by_codes() {
-        let small = |texts: [Option<&str>; 3]| {
-            let rows: UInt32Array = (0..300).map(|row| row % 3).collect::<Vec<_>>().into();
-            let texts = StringViewArray::from(texts.to_vec());
-            Values::small(take(&texts, &rows, None).unwrap())
+    /// The `rows` of a column of which all but `kept` were read at once, and these before, in blocks of ten.
+    fn picked(values: &ArrayRef, rows: &[u32], kept: Range<usize>) -> Chunk {
+        let page = Page {
+            number: 0,
+            range: 0..values.len(),
+            wanted: 0..rows.len(),
         };
-        let read = [
-            small([Some("a"), None, Some("b")]),
-            small([Some("b"), Some("c"), Some("d")]),
+        let pages = KeptPages::default();
+        let in_tens = |range: Range<usize>| range.step_by(10).map(|start| start..start + 10);
+        let first = values.slice(kept.start, kept.len());
+        pages.add(
+            &Values::small(first),
+            &Vec::from_iter(in_tens(kept.clone())),
+        );
+        let is_other = |row: &u32| !kept.contains(&(*row as usize));
+        let others = Vec::from_iter((0..values.len() as u32).filter(is_other));
+        let others = take(values, &UInt32Array::from(others), None).unwrap();
+        let blocks = in_tens(0..kept.start).chain(in_tens(kept.end..values.len()));
+        pages.add(&Values::small(others), &Vec::from_iter(blocks));
+        let paged = Paged {
+            blocks: page.blocks(rows, 10).collect(),
+            rows: rows.to_vec(),
+            missing: None,
+            kept: Arc::new(pages),
+        };
+        let field = Field::new("column", values.data_type().clone(), true);
+        paged.picked(&field).unwrap()
+    }
+
+    #[test]
+    fn rows_have_the_values_of_their_blocks() {
+        let few = ["a", "b", "c"];
+        let texts = (0..400).map(|row| (row % 7 > 0).then(|| few[row % 3]));
+        let ids = (0..400).map(|row| (row % 7 > 0).then(|| format!("{row} of many different")));
+        let numbers = (0..400).map(|row| (row % 7 > 0).then_some(row));
+        let columns: [(ArrayRef, bool); 3] = [
+            (Arc::new(texts.collect::<StringViewArray>()), true),
+            (Arc::new(ids.collect::<StringViewArray>()), false),
+            (Arc::new(numbers.collect::<Int64Array>()), false),
         ];
-        let arrays: Vec<&Values> = read.iter().collect();
-        let place = |row: usize| (row % 2, read[row % 2].of_row(row));
-        let rows: Vec<(usize, usize)> = (0..50).map(place).collect();
-        let values: Vec<&dyn Array> = read.iter().map(|read| read.values.as_ref()).collect();
-        let coded = by_codes(&arrays, &rows).unwrap().unwrap();
-        assert!(coded.texts().unwrap().is_null(0));
-        let coded = Chunk::Coded(Arc::new(coded));
-        let found = coded.values(&Selection::Range(0..50)).unwrap();
-        assert_eq!(&found, &interleave(&values, &rows).unwrap());
-        // Of fewer rows than texts each is looked at alone.
-        assert!(by_codes(&arrays, &rows[..5]).unwrap().is_none());
+        let every = |step| Vec::from_iter((0..400).step_by(step));
+        for (values, repeats) in columns {
+            // All of each block, some, few, of either part, none.
+            for rows in [
+                every(1),
+                every(3),
+                every(90),
+                (100..200).collect(),
+                vec![7],
+                vec![],
+            ] {
+                for kept in [0..0, 0..400, 100..200] {
+                    let case = format!("{rows:?} {kept:?}");
+                    let found = picked(&values, &rows, kept);
+                    // Who filters many rows looks at each text once.
+                    if !repeats || rows.len() > 8 {
+                        assert_eq!(matches!(found, Chunk::Coded(_)), repeats, "{case}");
+                    }
+                    let found = found.values(&Selection::Range(0..rows.len())).unwrap();
+                    let at = UInt32Array::from(rows.clone());
+                    let expected = take(&values, &at, None).unwrap();
+                    assert_eq!(&found, &expected, "{case}");
+                }
+            }
+        }
     }
 }

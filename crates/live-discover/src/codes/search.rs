@@ -73,7 +73,7 @@ pub(super) fn pages(
     let Some(search) = searches.first() else {
         return Ok(Vec::new());
     };
-    let pages = pages_of(&file.place(group, search.column.name()), rows)?;
+    let pages = pages_of(&file.place(group, search.column.name()), &rows.numbers())?;
     Ok(pages.into_iter().map(|page| page.range).collect())
 }
 
@@ -138,13 +138,14 @@ impl Search {
     ) -> Result<Vec<u32>> {
         let mut found = Vec::new();
         if !place.leaves.is_empty() {
-            let fetched = futures::stream::iter(Pages::of(place, rows)?).map(|pages| async {
+            let rows = rows.numbers();
+            let fetched = futures::stream::iter(Pages::of(place, &rows)?).map(|pages| async {
                 let fetched = reading.bytes(file, pages.wanted.ranges().collect()).await?;
                 Ok::<_, DataFusionError>((pages, fetched))
             });
             let mut fetched = std::pin::pin!(fetched.buffered(PARTS_AHEAD));
             while let Some((pages, bytes)) = fetched.try_next().await? {
-                found.extend(self.matching(place, &pages, &bytes)?);
+                found.extend(self.matching(place, &pages, &rows, &bytes)?);
                 // A query that was cancelled, or whose time is over, is stopped where it waits.
                 tokio::task::yield_now().await;
             }
@@ -152,8 +153,14 @@ impl Search {
         Ok(found)
     }
 
-    /// Those of the rows of some pages that match.
-    fn matching(&self, place: &Place<'_>, pages: &Pages, bytes: &[Bytes]) -> Result<Vec<u32>> {
+    /// Those of the `rows` of some pages that match.
+    fn matching(
+        &self,
+        place: &Place<'_>,
+        pages: &Pages,
+        rows: &[u32],
+        bytes: &[Bytes],
+    ) -> Result<Vec<u32>> {
         let mut parts = pages.wanted.parts(&mut bytes.iter().cloned());
         let Some(part) = parts.pop() else {
             return Err(corrupt("a column without bytes"));
@@ -163,12 +170,12 @@ impl Search {
             .dictionary_page_offset()
             .is_none();
         let found = match is_plain {
-            true => self.of_plain_pages(place, &pages.pages, &part)?,
+            true => self.of_plain_pages(place, &pages.pages, rows, &part)?,
             false => None,
         };
         match found {
             Some(found) => Ok(found),
-            None => self.of_values(place, &pages.pages, part),
+            None => self.of_values(place, &pages.pages, rows, part),
         }
     }
 
@@ -177,6 +184,7 @@ impl Search {
         &self,
         place: &Place<'_>,
         pages: &[Page],
+        rows: &[u32],
         part: &Part,
     ) -> Result<Option<Vec<u32>>> {
         let chunk = place.chunk(place.leaves.start);
@@ -195,7 +203,7 @@ impl Search {
             };
             at += 1;
             match plain(&unpacked, page.range.len(), is_optional) {
-                Some(bytes) => self.of_plain(bytes, page, &mut found)?,
+                Some(bytes) => self.of_plain(bytes, page, rows, &mut found)?,
                 None => return Ok(None),
             }
         }
@@ -203,26 +211,38 @@ impl Search {
     }
 
     /// Texts behind their lengths.
-    fn of_plain(&self, bytes: &[u8], page: &Page, found: &mut Vec<u32>) -> Result<()> {
-        let (mut row, mut start) = (0, 0);
-        for wanted in &page.rows {
-            while row < *wanted {
+    fn of_plain(
+        &self,
+        bytes: &[u8],
+        page: &Page,
+        rows: &[u32],
+        found: &mut Vec<u32>,
+    ) -> Result<()> {
+        let (mut row, mut start) = (page.range.start, 0);
+        for wanted in &rows[page.wanted.clone()] {
+            while row < *wanted as usize {
                 start += LENGTH_BYTES + text_at(bytes, start)?.len();
                 row += 1;
             }
             if self.pattern.text.is_in(text_at(bytes, start)?)? {
-                found.push((page.range.start + row) as u32);
+                found.push(*wanted);
             }
         }
         Ok(())
     }
 
     /// Texts of pages in any form.
-    fn of_values(&self, place: &Place<'_>, pages: &[Page], part: Part) -> Result<Vec<u32>> {
-        let rows = rows_of(place, pages);
-        let count = rows.row_count();
+    fn of_values(
+        &self,
+        place: &Place<'_>,
+        pages: &[Page],
+        rows: &[u32],
+        part: Part,
+    ) -> Result<Vec<u32>> {
+        let of_pages = rows_of(place, pages);
+        let count = of_pages.row_count();
         let hint = Field::clone(&self.column).with_nullable(true);
-        let mut batches = pages::read(place, vec![part], hint, Some(rows), count)?;
+        let mut batches = pages::read(place, vec![part], hint, Some(of_pages), count)?;
         let batch = batches.next().transpose()?;
         let texts = batch.as_ref();
         let texts = texts.and_then(|batch| batch.column(0).as_string_view_opt());
@@ -231,13 +251,13 @@ impl Search {
         };
         let (mut found, mut start) = (Vec::new(), 0);
         for page in pages {
-            for row in &page.rows {
-                let at = start + row;
+            for row in &rows[page.wanted.clone()] {
+                let at = start + (*row as usize - page.range.start);
                 let is_match = texts.is_valid(at) && {
                     let text = texts.value(at).as_bytes();
                     self.pattern.text.is_in(text)?
                 };
-                found.extend(is_match.then_some((page.range.start + row) as u32));
+                found.extend(is_match.then_some(*row));
             }
             start += page.range.len();
         }
@@ -340,7 +360,7 @@ struct Pages {
 
 impl Pages {
     /// The pages of rows, so many at a time that not much is unpacked for them.
-    fn of(place: &Place<'_>, rows: &Selection) -> Result<Vec<Self>> {
+    fn of(place: &Place<'_>, rows: &[u32]) -> Result<Vec<Self>> {
         let pages = pages_of(place, rows)?;
         let at_once = usize::try_from(PART_BYTES / place.page_bytes().max(1)).unwrap_or(usize::MAX);
         let mut parts = Vec::new();
@@ -402,13 +422,14 @@ mod tests {
             leaves: 0..1,
         };
         let (mut found, mut is_plain) = (Vec::new(), true);
-        for pages in Pages::of(&place, rows).unwrap() {
+        let rows = rows.numbers();
+        for pages in Pages::of(&place, &rows).unwrap() {
             let ranges = pages.wanted.ranges();
             let bytes = ranges.map(|range| file.slice(range.start as usize..range.end as usize));
             let bytes: Vec<Bytes> = bytes.collect();
-            found.extend(search.matching(&place, &pages, &bytes).unwrap());
+            found.extend(search.matching(&place, &pages, &rows, &bytes).unwrap());
             let [part] = <[_; 1]>::try_from(pages.wanted.parts(&mut bytes.into_iter())).unwrap();
-            let of_plain = search.of_plain_pages(&place, &pages.pages, &part);
+            let of_plain = search.of_plain_pages(&place, &pages.pages, &rows, &part);
             is_plain &= of_plain.is_ok_and(|found| found.is_some());
         }
         (found, is_plain)
@@ -501,7 +522,7 @@ mod tests {
         let page = Page {
             number: 0,
             range: 0..2,
-            rows: vec![0, 1],
+            wanted: 0..2,
         };
         let search = search("%a%", false);
         let mut found = Vec::new();
@@ -513,7 +534,7 @@ mod tests {
             b"\xff\xff\xff\xffa",
         ] {
             assert!(
-                search.of_plain(bytes, &page, &mut found).is_err(),
+                search.of_plain(bytes, &page, &[0, 1], &mut found).is_err(),
                 "{bytes:?}"
             );
         }

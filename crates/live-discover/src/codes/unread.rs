@@ -190,11 +190,12 @@ impl Encoded {
             false => self.hot = None,
         }
         let place = self.place();
-        let pages = pages_of(&place, rows)?;
+        let numbers = rows.numbers();
+        let pages = pages_of(&place, &numbers)?;
         if self.hot.is_some() && is_little(&place, &pages) {
             let kept = self.kept_pages();
-            share.take(kept.bytes);
-            let paged = Paged::of(&place, &pages, kept);
+            share.take(kept.bytes());
+            let paged = Paged::of(&place, numbers.into_owned(), &pages, kept);
             let percent = self.of_whole(paged.percent(&place));
             return Ok(match self.pays_whole(percent) {
                 true => UnreadColumn::OfWhole(self, rows.clone()),
@@ -255,10 +256,10 @@ impl Encoded {
 
     /// The values of some rows.
     fn decode_pages(&self, paged: &Paged, bytes: &[Bytes]) -> Result<Chunk> {
-        let (values, kept) = paged.values(&self.place(), &self.field, bytes)?;
-        if let (Some(hot), Some(kept)) = (&self.hot, kept) {
-            self.take_share(kept.bytes.saturating_sub(paged.kept_bytes()));
-            hot.put_pages(self.pages_key(), kept);
+        let (values, added) = paged.values(&self.place(), &self.field, bytes)?;
+        if let (Some(hot), 1..) = (&self.hot, added) {
+            self.take_share(added);
+            hot.put_pages(self.pages_key(), Arc::clone(paged.kept()));
         }
         Ok(values)
     }
