@@ -63,6 +63,12 @@ impl Visitor for Names {
                 (alias.as_ref()).is_none_or(|alias| alias.columns.is_empty())
             }
             TableFactor::Derived { .. } | TableFactor::UNNEST { .. } => true,
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => {
+                (table_with_joins.joins.iter()).all(|join| joins_by_expression(&join.join_operator))
+            }
             _ => false,
         })
     }
@@ -166,6 +172,10 @@ mod tests {
                 Some("a b c"),
             ),
             ("SELECT e FROM t, UNNEST(a) AS u(e)", Some("a e")),
+            (
+                "SELECT e FROM (t CROSS JOIN UNNEST(a) AS u(e)) JOIN v ON v.b = e",
+                Some("a b e v"),
+            ),
             ("SELECT a FROM (SELECT b AS a FROM t) AS x", Some("a b")),
             ("SELECT 1", Some("")),
             ("SELECT * FROM t", None),

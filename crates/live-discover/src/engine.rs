@@ -40,6 +40,7 @@ use crate::group_parts::GroupParts;
 use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
+use crate::intervals::ByLength;
 use crate::limits::Limits;
 use crate::lists::Lists;
 use crate::memory::{Budget, Footers};
@@ -52,6 +53,7 @@ use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::scrub;
 use crate::session::Session;
+use crate::sorted_arrays::SortedArrays;
 use crate::spill::{self, SpillFolder};
 use crate::stop;
 use crate::truth::AsCompared;
@@ -152,7 +154,7 @@ impl EngineBuilder {
         let spill = spill_folder(&self.options)?;
         let budget = Arc::new(Budget::of(self.options.memory_bytes));
         let runtime_env = runtime_env(&lake, spill, &budget)?;
-        let state = base_state(&self.options, &budget)?;
+        let state = base_state(&self.options, &budget, &runtime_env)?;
         let trino = dialect::trino::state(&state)?;
         let runtime = match self.runtime {
             Some(handle) => QueryRuntime::of_host(handle)?,
@@ -336,7 +338,11 @@ fn runtime_env(lake: &Lake, spill: SpillFolder, budget: &Arc<Budget>) -> Result<
     Ok(env)
 }
 
-fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionState> {
+fn base_state(
+    options: &EngineOptions,
+    budget: &Arc<Budget>,
+    runtime_env: &Arc<RuntimeEnv>,
+) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
@@ -368,12 +374,15 @@ fn base_state(options: &EngineOptions, budget: &Arc<Budget>) -> Result<SessionSt
     settings.optimizer.max_passes = 1;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
+        .with_runtime_env(Arc::clone(runtime_env))
+        .with_type_planner(Arc::new(functions::TypesInMicros))
         .with_default_features()
         .with_optimizer_rules(stop::in_time(&logical_rules()))
         .with_physical_optimizer_rules(physical_rules(options))
         .build();
     functions::register(&mut state)?;
     state.register_function_rewrite(Arc::new(AsCompared))?;
+    state.register_function_rewrite(Arc::new(ByLength))?;
     // Last: it sees the functions that others put in place of operators.
     state.register_function_rewrite(Arc::new(BoundGrowth))?;
     Ok(state)
@@ -386,6 +395,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let at = rules.iter().position(|rule| rule.name() == name.name());
     let at = at.unwrap_or(rules.len());
     rules.insert(at, Arc::new(Regroup));
+    rules.insert(at, Arc::new(SortedArrays));
     rules.insert(at, Arc::new(ExtremesByOrder));
     rules
 }

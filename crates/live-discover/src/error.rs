@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialect;
 use crate::limits::LimitKind;
 use crate::scrub::scrub;
-use crate::{names, spill, words};
+use crate::{elsewhere, names, spill, words};
 
 /// The result of the crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -296,11 +296,7 @@ fn of_schema(error: &SchemaError) -> Error {
         } => Error::InvalidQuery {
             message: no_column(field),
             position: None,
-            suggestion: names::closest(
-                &field.name,
-                valid_fields.iter().map(|valid| valid.name.as_str()),
-            )
-            .map(str::to_owned),
+            suggestion: closest_column(&field.name, valid_fields),
         },
         SchemaError::AmbiguousReference { field } => Error::invalid(format!(
             "column `{}` is in more than one table: say `table.{}`",
@@ -314,6 +310,14 @@ fn of_schema(error: &SchemaError) -> Error {
             "two columns of the result are named `{name}`; rename one with AS"
         )),
     }
+}
+
+/// Of another system the column that stands for it, else the one that is most alike.
+fn closest_column(name: &str, valid: &[Column]) -> Option<String> {
+    let names = || valid.iter().map(|valid| valid.name.as_str());
+    let meant = elsewhere::column(name).filter(|meant| names().any(|name| name == *meant));
+    let closest = meant.or_else(|| names::closest(name, names()));
+    closest.map(str::to_owned)
 }
 
 fn no_column(field: &Column) -> String {
@@ -396,6 +400,9 @@ fn of_plan(message: &str) -> Error {
                 "`{name}` is a window function; write {name}(…) OVER (ORDER BY creation_time)"
             ));
         }
+        if let Some(instead) = elsewhere::function(&name) {
+            return Error::invalid(format!("no function `{name}`; write {instead}"));
+        }
         return Error::InvalidQuery {
             // The nearest of all functions may be far.
             suggestion: quoted("Did you mean '")
@@ -410,6 +417,9 @@ fn of_plan(message: &str) -> Error {
 /// All our tables begin alike: it says nothing, and people leave it out.
 fn closest_table(name: &str) -> Option<String> {
     const BEGINNING: &str = "m365_";
+    if let Some(table) = elsewhere::table(name) {
+        return Some(table.to_owned());
+    }
     let names = names::table_names().filter_map(|table| table.strip_prefix(BEGINNING));
     let wanted = name.strip_prefix(BEGINNING).unwrap_or(name);
     names::closest(wanted, names).map(|name| format!("{BEGINNING}{name}"))

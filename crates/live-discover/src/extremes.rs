@@ -16,7 +16,7 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::regroup::{as_before, in_place_of, value_name};
+use crate::regroup::{as_before, in_place_of, unnamed, value_name};
 
 /// The rule that does so. It comes after filters have gone to where rows are read.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn by_order(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
 
 /// What an aggregate is the least or the greatest of, if that is a column of times, and whether it is the least.
 fn extreme(value: &Expr, aggregate: &Aggregate) -> Result<Option<(Expr, bool)>> {
-    let Expr::AggregateFunction(AggregateFunction { func, params }) = value else {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = unnamed(value) else {
         return Ok(None);
     };
     let (is_least, [of @ Expr::Column(_)], None) =

@@ -24,7 +24,8 @@ pub struct Limits {
     pub duration: Duration,
     /// Rows of the result. The rows up to the limit are delivered, then the error.
     pub rows: u64,
-    /// Bytes of the result in memory. The batches up to the limit are delivered, then the error.
+    /// Bytes of the result's rows in memory. The batches up to the limit are delivered, then the error. A batch may be a
+    /// slice of a larger one and hold that: who keeps batches for long copies them.
     pub bytes: u64,
     /// Length of the query's text. Long lists of indicators are the usual reason for long queries.
     pub text_bytes: usize,

@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::csv::ReaderBuilder as CsvReader;
 use datafusion::arrow::csv::reader::Format as CsvFormat;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -15,6 +16,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder as JsonReader;
 use datafusion::arrow::json::reader::infer_json_schema;
 use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Result};
@@ -31,16 +33,18 @@ pub struct Lookup {
 
 /// Memory of one lookup table.
 const BYTES_MAX: usize = 512 << 20;
-/// Rows of a JSON file by which its columns are told.
-const JSON_ROWS_INFERRED: usize = 10_000;
 const BATCH_ROWS: usize = 8192;
 
 impl Lookup {
-    /// A table of these rows; every batch has the schema.
+    /// A table of these rows; every batch has the schema's columns, in its order.
+    ///
+    /// A column of Arrow's type `Null` is one of texts, which are all NULL; a run-end encoded one is unpacked. Batches that
+    /// are slices of one are kept as they are, and count once.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidQuery`] if a batch has another schema, two columns have one name, or it is larger than 512 MiB.
+    /// [`Error::InvalidQuery`] if a batch has other columns, two columns have one name, there are none, or it is larger
+    /// than 512 MiB.
     pub fn from_batches(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self> {
         let mut lookup = Growing::new(schema)?;
         for batch in batches {
@@ -51,6 +55,9 @@ impl Lookup {
 
     /// Reads a file, whose form its name tells: `.csv` (with a header; all columns are text), `.ndjson`, `.jsonl`
     /// or `.json` (one object a line), or `.parquet`.
+    ///
+    /// JSON has the columns that any of its lines has, also a late one; where some of a column's values are texts and others
+    /// numbers or truth values, all are texts. An empty value of a CSV file is NULL.
     ///
     /// Reads the whole file before it returns.
     ///
@@ -135,13 +142,20 @@ pub(crate) fn checked_name(name: &str) -> Result<String> {
 
 /// A lookup as it is read.
 struct Growing {
+    /// As it is given: names and types are other ones in SQL.
+    given: Schema,
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
-    bytes: usize,
+    memory: RecordBatchMemoryCounter,
 }
 
 impl Growing {
     fn new(schema: &Schema) -> Result<Self> {
+        if schema.fields().is_empty() {
+            return Err(Error::invalid(
+                "a lookup table has columns, and here are none",
+            ));
+        }
         let mut seen = BTreeSet::new();
         let mut fields = Vec::new();
         for field in schema.fields() {
@@ -149,25 +163,47 @@ impl Growing {
             if !seen.insert(name.clone()) {
                 return Err(Error::invalid(format!("two columns are named `{name}`")));
             }
-            fields.push(Field::new(name, field.data_type().clone(), true));
+            fields.push(Field::new(name, type_in_sql(field.data_type()), true));
         }
         Ok(Self {
+            given: schema.clone(),
             schema: Arc::new(Schema::new(fields)),
             batches: Vec::new(),
-            bytes: 0,
+            memory: RecordBatchMemoryCounter::new(),
         })
     }
 
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.bytes += batch.get_array_memory_size();
-        if self.bytes > BYTES_MAX {
+        // Columns of one type in another order would be taken for each other.
+        let columns_of = |schema: &Schema| -> Vec<(String, DataType)> {
+            let fields = schema.fields().iter();
+            fields
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect()
+        };
+        if columns_of(&batch.schema()) != columns_of(&self.given) {
+            return Err(Error::invalid(
+                "a batch has other columns than the lookup table, or in another order",
+            ));
+        }
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns: std::result::Result<Vec<ArrayRef>, ArrowError> = columns
+            .map(
+                |(column, field)| match column.data_type() == field.data_type() {
+                    true => Ok(Arc::clone(column)),
+                    false => cast(column, field.data_type()),
+                },
+            )
+            .collect();
+        let columns = columns.map_err(unfit)?;
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(unfit)?;
+        self.memory.count_batch(&batch);
+        if self.memory.memory_usage() > BYTES_MAX {
             return Err(Error::invalid(format!(
                 "a lookup table has at most {} MiB",
                 BYTES_MAX >> 20
             )));
         }
-        let columns = batch.columns().to_vec();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(unfit)?;
         self.batches.push(batch);
         Ok(())
     }
@@ -188,6 +224,16 @@ impl Growing {
             schema: self.schema,
             batches: Arc::new(self.batches),
         }
+    }
+}
+
+/// What a column is to queries. Steps of DataFusion that have no notion of a type fail, or take its rows for others': grouping by
+/// `Null` panics, and a join by run-end encoded texts finds no match for all of them.
+fn type_in_sql(given: &DataType) -> DataType {
+    match given {
+        DataType::Null => DataType::Utf8,
+        DataType::RunEndEncoded(_, values) => type_in_sql(values.data_type()),
+        other => other.clone(),
     }
 }
 
@@ -240,16 +286,29 @@ fn read_csv(file: File) -> Result<Lookup> {
 fn read_json(file: File) -> Result<Lookup> {
     let mut reader = past_byte_order_mark(file)?;
     let start = reader.stream_position().map_err(unread)?;
-    let (schema, _) = infer_json_schema(&mut reader, Some(JSON_ROWS_INFERRED)).map_err(unfit)?;
+    let beginning = reader.fill_buf().map_err(unread)?.trim_ascii_start();
+    if beginning.starts_with(b"[") {
+        return Err(Error::invalid(
+            "it is one JSON list; a lookup table has one object a line",
+        ));
+    }
+    // All of them: a field that comes late is a column, too.
+    let (schema, _) = infer_json_schema(&mut reader, None).map_err(no_objects)?;
     reader
         .seek(std::io::SeekFrom::Start(start))
         .map_err(unread)?;
     let schema = Arc::new(schema);
     let batches = JsonReader::new(Arc::clone(&schema))
         .with_batch_size(BATCH_ROWS)
+        // A column of numbers and texts is one of texts.
+        .with_coerce_primitive(true)
         .build(reader)
         .map_err(unfit)?;
     Growing::of(&schema, batches)
+}
+
+fn no_objects(error: ArrowError) -> Error {
+    Error::invalid(format!("it has not one JSON object a line: {error}"))
 }
 
 fn read_parquet(file: File) -> Result<Lookup> {
@@ -263,6 +322,8 @@ fn read_parquet(file: File) -> Result<Lookup> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::{Int32Array, NullArray, RunArray, StringArray};
+
     use super::*;
 
     fn written(name: &str, text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -296,6 +357,13 @@ mod tests {
                 vec!["user_id Utf8", "n Int64"],
                 2,
             ),
+            // Numbers and texts are texts; what is NULL everywhere is text, too.
+            (
+                "d.ndjson",
+                "{\"id\":1,\"note\":null}\n{\"id\":\"b\",\"note\":null}\n",
+                vec!["id Utf8", "note Utf8"],
+                2,
+            ),
         ] {
             let (_folder, path) = written(name, text);
             let lookup = Lookup::read(path).unwrap();
@@ -318,7 +386,10 @@ mod tests {
                 "two columns are named `user_id`",
             ),
             ("a.csv", "a,b\n1\n", "at line 2"),
-            ("a.ndjson", "no json\n", "Json error"),
+            ("a.csv", "", "a lookup table has columns, and here are none"),
+            ("a.ndjson", "no json\n", "not one JSON object a line"),
+            ("a.ndjson", "{}\n", "a lookup table has columns"),
+            ("a.json", "\n [{\"a\":1}]", "it is one JSON list"),
             ("a.parquet", "no parquet", "Parquet"),
         ] {
             let (_folder, path) = written(name, text);
@@ -327,6 +398,61 @@ mod tests {
         }
         let error = Lookup::read("/no/such.csv").unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }));
+    }
+
+    #[test]
+    fn a_field_that_comes_late_in_a_json_file_is_a_column() {
+        let mut text = "{\"ip\":\"203.0.113.1\"}\n".repeat(20_000);
+        text.push_str("{\"ip\":\"203.0.113.2\",\"note\":\"late\"}\n");
+        let (_folder, path) = written("a.ndjson", &text);
+        let lookup = Lookup::read(path).unwrap();
+        assert_eq!(columns(&lookup), ["ip Utf8", "note Utf8"]);
+        assert_eq!(lookup.rows(), 20_001);
+    }
+
+    fn of_texts(columns: &[(&str, &[&str])]) -> RecordBatch {
+        let columns = columns.iter().map(|(name, texts)| {
+            let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+            (*name, texts)
+        });
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    #[test]
+    fn columns_of_a_batch_are_not_taken_for_each_other() {
+        let first = of_texts(&[("ip", &["203.0.113.1"]), ("note", &["a"])]);
+        let swapped = of_texts(&[("note", &["b"]), ("ip", &["203.0.113.2"])]);
+        let error = Lookup::from_batches(&first.schema(), vec![first.clone(), swapped]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "a batch has other columns than the lookup table, or in another order"
+        );
+    }
+
+    #[test]
+    fn slices_of_a_batch_count_once() {
+        let texts: Vec<String> = (0..100_000).map(|number| format!("{number:032}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let whole = of_texts(&[("id", &texts)]);
+        // Each counted as the whole they would have more than a lookup table may.
+        let slices: Vec<RecordBatch> = (0..1_000)
+            .map(|part| whole.slice(part * 100, 100))
+            .collect();
+        let lookup = Lookup::from_batches(&whole.schema(), slices).unwrap();
+        assert_eq!(lookup.rows(), 100_000);
+    }
+
+    #[test]
+    fn columns_are_of_types_that_queries_know() {
+        let nulls: ArrayRef = Arc::new(NullArray::new(3));
+        let ends = Int32Array::from(vec![2, 3]);
+        let runs = RunArray::try_new(&ends, &StringArray::from(vec![Some("a"), None])).unwrap();
+        let runs: ArrayRef = Arc::new(runs);
+        let batch = RecordBatch::try_from_iter([("nothing", nulls), ("runs", runs)]).unwrap();
+        let lookup = Lookup::from_batches(&batch.schema(), vec![batch]).unwrap();
+        assert_eq!(columns(&lookup), ["nothing Utf8", "runs Utf8"]);
+        let runs: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), Some("a"), None]));
+        assert_eq!(lookup.batches[0].column(1), &runs);
     }
 
     #[test]

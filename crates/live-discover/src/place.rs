@@ -15,10 +15,12 @@ mod parts;
 mod probe;
 mod tokens;
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Spanned, Statement as SqlStatement};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -56,6 +58,8 @@ pub(crate) struct Asked {
     pub(crate) now_micros: i64,
     pub(crate) statement: Statement,
     pub(crate) state: SessionState,
+    /// With the query's memory.
+    pub(crate) runtime_env: Arc<RuntimeEnv>,
     pub(crate) limits: Limits,
     pub(crate) stop: Arc<Stop>,
 }
@@ -69,9 +73,9 @@ impl Places {
         }
     }
 
-    /// What the request is planned with.
-    pub(crate) fn state(&self) -> &SessionState {
-        &self.asked.state
+    /// What the request's plan runs with.
+    pub(crate) fn task(&self) -> Arc<TaskContext> {
+        self.asked.task(&self.asked.state)
     }
 
     /// An error of the data with its place.
@@ -90,6 +94,20 @@ impl Places {
 }
 
 impl Asked {
+    /// What a plan runs with that was made with `state`: its functions are in the plan.
+    pub(crate) fn task(&self, state: &SessionState) -> Arc<TaskContext> {
+        Arc::new(TaskContext::new(
+            None,
+            state.session_id().to_owned(),
+            state.config().clone(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            Arc::clone(&self.runtime_env),
+        ))
+    }
+
     /// An error of planning with its place.
     pub(crate) async fn of_plan(&self, error: Error) -> Error {
         let Some(message) = placeless(&error).map(str::to_owned) else {

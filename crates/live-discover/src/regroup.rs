@@ -81,6 +81,14 @@ pub(crate) fn as_before(
     plan.project(columns)?.build()
 }
 
+/// What is called something, without that: where types were made alike, an aggregate is called as it was before.
+pub(crate) fn unnamed(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unnamed(&alias.expr),
+        expr => expr,
+    }
+}
+
 /// What a value is called on the way there.
 pub(crate) fn value_name(value: usize) -> String {
     format!("value_{value}")
@@ -126,6 +134,9 @@ fn by_finest(
         return Ok(None);
     }
     let finest = set.distinct_expr();
+    if are_groups(&aggregate.input, &finest) {
+        return Ok(None);
+    }
     let names = group_names(finest.len(), 0);
     let named = |exprs: &[Expr]| -> Vec<Expr> {
         let places = exprs
@@ -153,6 +164,16 @@ fn by_finest(
         vec![Expr::GroupingSet(coarser)],
     )?;
     Ok(Some(plan))
+}
+
+/// Whether each row of a step is a group of its own by these.
+fn are_groups(plan: &LogicalPlan, by: &[&Expr]) -> bool {
+    let LogicalPlan::Aggregate(aggregate) = plan else {
+        return false;
+    };
+    let groups = aggregate.schema.columns().into_iter();
+    let mut groups = groups.take(aggregate.group_expr.len()).map(Expr::Column);
+    by.len() == aggregate.group_expr.len() && groups.all(|group| by.contains(&&group))
 }
 
 /// The groups with values of all kinds; `None` where no DISTINCT is asked for.
@@ -264,7 +285,7 @@ struct Value {
 impl Value {
     /// `None` for one that can't be put together.
     fn of(expr: &Expr, input: &DFSchema) -> Result<Option<Self>> {
-        let Expr::AggregateFunction(call) = expr else {
+        let Expr::AggregateFunction(call) = unnamed(expr) else {
             return Ok(None);
         };
         let AggregateFunctionParams {
@@ -454,6 +475,11 @@ mod tests {
         ),
         (
             "SELECT g, array_agg(DISTINCT n ORDER BY n) FROM t GROUP BY g ORDER BY g",
+            true,
+        ),
+        // Whose types are made alike, under the name that it had.
+        (
+            "SELECT g, count(DISTINCT s || n), count(*) FROM t GROUP BY g HAVING count(DISTINCT s || n) > 0 ORDER BY g",
             true,
         ),
         (

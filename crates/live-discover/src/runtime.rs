@@ -95,23 +95,23 @@ fn no_threads(why: impl Display) -> Error {
     }
 }
 
-/// Where queries run, and what tells when their time is up.
-#[derive(Debug)]
+/// Where queries run, and what tells when their time is up. Clones share the threads, which end with the last of them.
+#[derive(Debug, Clone)]
 pub(crate) struct QueryRuntime {
     workers: Workers,
     /// A thread of its own: all that work may be within a call of a function that takes long.
-    timers: OwnRuntime,
+    timers: Arc<OwnRuntime>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Workers {
-    Own(OwnRuntime),
+    Own(Arc<OwnRuntime>),
     Host(Handle),
 }
 
 impl QueryRuntime {
     pub(crate) fn own(threads: usize) -> Result<Self> {
-        Self::new(Workers::Own(OwnRuntime::new(threads)?))
+        Self::new(Workers::Own(Arc::new(OwnRuntime::new(threads)?)))
     }
 
     pub(crate) fn of_host(runtime: Handle) -> Result<Self> {
@@ -119,7 +119,7 @@ impl QueryRuntime {
     }
 
     fn new(workers: Workers) -> Result<Self> {
-        let timers = OwnRuntime::new(1)?;
+        let timers = Arc::new(OwnRuntime::new(1)?);
         Ok(Self { workers, timers })
     }
 

@@ -10,8 +10,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::FunctionRegistry;
+use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
@@ -307,10 +307,8 @@ async fn plan(
         memory: Arc::clone(&memory) as _,
     };
     let state_with = |catalogs| {
-        let mut state = SessionStateBuilder::new_from_existing(base.clone())
-            .with_runtime_env(Arc::clone(&runtime_env))
-            .with_catalog_list(catalogs)
-            .build();
+        let mut state = base.clone();
+        state.register_catalog_list(catalogs);
         let now = chrono::DateTime::from_timestamp_micros(now_micros);
         state.execution_props_mut().query_execution_start_time = now;
         let options = state.config_mut().options_mut();
@@ -352,6 +350,7 @@ async fn plan(
         now_micros,
         statement,
         state,
+        runtime_env,
         limits,
         stop,
     };

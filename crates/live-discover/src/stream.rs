@@ -27,6 +27,7 @@ use crate::limits::{LimitKind, Limits};
 use crate::memory::Turn;
 use crate::place::Places;
 use crate::runtime::QueryRuntime;
+use crate::size;
 use crate::stop::{Stop, StopOnDrop};
 
 /// Batches that wait for the caller: one being taken, one being ready.
@@ -36,6 +37,13 @@ const BATCHES_AHEAD: usize = 2;
 type Ended = std::result::Result<(), Elapsed>;
 
 /// The batches of a query's result. Dropping it cancels the query.
+///
+/// It needs neither its session nor the engine any more: where these go first, the query goes on, and the engine's threads
+/// end with the last stream.
+///
+/// An open one has its part of the engine's memory ([`EngineOptions::memory_bytes`](crate::EngineOptions::memory_bytes)) until
+/// its last row is taken, it is dropped, or its time is up ([`Limits::duration`](crate::Limits::duration)): others wait for it.
+/// A host whose callers may leave a result half read gives them a short time, or keeps results as [`Runs`](crate::Runs).
 ///
 /// # Shape
 ///
@@ -49,6 +57,8 @@ pub struct QueryStream {
     stop: StopOnDrop,
     progress: ProgressSource,
     finished: bool,
+    /// A timer panics where its threads have gone. The last, so that nothing here is let go of after them.
+    _runtime: QueryRuntime,
 }
 
 /// How far a query is.
@@ -70,7 +80,7 @@ pub struct Progress {
     pub bytes_scanned: u64,
     /// Rows of the result so far.
     pub rows: u64,
-    /// Bytes of the result so far, in memory.
+    /// Bytes of the result's rows so far, in memory.
     pub bytes: u64,
 }
 
@@ -176,6 +186,7 @@ impl QueryStream {
                 delivered,
             },
             finished: false,
+            _runtime: runtime.clone(),
         })
     }
 
@@ -257,7 +268,7 @@ async fn run(
     delivered: Arc<Delivered>,
     places: Places,
 ) {
-    let mut source = match execute_stream(plan, places.state().task_ctx()) {
+    let mut source = match execute_stream(plan, places.task()) {
         Ok(source) => source,
         Err(error) => return send_last(&sender, places.of_data(error.into()).await).await,
     };
@@ -279,7 +290,7 @@ async fn run(
         } else {
             batch
         };
-        let batch_bytes = batch.get_array_memory_size() as u64;
+        let batch_bytes = size::bytes_of_rows(&batch);
         if bytes.saturating_add(batch_bytes) > bytes_max {
             let message = format!("{bytes_max} bytes; ask for fewer rows or columns");
             return send_last(&sender, Error::exhausted(LimitKind::Bytes, message)).await;

@@ -1,13 +1,17 @@
 //! The SQL that is parsed: DataFusion's generic dialect, as far as it reads, with PostgreSQL's binding of `->>`.
 
 use std::any::TypeId;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Select, Statement, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::operators;
+use super::{operators, unnest};
+use crate::error::{Error, Position, Result as Checked};
 
 /// Generic SQL in which `extra->>'Name' = 'x'` compares the member, not the path.
 ///
@@ -42,6 +46,20 @@ impl Dialect for LakeDialect {
         GenericDialect.is_identifier_part(character)
     }
 
+    /// `target->-1->>'ID'`: the parser would take `1->>'ID'` for what the minus is of.
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let is_index = parser.peek_token_ref().token == Token::Minus
+            && matches!(parser.peek_nth_token_ref(1).token, Token::Number(..))
+            && is_json_operator(&parser.peek_nth_token_ref(2).token);
+        is_index.then(|| {
+            parser.next_token();
+            Ok(Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: Box::new(Expr::Value(parser.parse_value()?)),
+            })
+        })
+    }
+
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
@@ -52,12 +70,7 @@ impl Dialect for LakeDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        match parser.peek_token_ref().token {
-            Token::Arrow | Token::LongArrow | Token::HashArrow | Token::HashLongArrow => {
-                Some(Ok(JSON_OPERATOR_PRECEDENCE))
-            }
-            _ => None,
-        }
+        is_json_operator(&parser.peek_token_ref().token).then_some(Ok(JSON_OPERATOR_PRECEDENCE))
     }
 
     supports!(
@@ -94,6 +107,95 @@ impl Dialect for LakeDialect {
     );
 }
 
+fn is_json_operator(token: &Token) -> bool {
+    use Token::{Arrow, HashArrow, HashLongArrow, LongArrow};
+    matches!(token, Arrow | LongArrow | HashArrow | HashLongArrow)
+}
+
+/// Puts lateral UNNEST in the form that is planned, and refuses what would be taken for something else.
+pub(super) fn rewrite(statement: &mut Statement) -> Checked<()> {
+    match statement.visit(&mut Rewriter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rewriter;
+
+fn flow(checked: Checked<()>) -> ControlFlow<Error> {
+    match checked {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+impl VisitorMut for Rewriter {
+    type Break = Error;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        flow(unnest::lateral(&mut select.from))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        flow(unnest::in_nested(factor))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        flow(verify_like(expr))
+    }
+}
+
+/// As in PostgreSQL, a backslash in a pattern of LIKE takes the next character as it is, so `'DOMAIN\\user%'` would find
+/// `DOMAINuser`. Nobody means that.
+fn verify_like(expr: &Expr) -> Checked<()> {
+    let pattern = match expr {
+        Expr::Like {
+            pattern,
+            escape_char: None,
+            ..
+        }
+        | Expr::ILike {
+            pattern,
+            escape_char: None,
+            ..
+        } => pattern.as_ref(),
+        _ => return Ok(()),
+    };
+    let Expr::Value(ValueWithSpan {
+        value: Value::SingleQuotedString(text),
+        span,
+    }) = pattern
+    else {
+        return Ok(());
+    };
+    let Some(escaped) = escaped_plain(text) else {
+        return Ok(());
+    };
+    Err(Error::InvalidQuery {
+        message: format!(
+            "a backslash in a pattern of LIKE takes the next character as it is, so `\\{escaped}` is `{escaped}`; write \
+             `\\\\` for a backslash"
+        ),
+        position: (span.start.line > 0).then_some(Position {
+            line: span.start.line,
+            column: span.start.column,
+        }),
+        suggestion: None,
+    })
+}
+
+/// The first character behind a backslash that needs none.
+fn escaped_plain(pattern: &str) -> Option<char> {
+    let mut characters = pattern.chars();
+    while characters.by_ref().any(|character| character == '\\') {
+        match characters.next() {
+            Some(escaped) if !matches!(escaped, '%' | '_' | '\\') => return Some(escaped),
+            _ => {}
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::ControlFlow;
@@ -125,6 +227,8 @@ mod tests {
             ("a->>'b' IS NULL", "((a ->> 'b') IS NULL)"),
             ("NOT a->>'b' = 'c'", "(NOT ((a ->> 'b') = 'c'))"),
             ("a->>'b' || 'c'", "((a ->> 'b') || 'c')"),
+            ("a->-1->>'b'", "((a -> (-1)) ->> 'b')"),
+            ("a - 1 -> 'b'", "(a - (1 -> 'b'))"),
             ("a ~ 'b' OR c", "((a ~ 'b') OR c)"),
             (
                 "a IS DISTINCT FROM b AND c",
@@ -140,6 +244,21 @@ mod tests {
             ),
         ] {
             assert_eq!(grouped(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn backslashes_of_like_are_told() {
+        for (pattern, expected) in [
+            ("NT AUTHORITY\\SYSTEM%", Some('S')),
+            ("%\\\\server\\share", Some('s')),
+            ("C:\\\\Users\\\\%", None),
+            ("10\\% of a\\_b", None),
+            ("%\\", None),
+            ("é\\é", Some('é')),
+            ("", None),
+        ] {
+            assert_eq!(escaped_plain(pattern), expected, "{pattern}");
         }
     }
 }

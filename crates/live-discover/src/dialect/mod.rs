@@ -1,14 +1,18 @@
 //! The SQL that is understood.
 
+mod json_index;
 mod lake;
 mod operators;
 pub(crate) mod trino;
+mod unnest;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::Dialect as Grammar;
 
 pub use audit_schema::Dialect;
+pub(crate) use json_index::JsonIndexes;
 pub(crate) use lake::LakeDialect;
+pub(crate) use unnest::LateralUnnest;
 
 use crate::error::Result;
 
@@ -24,6 +28,6 @@ pub(crate) fn grammar(dialect: Dialect) -> &'static dyn Grammar {
 pub(crate) fn rewrite(dialect: Dialect, statement: &mut Statement) -> Result<()> {
     match dialect {
         Dialect::Trino => trino::rewrite(statement),
-        _ => Ok(()),
+        _ => lake::rewrite(statement),
     }
 }

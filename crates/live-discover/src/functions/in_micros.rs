@@ -11,11 +11,13 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, TryCast, TypeSignature,
 };
+use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
 /// What stands in place of DataFusion's `to_char`, which takes microseconds but asks for nanoseconds first.
 pub(super) fn to_char() -> ScalarUDF {
@@ -78,7 +80,21 @@ impl ScalarUDFImpl for ToChar {
     }
 }
 
-/// Makes `AT TIME ZONE`, `::timestamp`, `TIMESTAMP '…'` and `now()` times in microseconds.
+/// What `timestamp` means where nothing is said of how exact it is. The rows of VALUES have their type from the beginning.
+#[derive(Debug)]
+pub(crate) struct TypesInMicros;
+
+impl TypePlanner for TypesInMicros {
+    fn plan_type(&self, sql_type: &SqlType) -> Result<Option<DataType>> {
+        Ok(match sql_type {
+            // With a time zone they are times in UTC, too.
+            SqlType::Timestamp(None, _) => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
+            _ => None,
+        })
+    }
+}
+
+/// Makes `AT TIME ZONE`, casts to types that functions name, and `now()` times in microseconds.
 #[derive(Debug)]
 pub(super) struct CastsInMicros;
 

@@ -30,7 +30,9 @@ use self::date_cast::DatesByDivision;
 use self::date_part::PartsByDivision;
 pub use self::docs::functions_markdown;
 use self::in_micros::CastsInMicros;
+pub(crate) use self::in_micros::TypesInMicros;
 pub use self::trino::trino_markdown;
+use crate::dialect::{JsonIndexes, LateralUnnest};
 use crate::error::Result;
 
 /// A function that queries can call beyond DataFusion's.
@@ -76,7 +78,10 @@ const FUNCTIONS: &[Function] = &[
 
 /// Registers what queries can call beyond what DataFusion brings.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    // Before the planner of the operators that it looks at.
+    state.register_expr_planner(Arc::new(JsonIndexes))?;
     datafusion_functions_json::register_all(state)?;
+    state.register_relation_planner(Arc::new(LateralUnnest::Default))?;
     let private_ranges = Arc::new(InternalNetworks::default());
     for function in FUNCTIONS {
         let made = match function.make {

@@ -8,6 +8,7 @@
 //!
 //! Each step recurses over what the one before it made, so each is looked at before the next.
 
+mod absent;
 pub(crate) mod functions;
 mod ignored;
 mod order;

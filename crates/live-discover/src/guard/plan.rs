@@ -294,10 +294,12 @@ struct Cost {
     calls: usize,
     /// A row of the widest sort.
     sorted_bytes: usize,
+    /// A row of the widest step.
+    wide_bytes: usize,
 }
 
-/// Rows that go through an optimised plan at a time: fewer where each has large constants or many computed values, or
-/// where wide ones are sorted.
+/// Rows that go through an optimised plan at a time: fewer where each has large constants or many computed values, where
+/// they are wide, and fewer yet where wide ones are sorted.
 pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     /// Of all constants of the rows of a batch.
     const CONSTANT_BYTES_MAX: usize = 64 << 20;
@@ -307,12 +309,14 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     const LONG_BYTES: usize = 64;
     /// Of a batch that a sort keeps: it has to hold some of them, and to write them to disk where it cannot.
     const SORTED_BYTES_MAX: usize = 4 << 20;
+    /// Of any batch: each step has one or two of them at hand, uncounted, and so has who reads the answer.
+    const BYTES_MAX: usize = 16 << 20;
     let mut cost = Cost::default();
     plan.apply_with_subqueries(|step| {
-        if let LogicalPlan::Sort(sort) = step {
-            cost.sorted_bytes = cost
-                .sorted_bytes
-                .max(row_bytes(sort.input.schema().as_arrow()));
+        let bytes = row_bytes(step.schema().as_arrow());
+        cost.wide_bytes = cost.wide_bytes.max(bytes);
+        if matches!(step, LogicalPlan::Sort(_)) {
+            cost.sorted_bytes = cost.sorted_bytes.max(bytes);
         }
         step.apply_expressions(|expr| {
             expr.apply(|part| {
@@ -337,5 +341,7 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     let by_constants = CONSTANT_BYTES_MAX / cost.literal_bytes.max(1);
     let by_calls = rows_max.saturating_mul(CALLS) / cost.calls.max(1);
     let by_sorts = SORTED_BYTES_MAX / cost.sorted_bytes.max(1);
-    Ok(by_constants.min(by_calls).min(by_sorts).clamp(1, rows_max))
+    let by_width = BYTES_MAX / cost.wide_bytes.max(1);
+    let rows = by_constants.min(by_calls).min(by_sorts).min(by_width);
+    Ok(rows.clamp(1, rows_max))
 }

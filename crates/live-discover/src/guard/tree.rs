@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{functions, ignored};
+use super::{absent, functions, ignored};
 use crate::error::{Error, Position, Result};
 use crate::limits::{LimitKind, ShapeLimits};
 
@@ -244,7 +244,7 @@ impl Visitor for Tree<'_> {
             "tables and subqueries in FROM",
             "ask in several queries",
         )?;
-        if let Some(error) = ignored::of_table(factor) {
+        if let Some(error) = ignored::of_table(factor).or_else(|| absent::of_table(factor)) {
             return refused(error);
         }
         match factor {
@@ -262,7 +262,8 @@ impl Visitor for Tree<'_> {
         if let Expr::Function(function) = expr {
             self.call(&function.name)?;
         }
-        ignored::of_expr(expr).map_or(ControlFlow::Continue(()), refused)
+        let error = ignored::of_expr(expr).or_else(|| absent::of_expr(expr));
+        error.map_or(ControlFlow::Continue(()), refused)
     }
 }
 

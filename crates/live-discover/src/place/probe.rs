@@ -300,7 +300,7 @@ async fn ask(
     let stop = Arc::new(Stop::after(within));
     let (_, plan) = session::plans(state, statement, &asked.request, &asked.limits, &stop).await?;
     if phase == Phase::Running {
-        let mut rows = execute_stream(plan, state.task_ctx())?;
+        let mut rows = execute_stream(plan, asked.task(state))?;
         while let Some(batch) = rows.next().await {
             batch?;
         }

@@ -96,6 +96,8 @@ SELECT lag(a, 1000000000) OVER (ORDER BY a), ntile(1000000000) OVER (ORDER BY a)
 -- expect: within limits
 SELECT unnest(range(0, 60000)) AS a, unnest(range(0, 60000)) AS b, raw FROM m365_audit
 -- expect: within limits
+SELECT x, y, z, raw FROM m365_audit, unnest(range(0, 60000)) AS t(x), unnest(range(0, 60000)) AS u(y), unnest(range(0, 60000)) AS v(z)
+-- expect: within limits
 SELECT a.x || b.x FROM (SELECT unnest(range(0, 60000)) AS x) a, (SELECT unnest(range(0, 60000)) AS x) b
 -- expect: within limits
 SELECT count(*) FROM m365_audit a, m365_audit b, m365_audit c, m365_audit d, m365_audit e, m365_audit f

@@ -68,6 +68,54 @@ async fn names() {
     .await;
 }
 
+/// What is written as other systems have it.
+#[tokio::test]
+async fn other_systems() {
+    check(&[
+        ("SELECT user_id, arg_max(creation_time, operation) FROM m365_audit GROUP BY 1", "no function `arg_max`; write last_value(user_id ORDER BY creation_time) (line 1, column 17)"),
+        ("SELECT MAX_BY(operation, creation_time) FROM m365_audit", "no function `max_by`; write last_value(user_id ORDER BY creation_time) (line 1, column 8)"),
+        ("SELECT mode(user_id) FROM m365_audit", "no function `mode`; write (SELECT user_id FROM m365_audit GROUP BY user_id ORDER BY count(*) DESC LIMIT 1) (line 1, column 8)"),
+        ("SELECT date_diff('hour', creation_time, now()) FROM m365_audit", "no function `date_diff`; write extract(epoch FROM now() - creation_time) (line 1, column 8)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > ago('7d')", "no function `ago`; write now() - INTERVAL '7 days' (line 1, column 49)"),
+        ("SELECT id FROM m365_audit WHERE creation_time > ago(7d)", "syntax error: ) is expected, not `d`; a span of time is written INTERVAL '1 day' (line 1, column 54)"),
+        ("SELECT json_extract_scalar(raw, '$.Id') FROM m365_audit", "no function `json_extract_scalar`; write app_access_context->>'ClientAppId' or target->0->>'ID' (line 1, column 8)"),
+        ("SELECT e FROM m365_audit a, jsonb_array_elements(a.folders) AS t(e)", "no function `jsonb_array_elements`; write unnest(json_get_array(folders)) (line 1, column 29)"),
+        ("SELECT e FROM m365_audit a CROSS JOIN LATERAL json_each(a.folders) AS t(e)", "no function `json_each`; write unnest(json_get_array(folders)) (line 1, column 47)"),
+        ("SELECT dcount(user_id) FROM m365_audit", "no function `dcount`; write count(DISTINCT user_id) or approx_distinct(user_id) (line 1, column 8)"),
+        ("SELECT id FROM m365_audit WHERE operation has 'rule'", "syntax error: `has` is no operator here; write operation ILIKE '%rule%', or any_text_matches('rule', true) for all of a record (line 1, column 43)"),
+        ("SELECT id FROM m365_audit WHERE operation contains 'rule'", "syntax error: `contains` is no operator here; write operation ILIKE '%rule%', or any_text_matches('rule', true) for all of a record (line 1, column 43)"),
+        ("SELECT TimeGenerated FROM m365_audit", "no column `timegenerated`; did you mean `creation_time`? (line 1, column 8)"),
+        ("SELECT a.\"TimeGenerated\" FROM m365_audit a WHERE a.OfficeWorkload = 'Exchange'", "no column `a.officeworkload`; did you mean `workload`? (line 1, column 50)"),
+        ("SELECT AuditData FROM m365_audit", "no column `auditdata`; did you mean `raw`? (line 1, column 8)"),
+        ("SELECT AuditData FROM m365_signins", "no column `auditdata` (line 1, column 8)"),
+        ("SELECT id FROM OfficeActivity", "no table `officeactivity`; did you mean `m365_audit`? (line 1, column 16)"),
+        ("SELECT id FROM AuditLogs WHERE TimeGenerated > now()", "no table `auditlogs`; did you mean `m365_directory`? (line 1, column 16)"),
+    ])
+    .await;
+}
+
+/// What the parser reads and the planner has not.
+#[tokio::test]
+async fn what_is_not_there() {
+    check(&[
+        ("SELECT * FROM m365_audit PIVOT (count(id) FOR operation IN ('Send', 'New-InboxRule'))", "PIVOT is not supported: write a column for each value: count(*) FILTER (WHERE operation = 'Send') AS sent (line 1, column 15)"),
+        ("SELECT * FROM m365_audit UNPIVOT (v FOR n IN (user_id, operation))", "UNPIVOT is not supported: write a query for each column, with UNION ALL between them (line 1, column 15)"),
+        ("SELECT id FROM m365_audit a\nWHERE (user_id, operation) IN (SELECT user_id, operation FROM m365_audit)", "IN (SELECT …) takes one column; write EXISTS (SELECT 1 FROM m365_audit b WHERE b.user_id = a.user_id AND b.source_ip = a.source_ip) (line 2, column 8)"),
+        ("SELECT id FROM m365_audit WHERE user_id MEMBER OF ('x')", "`user_id MEMBER OF('x')`: this is not supported here (line 1, column 33)"),
+        ("SELECT creation_time AT TIME ZONE user_id FROM m365_audit", "`creation_time AT TIME ZONE user_id`: this is not supported here (line 1, column 8)"),
+        ("SELECT id FROM m365_audit a CROSS APPLY m365_audit b", "joins of the kind `CrossApply` are not supported; write JOIN, LEFT JOIN or EXISTS (line 1, column 52)"),
+        ("SELECT INTERVAL record_type DAY FROM m365_audit", "`INTERVAL record_type DAY`: a span of time is a constant, written INTERVAL '7 days'; one of a column is CAST(concat(n, ' days') AS INTERVAL) (line 1, column 17)"),
+        ("SELECT id FROM m365_audit WHERE user_id LIKE ANY ('a%', 'b%')", "`user_id LIKE ANY ('a%', 'b%')`: LIKE ANY is not supported; write x LIKE 'a%' OR x LIKE 'b%' (line 1, column 33)"),
+        ("SELECT t.x FROM m365_audit a, LATERAL (SELECT a.id AS x LIMIT 1) AS t", "a query in FROM cannot depend on the tables beside it; lists are expanded by CROSS JOIN unnest(json_get_array(a.folders)) AS t(f) (line 1, column 1)"),
+        ("SELECT f->>'Path' FROM m365_audit CROSS JOIN LATERAL (SELECT unnest(json_get_array(folders)) AS f WHERE user_id = 'x') AS t", "a query in FROM cannot depend on the tables beside it; lists are expanded by CROSS JOIN unnest(json_get_array(a.folders)) AS t(f) (line 1, column 123)"),
+        ("SELECT CAST(concat(record_type, ' days') AS INTERVAL) FROM m365_audit", "an answer"),
+        ("SELECT unnest(folders) FROM m365_audit", "`unnest(folders)`: unnest takes a list; the elements of a JSON list are unnest(json_get_array(folders)) (line 1, column 8)"),
+        ("SELECT modified_properties['Role.DisplayName']['NewValue'] FROM m365_audit", "`modified_properties['Role.DisplayName']['NewValue']`: no member `NewValue` in the structure; of a change there are ['new_value'] and ['old_value'] (line 1, column 48)"),
+        ("SELECT id FROM m365_audit WHERE user_id LIKE 'NT AUTHORITY\\SYSTEM%'", "a backslash in a pattern of LIKE takes the next character as it is, so `\\S` is `S`; write `\\\\` for a backslash (line 1, column 46)"),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn types() {
     check_values(&[

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::{DataType, Field, Schema};
 use audit_lake::Lake;
 use audit_testkit::ManualClock;
 use live_discover::{
@@ -105,7 +106,8 @@ async fn a_damaged_file_is_told_to_those_who_ask() {
 #[tokio::test]
 async fn the_table_cannot_be_replaced_by_a_lookup() {
     let session = session(Engine::builder(), &empty_lake().await);
-    let schema = arrow::datatypes::Schema::empty().into();
+    let column = Field::new("network", DataType::Utf8, true);
+    let schema = Arc::new(Schema::new(vec![column]));
     let lookup = live_discover::Lookup::from_batches(&schema, Vec::new()).unwrap();
     let error = session.with_lookup("InternalNetworks", lookup).unwrap_err();
     assert!(

@@ -15,6 +15,7 @@ mod first_pass;
 mod fixture;
 mod guard;
 mod hostile;
+mod idioms;
 #[cfg(feature = "ingest")]
 mod index;
 #[cfg(feature = "ingest")]

@@ -2,19 +2,20 @@
 //!
 //! The text is parsed with what Trino's grammar has beyond the default one (`parser`), what means something else or
 //! has another form is rewritten in the tree (`rewrite`), and planned with Trino's types (`types`), lateral UNNEST
-//! (`unnest`), casts (`casts`) and functions (`crate::functions::trino`). Nothing of it is in the default dialect.
+//! (`super::unnest`), casts (`casts`) and functions (`crate::functions::trino`). Nothing of it but UNNEST is in the
+//! default dialect.
 
 mod casts;
 mod parser;
 mod rewrite;
 mod tables;
 mod types;
-mod unnest;
 
 use std::sync::Arc;
 
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 
+use super::unnest::LateralUnnest;
 use crate::error::Result;
 use crate::functions;
 
@@ -34,7 +35,7 @@ pub(crate) fn state(default: &SessionState) -> Result<SessionState> {
         .with_type_planner(Arc::new(types::TrinoTypes))
         .build();
     functions::trino::register(&mut state)?;
-    state.register_relation_planner(Arc::new(unnest::LateralUnnest))?;
+    state.register_relation_planner(Arc::new(LateralUnnest::Trino))?;
     state.register_function_rewrite(Arc::new(casts::TrinoCasts))?;
     Ok(state)
 }

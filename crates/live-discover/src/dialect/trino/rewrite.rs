@@ -11,15 +11,12 @@ use datafusion::sql::sqlparser::ast::{
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderByExpr, OrderByKind,
     OrderByOptions, Query, Select, SelectItem, SetExpr, Statement, Subscript, TableFactor,
-    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::unnest::in_parentheses;
+use crate::dialect::unnest;
 use crate::error::{Error, Result};
 use crate::functions::trino::ONLY_VALUE;
-
-/// UNNEST in one FROM: each is a level of the plan.
-const UNNESTS_MAX: usize = 20;
 
 /// Rewrites a query of Trino.
 pub(crate) fn rewrite(statement: &mut Statement) -> Result<()> {
@@ -44,21 +41,17 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         name_columns(select);
-        match lateral(&mut select.from) {
+        match unnest::lateral(&mut select.from) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        if let TableFactor::NestedJoin {
-            table_with_joins, ..
-        } = factor
-            && let Err(error) = fold(table_with_joins, true)
-        {
-            return ControlFlow::Break(error);
+        match unnest::in_nested(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         }
-        ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
@@ -164,78 +157,6 @@ fn fetch(query: &mut Query) -> Result<()> {
     }
 }
 
-/// `FROM a, UNNEST(a.x)` is `FROM a CROSS JOIN UNNEST(a.x)`, and each UNNEST ends a join in parentheses.
-fn lateral(from: &mut Vec<TableWithJoins>) -> Result<()> {
-    use datafusion::sql::sqlparser::ast::{Join, JoinConstraint, JoinOperator};
-    let mut tables: Vec<TableWithJoins> = Vec::with_capacity(from.len());
-    for table in mem::take(from) {
-        let is_unnest = matches!(table.relation, TableFactor::UNNEST { .. });
-        match tables.pop() {
-            Some(mut first) if is_unnest => {
-                // All tables before it are its left side.
-                let cross = |relation| Join {
-                    relation,
-                    global: false,
-                    join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
-                };
-                for before in tables.drain(..).rev().collect::<Vec<_>>() {
-                    let right = mem::replace(&mut first, before);
-                    let right = if right.joins.is_empty() {
-                        right.relation
-                    } else {
-                        in_parentheses(right.relation, right.joins)
-                    };
-                    first.joins.push(cross(right));
-                }
-                first.joins.push(cross(table.relation));
-                first.joins.extend(table.joins);
-                tables.push(first);
-            }
-            before => {
-                tables.extend(before);
-                tables.push(table);
-            }
-        }
-    }
-    for table in &mut tables {
-        fold(table, false)?;
-    }
-    *from = tables;
-    Ok(())
-}
-
-/// Puts the joins up to each UNNEST in parentheses; one at the very end may stay if it has them already.
-fn fold(table: &mut TableWithJoins, keeps_last: bool) -> Result<()> {
-    let joins = mem::take(&mut table.joins);
-    let last = joins.len().saturating_sub(1);
-    let unnests = joins
-        .iter()
-        .filter(|join| matches!(join.relation, TableFactor::UNNEST { .. }))
-        .count();
-    if unnests > UNNESTS_MAX {
-        return Err(Error::invalid(format!(
-            "a FROM takes at most {UNNESTS_MAX} UNNEST"
-        )));
-    }
-    for (index, join) in joins.into_iter().enumerate() {
-        let is_unnest = matches!(join.relation, TableFactor::UNNEST { .. });
-        table.joins.push(join);
-        if is_unnest && !(keeps_last && index == last) {
-            let joins = mem::take(&mut table.joins);
-            let placeholder = TableFactor::UNNEST {
-                alias: None,
-                array_exprs: Vec::new(),
-                with_offset: false,
-                with_offset_alias: None,
-                with_ordinality: false,
-            };
-            let relation = mem::replace(&mut table.relation, placeholder);
-            table.relation = in_parentheses(relation, joins);
-        }
-    }
-    Ok(())
-}
-
 fn rewritten(expr: &mut Expr) -> Result<()> {
     let nothing = Expr::Value(Value::Null.into());
     let new = match expr {
@@ -272,6 +193,14 @@ fn rewritten(expr: &mut Expr) -> Result<()> {
             only_value(query);
             return Ok(());
         }
+        Expr::Like {
+            pattern,
+            escape_char: None,
+            ..
+        } => {
+            escape(pattern);
+            return Ok(());
+        }
         Expr::Function(function) => match of_function(function)? {
             Some(new) => new,
             None => return Ok(()),
@@ -280,6 +209,15 @@ fn rewritten(expr: &mut Expr) -> Result<()> {
     };
     *expr = new;
     Ok(())
+}
+
+/// Without ESCAPE nothing is an escape: <https://trino.io/docs/current/functions/comparison.html#pattern-comparison-like>.
+fn escape(pattern: &mut Expr) {
+    if let Expr::Value(value) = pattern
+        && let Value::SingleQuotedString(text) = &mut value.value
+    {
+        *text = text.replace('\\', "\\\\");
+    }
 }
 
 /// A field of a value that is no column: `['field']`.

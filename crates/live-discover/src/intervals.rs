@@ -1,0 +1,156 @@
+//! Intervals, compared by how long they are.
+//!
+//! Arrow compares the months of two intervals, then their days, then the rest: `INTERVAL '36 hours' > INTERVAL '1 day'` is
+//! false, and so is whatever two times are apart, which has no days at all. Here, as in PostgreSQL, a day has 24 hours and a
+//! month 30 days when intervals are compared (<https://www.postgresql.org/docs/current/datatype-datetime.html>).
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::{
+    Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast as cast_to,
+};
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+/// Of the longest interval, in nanoseconds.
+const LENGTH: DataType = DataType::Decimal128(38, 0);
+const DAY_NANOS: i128 = 24 * 3600 * 1_000_000_000;
+const MONTH_NANOS: i128 = 30 * DAY_NANOS;
+
+/// Puts the length of intervals in their place where they are compared.
+#[derive(Debug)]
+pub(crate) struct ByLength;
+
+impl FunctionRewrite for ByLength {
+    fn name(&self) -> &str {
+        "intervals_by_length"
+    }
+
+    fn rewrite(
+        &self,
+        mut expr: Expr,
+        schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let mut compared = compared(&mut expr);
+        let types = compared.iter().map(|expr| expr.get_type(schema));
+        // What has no type yet, the planner tells.
+        let Ok(types) = types.collect::<Result<Vec<_>>>() else {
+            return Ok(Transformed::no(expr));
+        };
+        let is_length = |of: &DataType| matches!(of, DataType::Interval(_) | DataType::Duration(_));
+        let becomes_one = |of: &DataType| is_length(of) || of.is_string() || of.is_null();
+        // What times are apart is a number.
+        let is_number = |of: &DataType| matches!(of, DataType::Duration(_));
+        if !types.iter().any(is_length)
+            || !types.iter().all(becomes_one)
+            || types.iter().all(is_number)
+        {
+            return Ok(Transformed::no(expr));
+        }
+        for (expr, of) in compared.iter_mut().zip(&types) {
+            let interval = match is_length(of) {
+                true => expr.clone(),
+                false => cast_to(expr.clone(), INTERVAL),
+            };
+            **expr = LENGTH_OF.call(vec![interval]);
+        }
+        Ok(Transformed::yes(expr))
+    }
+}
+
+/// What is compared with each other.
+fn compared(expr: &mut Expr) -> Vec<&mut Expr> {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom,
+            right,
+        }) => vec![left, right],
+        Expr::Between(Between {
+            expr, low, high, ..
+        }) => vec![expr, low, high],
+        Expr::InList(InList { expr, list, .. }) => {
+            std::iter::once(expr.as_mut()).chain(list).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// No name that SQL has: queries don't call it.
+static LENGTH_OF: LazyLock<ScalarUDF> = LazyLock::new(|| {
+    ScalarUDF::from(LengthOf {
+        signature: Signature::any(1, Volatility::Immutable),
+    })
+});
+
+/// Nanoseconds of an interval, or of what two times are apart.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct LengthOf {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for LengthOf {
+    fn name(&self) -> &str {
+        "length_of_interval"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(LENGTH)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [of] = args.args.as_slice() else {
+            return exec_err!("an interval has one length");
+        };
+        Ok(match of {
+            ColumnarValue::Array(of) => ColumnarValue::Array(lengths(of)?),
+            ColumnarValue::Scalar(of) => {
+                let lengths = lengths(&of.to_array()?)?;
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&lengths, 0)?)
+            }
+        })
+    }
+}
+
+fn lengths(of: &ArrayRef) -> Result<ArrayRef> {
+    let lengths: Decimal128Array = match of.data_type() {
+        DataType::Duration(unit) => {
+            let nanos_each = match unit {
+                TimeUnit::Second => 1_000_000_000,
+                TimeUnit::Millisecond => 1_000_000,
+                TimeUnit::Microsecond => 1_000,
+                TimeUnit::Nanosecond => 1,
+            };
+            let counts = cast(of, &DataType::Int64)?;
+            let counts = counts.as_primitive::<Int64Type>();
+            counts.unary(|count| i128::from(count) * nanos_each)
+        }
+        _ => {
+            let intervals = cast(of, &INTERVAL)?;
+            (intervals.as_primitive::<IntervalMonthDayNanoType>()).unary(length)
+        }
+    };
+    Ok(Arc::new(lengths.with_data_type(LENGTH)))
+}
+
+fn length(of: IntervalMonthDayNano) -> i128 {
+    i128::from(of.months) * MONTH_NANOS
+        + i128::from(of.days) * DAY_NANOS
+        + i128::from(of.nanoseconds)
+}
