@@ -217,7 +217,7 @@ const QUERIES: &[(&str, bool)] = &[
     ),
     (
         "SELECT operation, array_agg(id ORDER BY id) FROM m365_audit GROUP BY 1",
-        false,
+        true,
     ),
     (
         "SELECT record_type / 2.0, count(*) FROM m365_audit GROUP BY 1",
