@@ -32,7 +32,7 @@ use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
 use crate::existence::AskOnce;
-use crate::extremes::ExtremesByOrder;
+use crate::extremes::EXTREMES_BY_ORDER;
 use crate::first_of_each::FirstsOfEach;
 use crate::first_pass::FirstPass;
 use crate::functions;
@@ -48,12 +48,12 @@ use crate::metrics::EngineMetrics;
 use crate::pushdown::WithSieves;
 use crate::range_count::RangeCounts;
 use crate::range_join::RangeJoins;
-use crate::regroup::Regroup;
+use crate::regroup::REGROUP;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::scrub;
 use crate::session::Session;
-use crate::sorted_arrays::SortedArrays;
+use crate::sorted_arrays::SORTED_ARRAYS;
 use crate::spill::{self, SpillFolder};
 use crate::stop;
 use crate::truth::AsCompared;
@@ -364,7 +364,7 @@ fn base_state(
         .optimizer
         .hash_join_inlist_pushdown_max_distinct_values = 1_000;
     // It goes by bounds of one of several aggregates, and not by their FILTER: answers were wrong. What it is good for, the
-    // first and the last of a table, is found without (`ExtremesByOrder`).
+    // first and the last of a table, is found without (`extremes.rs`).
     settings.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     // Records go to disk at a quarter of their size, and a sort of many is as quick as the disk.
     settings.execution.spill_compression = SpillCompression::Lz4Frame;
@@ -394,9 +394,9 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let name = SingleDistinctToGroupBy::new();
     let at = rules.iter().position(|rule| rule.name() == name.name());
     let at = at.unwrap_or(rules.len());
-    rules.insert(at, Arc::new(Regroup));
-    rules.insert(at, Arc::new(SortedArrays));
-    rules.insert(at, Arc::new(ExtremesByOrder));
+    rules.insert(at, Arc::new(REGROUP));
+    rules.insert(at, Arc::new(SORTED_ARRAYS));
+    rules.insert(at, Arc::new(EXTREMES_BY_ORDER));
     rules
 }
 

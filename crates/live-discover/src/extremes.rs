@@ -11,34 +11,17 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::regroup::{as_before, in_place_of, unnamed, value_name};
+use crate::regroup::{AggregateRule, as_before, unnamed, value_name};
 
 /// The rule that does so. It comes after filters have gone to where rows are read.
-#[derive(Debug)]
-pub(crate) struct ExtremesByOrder;
-
-impl OptimizerRule for ExtremesByOrder {
-    fn name(&self) -> &str {
-        "extremes_by_order"
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        Some(ApplyOrder::TopDown)
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        _config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        in_place_of(plan, by_order)
-    }
-}
+pub(crate) const EXTREMES_BY_ORDER: AggregateRule = AggregateRule {
+    name: "extremes_by_order",
+    in_place_of: by_order,
+};
 
 /// `None` where no extreme of a time is asked for, or not of a whole table.
 fn by_order(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {

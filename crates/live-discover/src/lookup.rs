@@ -11,7 +11,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::csv::ReaderBuilder as CsvReader;
 use datafusion::arrow::csv::reader::Format as CsvFormat;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder as JsonReader;
 use datafusion::arrow::json::reader::infer_json_schema;
@@ -175,13 +175,11 @@ impl Growing {
 
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         // Columns of one type in another order would be taken for each other.
-        let columns_of = |schema: &Schema| -> Vec<(String, DataType)> {
-            let fields = schema.fields().iter();
-            fields
-                .map(|field| (field.name().clone(), field.data_type().clone()))
-                .collect()
+        let (schema, given) = (batch.schema(), self.given.fields());
+        let is_same = |(one, other): (&FieldRef, &FieldRef)| {
+            (one.name(), one.data_type()) == (other.name(), other.data_type())
         };
-        if columns_of(&batch.schema()) != columns_of(&self.given) {
+        if schema.fields().len() != given.len() || !schema.fields().iter().zip(given).all(is_same) {
             return Err(Error::invalid(
                 "a batch has other columns than the lookup table, or in another order",
             ));

@@ -33,12 +33,22 @@ const KINDS_MAX: usize = 16;
 const DIFFERENT: &str = "different";
 
 /// The rule that does so. It comes after filters have gone to where rows are read.
-#[derive(Debug)]
-pub(crate) struct Regroup;
+pub(crate) const REGROUP: AggregateRule = AggregateRule {
+    name: "regroup",
+    in_place_of: regrouped,
+};
 
-impl OptimizerRule for Regroup {
+/// Puts something in the place of aggregates.
+#[derive(Debug)]
+pub(crate) struct AggregateRule {
+    pub(crate) name: &'static str,
+    /// What stands there, if there is something.
+    pub(crate) in_place_of: fn(&Aggregate) -> Result<Option<LogicalPlan>>,
+}
+
+impl OptimizerRule for AggregateRule {
     fn name(&self) -> &str {
-        "regroup"
+        self.name
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -50,23 +60,15 @@ impl OptimizerRule for Regroup {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        in_place_of(plan, regrouped)
+        let in_place = match &plan {
+            LogicalPlan::Aggregate(aggregate) => (self.in_place_of)(aggregate)?,
+            _ => None,
+        };
+        Ok(match in_place {
+            Some(in_place) => Transformed::yes(in_place),
+            None => Transformed::no(plan),
+        })
     }
-}
-
-/// What stands in the place of an aggregate, if there is something.
-pub(crate) fn in_place_of(
-    plan: LogicalPlan,
-    of: fn(&Aggregate) -> Result<Option<LogicalPlan>>,
-) -> Result<Transformed<LogicalPlan>> {
-    let in_place = match &plan {
-        LogicalPlan::Aggregate(aggregate) => of(aggregate)?,
-        _ => None,
-    };
-    Ok(match in_place {
-        Some(in_place) => Transformed::yes(in_place),
-        None => Transformed::no(plan),
-    })
 }
 
 /// What an aggregate gives, of columns of these names, called as it calls it.
@@ -557,7 +559,7 @@ mod tests {
         let first =
             |rule: &Arc<dyn OptimizerRule + Send + Sync>| rule.name().starts_with("single_");
         let at = rules.rules.iter().position(first).unwrap();
-        rules.rules.insert(at, Arc::new(Regroup));
+        rules.rules.insert(at, Arc::new(REGROUP));
         let ours = context(rules).await;
         for (sql, is_regrouped) in QUERIES {
             let expected = ask(&theirs, sql).await;

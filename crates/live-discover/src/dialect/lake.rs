@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::{operators, unnest};
+use super::{flow, operators, unnest};
 use crate::error::{Error, Position, Result as Checked};
 
 /// Generic SQL in which `extra->>'Name' = 'x'` compares the member, not the path.
@@ -121,13 +121,6 @@ pub(super) fn rewrite(statement: &mut Statement) -> Checked<()> {
 }
 
 struct Rewriter;
-
-fn flow(checked: Checked<()>) -> ControlFlow<Error> {
-    match checked {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
 
 impl VisitorMut for Rewriter {
     type Break = Error;

@@ -6,6 +6,8 @@ mod operators;
 pub(crate) mod trino;
 mod unnest;
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::Dialect as Grammar;
 
@@ -14,7 +16,7 @@ pub(crate) use json_index::JsonIndexes;
 pub(crate) use lake::LakeDialect;
 pub(crate) use unnest::LateralUnnest;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How a dialect's text is parsed.
 pub(crate) fn grammar(dialect: Dialect) -> &'static dyn Grammar {
@@ -29,5 +31,13 @@ pub(crate) fn rewrite(dialect: Dialect, statement: &mut Statement) -> Result<()>
     match dialect {
         Dialect::Trino => trino::rewrite(statement),
         _ => lake::rewrite(statement),
+    }
+}
+
+/// Goes on with the tree of a query, or ends with what is wrong with it.
+fn flow(outcome: Result<()>) -> ControlFlow<Error> {
+    match outcome {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
     }
 }
