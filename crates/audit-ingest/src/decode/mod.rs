@@ -28,7 +28,7 @@ use memchr::memmem::Finder;
 use sonic_rs::to_object_iter;
 use std::sync::{Arc, LazyLock};
 
-use crate::envelope::{Entry, Slab, Text};
+use crate::envelope::{Entry, Slab, Text, is_api_error};
 use crate::reject::Reason;
 use column::Column;
 use field::{FIELDS, Role, START};
@@ -249,9 +249,12 @@ const PARTS_MAX: usize = 64;
 /// tenants: beyond, all are closed, and what comes begins anew.
 const PARTS_OPEN_MAX: usize = 2 * PARTS_MAX;
 
-/// Passes over one record at most: in the wrong tenant's columns, in the wrong record type's, and
-/// rightly, each plain, lazy and careful.
-const PASSES_MAX: usize = 9;
+/// How often a record goes to other rows, once for its tenant and once for its record type. One that goes on names one of them
+/// twice.
+const MOVES_MAX: usize = 2;
+
+/// Passes over one record at most: plain, lazy and careful, each once more for every move, and one that moves too often.
+const PASSES_MAX: usize = 3 * (MOVES_MAX + 2);
 
 impl<'t> Decoder<'t> {
     fn new(fixed_tenant: Option<&'t str>, slab: &'t [u8]) -> Self {
@@ -270,12 +273,20 @@ impl<'t> Decoder<'t> {
         let given = (entry.text).map_err(|reason| Bad::new(reason, reason.words()))?;
         let (Text::Object(text) | Text::Quoted(text) | Text::Cell(text) | Text::RawEvent(text)) =
             given;
-        let text = simdutf8::compat::from_utf8(text).map_err(|e| {
-            Bad::new(
-                Reason::InvalidUtf8,
-                format!("byte {} of the record", e.valid_up_to()),
-            )
-        })?;
+        let decoded;
+        let text = match simdutf8::compat::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) => {
+                decoded = text::of_windows_1252(text).ok_or_else(|| {
+                    let detail = format!(
+                        "byte {} of the record: save the file as UTF-8",
+                        error.valid_up_to()
+                    );
+                    Bad::new(Reason::InvalidUtf8, detail)
+                })?;
+                &decoded
+            }
+        };
         if matches!(given, Text::Quoted(_)) {
             check_escapes(text)?;
             let text = text::unescape(value::string(text));
@@ -296,6 +307,7 @@ impl<'t> Decoder<'t> {
             self.enter(None, Some(record_type));
         }
         let mut pass = Pass::Plain;
+        let mut moves = 0;
         for _ in 0..PASSES_MAX {
             let result = match pass {
                 Pass::Plain => self.plain(text),
@@ -307,26 +319,29 @@ impl<'t> Decoder<'t> {
                 return Ok(());
             };
             self.take_back();
-            match stop {
+            let next = match stop {
                 Stop::Bad(bad) => return Err(bad),
-                Stop::Odd => {
-                    check_escapes(text)?;
-                    pass = Pass::Lazy;
-                }
-                Stop::Careful => {
-                    check_escapes(text)?;
-                    pass = Pass::Careful;
-                }
+                Stop::Odd => Pass::Lazy,
+                Stop::Careful => Pass::Careful,
+                Stop::Tenant(_) | Stop::RecordType(_) if moves == MOVES_MAX => Pass::Careful,
                 Stop::Tenant(tenant) => {
                     let record_type = self.parts[self.current].expected;
                     self.enter(Some(tenant), record_type);
+                    moves += 1;
+                    continue;
                 }
-                Stop::RecordType(record_type) => self.enter(None, record_type),
-            }
+                Stop::RecordType(record_type) => {
+                    self.enter(None, record_type);
+                    moves += 1;
+                    continue;
+                }
+            };
+            check_escapes(text)?;
+            (pass, moves) = (next, 0);
         }
         Err(Bad::new(
             Reason::InvalidJson,
-            "more than one OrganizationId",
+            "members that say each something else of where the record belongs",
         ))
     }
 
@@ -352,7 +367,7 @@ impl<'t> Decoder<'t> {
         let mut seen = Seen::default();
         let mut previous = START;
         for member in to_object_iter(text) {
-            let (key, value) = member.map_err(|e| invalid_json(&e))?;
+            let (key, value) = member.map_err(|e| invalid_json(text, &e))?;
             self.member(&key, &value.as_raw_cow(), &mut previous, &mut seen)?;
         }
         self.close(text, seen)
@@ -389,16 +404,22 @@ impl<'t> Decoder<'t> {
     }
 
     /// The pass for wrapped records and for members that come twice: the last of a name wins its
-    /// column, as in any JSON parser, and the others go to `extra`.
+    /// column, as in any JSON parser, and the others go to `extra`. Of names that share a column the last with a value does.
     fn careful(&mut self, text: &str) -> Result<(), Stop> {
         let wrapped = wrapped::unwrap(text)?;
         let members = wrapped.members()?;
         let rows = &mut self.parts[self.current];
         let column_of = |key: &str| FIELDS.find(key).map(|at| FIELDS.get(at));
         let mut winner = vec![usize::MAX; M365_AUDIT.columns.len()];
-        for (at, (key, _)) in members.iter().enumerate() {
+        for (at, (key, raw)) in members.iter().enumerate() {
             if let Some(field) = column_of(key) {
-                winner[field.column] = at;
+                let winner = &mut winner[field.column];
+                let is_less = |(other, value): &wrapped::Member<'_>| {
+                    raw == "null" && other != key && value != "null"
+                };
+                if !members.get(*winner).is_some_and(is_less) {
+                    *winner = at;
+                }
             }
         }
         let mut seen = Seen::default();
@@ -641,7 +662,10 @@ impl Part {
 }
 
 #[cold]
-fn invalid_json(error: &sonic_rs::Error) -> Bad {
+fn invalid_json(text: &str, error: &sonic_rs::Error) -> Bad {
+    if is_api_error(text.as_bytes()) {
+        return no_record::api_error();
+    }
     Bad::new(
         Reason::InvalidJson,
         format!("at byte {} of the record", error.offset()),

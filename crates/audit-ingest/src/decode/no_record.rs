@@ -35,6 +35,13 @@ pub(super) fn no_time(members: &[Member<'_>]) -> Bad {
     Bad::new(Reason::NoTime, detail)
 }
 
+/// What the API answers when it has no blob.
+#[cold]
+pub(super) fn api_error() -> Bad {
+    let words = "an error of the API where records were expected: retrieve the blob again";
+    Bad::new(Reason::ApiError, words)
+}
+
 /// An object without a time, in which nothing is found that may have one.
 #[cold]
 pub(super) fn no_record(members: &[Member<'_>]) -> Bad {
@@ -42,10 +49,7 @@ pub(super) fn no_record(members: &[Member<'_>]) -> Bad {
     let is_streamed =
         |(key, raw): &Member<'_>| key == "category" && raw.starts_with("\"AdvancedHunting-");
     let (reason, words) = if has("error") {
-        (
-            Reason::ApiError,
-            "an error of the API where records were expected: retrieve the blob again",
-        )
+        return api_error();
     } else if has("contentUri") || has("contentId") {
         (
             Reason::ApiForm,

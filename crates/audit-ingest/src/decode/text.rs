@@ -2,6 +2,16 @@
 
 use std::borrow::Cow;
 
+/// The text of bytes that are Windows-1252, as Windows PowerShell writes files by default.
+///
+/// `None` if some of them are UTF-8, so that the others are damage, or no character of Windows-1252.
+pub(super) fn of_windows_1252(bytes: &[u8]) -> Option<String> {
+    const UNDEFINED: [u8; 5] = [0x81, 0x8d, 0x8f, 0x90, 0x9d];
+    let has_utf8 = bytes.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
+    let is_other = has_utf8 || bytes.iter().any(|byte| UNDEFINED.contains(byte));
+    (!is_other).then(|| encoding_rs::WINDOWS_1252.decode(bytes).0.into_owned())
+}
+
 /// The text of a JSON string without its quotes; escapes that name no character become U+FFFD.
 ///
 /// Half a surrogate pair comes from UTF-16 sources that cut texts anywhere; it must not cost the

@@ -6,10 +6,13 @@ const OFFSET_HOURS_MAX: i64 = 14;
 /// Microseconds since 1970-01-01T00:00:00Z of a date and time.
 ///
 /// Accepts what was seen: no zone (UTC by the API's contract), `Z`, an offset, 0 to 9 fraction
-/// digits, a blank in place of the `T`. Anything else is `None`; there is no other fallback. In UTC too it is of the
-/// years 1 to 9999, which every reader of the lake can write.
+/// digits, a blank in place of the `T`; and what Windows PowerShell makes of a time ([`of_dot_net`]). Anything else is
+/// `None`; there is no other fallback. In UTC too it is of the years 1 to 9999, which every reader of the lake can write.
 /// The flag says that the text has digits below the microsecond, which the value lacks.
 pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
+    if let Some(rest) = text.strip_prefix("/Date(") {
+        return of_dot_net(rest.strip_suffix(")/")?).map(|micros| (micros, false));
+    }
     let b = text.as_bytes();
     if b.len() < 19
         || b[4] != b'-'
@@ -69,12 +72,30 @@ pub(crate) fn parse(text: &str) -> Option<(i64, bool)> {
         + hour * 3_600
         + (minute - offset_minutes) * 60
         + second;
-    if !(days_from_civil(1, 1, 1) * 86_400..days_from_civil(10_000, 1, 1) * 86_400)
-        .contains(&seconds)
-    {
+    is_of_calendar(seconds).then_some((seconds * 1_000_000 + micros, finer))
+}
+
+/// `/Date(1784196000000)/`, as `ConvertTo-Json` of Windows PowerShell writes times: milliseconds since 1970 in UTC. An offset
+/// behind them says where they were written, and changes nothing.
+fn of_dot_net(text: &str) -> Option<i64> {
+    let offset = text.len().checked_sub(5).and_then(|at| text.get(at..));
+    let has_offset = offset.is_some_and(|offset| {
+        offset.starts_with(['+', '-']) && offset[1..].bytes().all(|b| b.is_ascii_digit())
+    });
+    let digits = match has_offset && text.len() > 5 {
+        true => &text[..text.len() - 5],
+        false => text,
+    };
+    if digits.starts_with('+') {
         return None;
     }
-    Some((seconds * 1_000_000 + micros, finer))
+    let millis: i64 = digits.parse().ok()?;
+    is_of_calendar(millis.div_euclid(1_000)).then(|| millis * 1_000)
+}
+
+/// Whether a time, in seconds since 1970, is of the years 1 to 9999.
+fn is_of_calendar(seconds: i64) -> bool {
+    (days_from_civil(1, 1, 1) * 86_400..days_from_civil(10_000, 1, 1) * 86_400).contains(&seconds)
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -132,6 +153,19 @@ mod tests {
             ("0001-01-01T00:00:00-01:00", Some(-62_135_593_200_000_000)),
             ("0000-12-31T23:30:00-01:00", Some(-62_135_595_000_000_000)),
             ("２０21-07-14T10:02:03", None),
+            ("/Date(1626256923000)/", Some(1_626_256_923_000_000)),
+            ("/Date(1626256923500+0200)/", Some(1_626_256_923_500_000)),
+            ("/Date(-62135596800000)/", Some(-62_135_596_800_000_000)),
+            ("/Date(-1)/", Some(-1_000)),
+            ("/Date(-1000)/", Some(-1_000_000)),
+            ("/Date(-62135596800001)/", None),
+            ("/Date(253402300800000)/", None),
+            ("/Date(9223372036854775807)/", None),
+            ("/Date(+5)/", None),
+            ("/Date(+0200)/", None),
+            ("/Date()/", None),
+            ("/Date(1626256923000)", None),
+            ("/Date(ü0000)/", None),
             ("", None),
         ] {
             assert_eq!(parse(text).map(|(t, _)| t), want, "{text}");

@@ -66,6 +66,9 @@ const SPLUNK: (&[&str], Wrapper) = (&["_raw"], Wrapper::Collector);
 /// Objects around what the paths begin in: a hit of a search in Elasticsearch or OpenSearch, a line of Splunk's export.
 const LEVELS: [&str; 2] = ["_source", "result"];
 
+/// Wrappers within wrappers that are taken off: what moves logs moves those of others, too.
+const WRAPPERS_MAX: usize = 3;
+
 /// What Wazuh adds to a record.
 const SUBSCRIPTION: &str = "Subscription";
 
@@ -136,9 +139,11 @@ impl Wrapper {
     }
 }
 
-/// Whether a cell of a column that holds events of any application is a record.
+/// Whether a cell of a column that holds events of any application is a record, or has one within.
 pub(super) fn check_raw_event(text: &str) -> Result<(), Bad> {
-    Wrapper::CloudAppEvents.check(text)
+    Wrapper::CloudAppEvents
+        .check(text)
+        .or_else(|bad| within(text, 1).map(drop).ok_or(bad))
 }
 
 /// The members for which an object is looked at closely, whether it has a time or not. None is a record's own.
@@ -161,6 +166,18 @@ pub(super) struct Wrapped<'a> {
 
 /// Takes the wrapper off, if there is one.
 pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
+    unwrap_from(text, 0)
+}
+
+/// The record in a wrapper that is itself the payload of another; `None` for an event of its own.
+fn within(text: &str, wrappers: usize) -> Option<Wrapped<'static>> {
+    let is_event = has(&read(text).ok()?, "CreationTime");
+    let inner = (!is_event && wrappers <= WRAPPERS_MAX).then(|| unwrap_from(text, wrappers))?;
+    inner.ok().map(Wrapped::into_owned)
+}
+
+/// The same within so many wrappers.
+fn unwrap_from(text: &str, wrappers: usize) -> Result<Wrapped<'_>, Bad> {
     let mut document = Cow::Borrowed(text);
     let mut members = read(text)?;
     for level in LEVELS {
@@ -172,14 +189,20 @@ pub(super) fn unwrap(text: &str) -> Result<Wrapped<'_>, Bad> {
         }
     }
     let is_record = has(&members, "CreationTime");
+    let wrappers = if is_record { WRAPPERS_MAX } else { wrappers };
     let mut why_none = None;
     for (path, wrapper) in if is_record { &[SPLUNK][..] } else { &PATHS } {
         let Some(raw) = follow(&members, path)? else {
             continue;
         };
-        match payload(raw, path, *wrapper, &members) {
-            Err(bad) if wrapper.is_uncertain() => {
-                let says_more = matches!(bad.reason, Reason::OtherEvent | Reason::Truncated);
+        match payload(raw, path, *wrapper, &members, wrappers) {
+            // Another path may lead to what is whole.
+            Err(bad)
+                if wrapper.is_uncertain()
+                    || matches!(bad.reason, Reason::Empty | Reason::Truncated) =>
+            {
+                let says_more = !wrapper.is_uncertain()
+                    || matches!(bad.reason, Reason::OtherEvent | Reason::Truncated);
                 why_none = why_none.or(says_more.then_some(bad));
             }
             found => return found,
@@ -216,12 +239,19 @@ fn payload<'a>(
     path: &[&str],
     wrapper: Wrapper,
     outside: &[Member<'a>],
+    wrappers: usize,
 ) -> Result<Wrapped<'a>, Bad> {
     let mut text = object(raw).map_err(|bad| Bad {
         detail: format!("{}: {}", path.join("."), bad.detail),
         ..bad
     })?;
-    wrapper.check(&text)?;
+    if let Err(bad) = wrapper.check(&text) {
+        let inner = match wrapper {
+            Wrapper::Collector => within(&text, wrappers + 1),
+            _ => None,
+        };
+        return inner.ok_or(bad);
+    }
     let fills = wrapper.fills().iter().filter_map(|(outer, inner)| {
         let is_it = |(key, _): &&Member<'_>| key.eq_ignore_ascii_case(outer);
         let (_, raw) = outside.iter().rev().find(is_it)?;
@@ -241,6 +271,15 @@ fn payload<'a>(
 }
 
 impl Wrapped<'_> {
+    fn into_owned(self) -> Wrapped<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let outer = self.outer.into_iter();
+        Wrapped {
+            text: owned(self.text),
+            outer: outer.map(|(key, raw)| (owned(key), owned(raw))).collect(),
+        }
+    }
+
     /// The record's own text.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -252,7 +291,7 @@ impl Wrapped<'_> {
         for (key, raw) in read(&self.text)? {
             if key == "dynamicProperties" && raw.starts_with('{') {
                 for member in to_object_iter(&*raw) {
-                    let (key, value) = member.map_err(|e| invalid_json(&e))?;
+                    let (key, value) = member.map_err(|e| invalid_json(&raw, &e))?;
                     if !is_annotation(&key) {
                         members.push((
                             Cow::Owned(key.into_owned()),
@@ -350,7 +389,7 @@ fn read(text: &str) -> Result<Vec<Member<'_>>, Bad> {
         .map(|member| {
             member
                 .map(|(key, value)| (key, value.as_raw_cow()))
-                .map_err(|e| invalid_json(&e))
+                .map_err(|e| invalid_json(text, &e))
         })
         .collect()
 }

@@ -196,9 +196,17 @@ pub fn detect(prefix: &[u8]) -> Detected {
     Detected { form, encoding }
 }
 
-/// Whether it is a ZIP, 7z or RAR archive, or a tar, which names itself behind the name of its first file.
+/// Whether it is a ZIP, 7z or RAR archive, compressed by xz, bzip2 or once more by gzip, or a tar, which names itself behind the
+/// name of its first file.
 fn is_archive(prefix: &[u8]) -> bool {
-    let begins: [&[u8]; 3] = [b"PK\x03\x04", b"7z\xBC\xAF", b"Rar!"];
+    let begins: [&[u8]; 6] = [
+        b"PK\x03\x04",
+        b"7z\xBC\xAF",
+        b"Rar!",
+        b"\xFD7zXZ\0",
+        b"BZh",
+        b"\x1F\x8B\x08",
+    ];
     let is_tar = || prefix.get(257..262) == Some(b"ustar") && prefix[..257].contains(&0);
     begins.iter().any(|begin| prefix.starts_with(begin)) || is_tar()
 }
@@ -250,6 +258,11 @@ fn has_priority(text: &[u8]) -> bool {
     matches!(text, [b'<', b'0'..=b'9', ..])
 }
 
+/// Whether a text begins as the API's answer to too many requests, which is no JSON.
+pub(crate) fn is_api_error(text: &[u8]) -> bool {
+    text.starts_with(b"{'error'")
+}
+
 /// Whether a record's member `CreationTime` is in a text, whatever its quotes are made of.
 pub(crate) fn shows_record(text: &[u8]) -> bool {
     const TIME: &[u8] = b"CreationTime";
@@ -279,7 +292,7 @@ fn json_array(elements: &[u8]) -> Form {
 
 /// The form of a sequence of objects like the first, which may be cut off.
 fn json_object(text: &[u8], plain: Form) -> Form {
-    if text.starts_with(b"{'error'") {
+    if is_api_error(text) {
         return Form::Api(ApiForm::Error);
     }
     let valid = match std::str::from_utf8(text) {
@@ -317,6 +330,7 @@ const DEEPER: [(&str, Form); 10] = [
 #[derive(Debug, Default)]
 struct Keys {
     record: bool,
+    time: bool,
     audit_data_text: bool,
     audit_data_graph: bool,
     /// As Graph's cmdlets name it.
@@ -335,7 +349,8 @@ struct Keys {
 impl Keys {
     fn see(&mut self, key: &str, value: &LazyValue<'_>) {
         match key {
-            "CreationTime" | "RecordType" | "Operation" => self.record = true,
+            "CreationTime" => (self.record, self.time) = (true, true),
+            "RecordType" | "Operation" => self.record = true,
             "AuditData" => self.audit_data_text = true,
             "auditData" => self.audit_data_graph = true,
             "AuditLogRecordType" => self.graph_cmdlet = true,
@@ -351,7 +366,7 @@ impl Keys {
     }
 
     fn cut_off(&mut self, text: &str) {
-        self.audit_data_text |= !self.record && text.contains("\"AuditData\"");
+        self.audit_data_text |= !self.time && text.contains("\"AuditData\"");
         self.audit_data_graph |= !self.record && text.contains("\"auditData\"");
         let holds = |(member, _): &&(&str, _)| !self.record && text.contains(member);
         self.deeper = DEEPER.iter().find(holds).map(|(_, form)| *form);
@@ -362,12 +377,13 @@ impl Keys {
     fn form(&self, plain: Form) -> Form {
         if self.graph_cmdlet {
             Form::GraphJson
+        } else if self.audit_data_text && !self.time {
+            // Around a record its type and operation stand, too.
+            Form::SearchUnifiedAuditLogJson
         } else if self.record {
             plain
         } else if self.audit_data_graph {
             Form::GraphJson
-        } else if self.audit_data_text {
-            Form::SearchUnifiedAuditLogJson
         } else if let Some(form) = self.deeper {
             form
         } else if self.odata_page {
@@ -446,6 +462,10 @@ mod tests {
             ),
             (
                 "[{\"RecordType\":\"X\",\"AuditData\":\"{}\"}]",
+                Form::SearchUnifiedAuditLogJson,
+            ),
+            (
+                "[{\"CreationTime\":\"x\",\"AuditData\":\"{}\"}]",
                 Form::ContentBlob,
             ),
             (

@@ -1,6 +1,6 @@
 //! JSON in all its wrappings: an array of records, records one after the other, several arrays in
-//! one file, pages `{"value": [ … ]}`, messages of an Event Hub `{"records": [ … ]}`, results of a search in Splunk or
-//! Elasticsearch.
+//! one file, pages `{"value": [ … ]}` and arrays of them, messages of an Event Hub `{"records": [ … ]}`, results of a search
+//! in Splunk or Elasticsearch.
 //!
 //! Only brackets and strings are looked at; whether what stands between them is a record, the
 //! decoder says. The state survives any cut of the input.
@@ -13,8 +13,8 @@ use super::{Content, MAX_DEPTH, MAX_PIECE_BYTES, MAX_RECORD_BYTES, Slab};
 use crate::bytes::{self, BLOCK};
 use crate::reject::Reason;
 
-/// How far a page's first members are looked at for its list.
-const PAGE_HEAD_BYTES: usize = 16 << 10;
+/// How far a page's first members are looked at for its list: Splunk's name all fields before it.
+const PAGE_HEAD_BYTES: usize = 256 << 10;
 
 /// Arrays in an array of which the items are looked for: files that were read into one array.
 const INNER_ARRAYS_MAX: usize = 4;
@@ -40,6 +40,8 @@ pub(super) struct JsonReader {
     wrapped: Wrapper,
     /// Arrays that are open within the outermost one.
     inner_arrays: usize,
+    /// Whether the array's objects are pages, as far as its first one tells.
+    array_of_pages: Option<bool>,
     /// Lines of syslog: a line's object stands behind a header, which is none of it.
     behind_headers: bool,
     /// In how many objects a page's list stands.
@@ -258,17 +260,24 @@ impl JsonReader {
                     self.place = Place::Head;
                     return true;
                 }
+                (b'{', Wrapper::Array) if self.array_of_pages != Some(false) => {
+                    self.place = Place::Head;
+                    return true;
+                }
                 (b'{', _) => {
                     self.place = Place::Object;
                     return true;
                 }
-                (b'[', Wrapper::None) if !self.behind_headers => self.wrapped = Wrapper::Array,
+                (b'[', Wrapper::None) if !self.behind_headers => {
+                    self.wrapped = Wrapper::Array;
+                    self.array_of_pages = None;
+                }
                 (b'[', Wrapper::Array) if self.inner_arrays < INNER_ARRAYS_MAX => {
                     self.inner_arrays += 1;
                 }
                 (b']', Wrapper::Array) => match self.inner_arrays.checked_sub(1) {
                     Some(open) => self.inner_arrays = open,
-                    None => self.wrapped = Wrapper::None,
+                    None => (self.wrapped, self.array_of_pages) = (Wrapper::None, None),
                 },
                 (b']', Wrapper::Page) => {
                     self.wrapped = Wrapper::PageTail;
@@ -291,19 +300,31 @@ impl JsonReader {
     /// Tells a page from a record by its first members.
     fn head(&mut self, last: bool) -> bool {
         let text = &self.slab.window[self.start..];
-        match page_head(&text[..text.len().min(PAGE_HEAD_BYTES)]) {
+        let head = page_head(&text[..text.len().min(PAGE_HEAD_BYTES)]);
+        if matches!(head, Head::Unknown) && !last && text.len() < PAGE_HEAD_BYTES {
+            return false;
+        }
+        if self.wrapped == Wrapper::Array {
+            let is_page = matches!(head, Head::Page { .. });
+            self.array_of_pages.get_or_insert(is_page);
+        }
+        match head {
             Head::Page { len, depth } => {
                 self.at = self.start + len;
                 self.page_depth = depth;
                 self.wrapped = Wrapper::Page;
                 self.place = Place::Between;
-                true
             }
-            Head::Unknown if !last && text.len() < PAGE_HEAD_BYTES => false,
-            Head::Unknown | Head::Record => {
-                self.place = Place::Object;
-                true
-            }
+            Head::Unknown | Head::Record => self.place = Place::Object,
+        }
+        true
+    }
+
+    /// What is around a page.
+    fn around_page(&self) -> Wrapper {
+        match self.array_of_pages {
+            Some(true) => Wrapper::Array,
+            _ => Wrapper::None,
         }
     }
 
@@ -351,7 +372,7 @@ impl JsonReader {
                     Content::Object
                 };
                 if self.wrapped == Wrapper::PageTail {
-                    self.wrapped = Wrapper::None;
+                    self.wrapped = self.around_page();
                     // Records that stand otherwise are not lost.
                     let tail = &self.slab.window[self.start..end];
                     if shows_record(tail) {

@@ -11,6 +11,7 @@ mod text;
 
 use std::ops::Range;
 
+pub(crate) use detect::is_api_error;
 pub use detect::{Detected, Form, detect};
 pub(crate) use json::{single_object, single_value};
 

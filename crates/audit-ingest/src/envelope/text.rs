@@ -7,7 +7,7 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// Hands UTF-8 on as it is, without its byte order mark, and transcodes UTF-16.
 ///
-/// Windows-1252 has no mark: a CSV cell that is not UTF-8 is read as that, cell by cell.
+/// Windows-1252 has no mark: a record or a CSV cell that is not UTF-8 is read as that, each by itself.
 #[derive(Default)]
 pub(super) struct Transcoder {
     /// Bytes of a byte order mark still to be dropped.

@@ -38,6 +38,8 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         r#"{{"time":"2026-07-16T10:01:02.1234567Z","tenantId":"t","operationName":"Publish","category":"AdvancedHunting-CloudAppEvents","properties":{}}}"#,
         hunting(RECORD)
     );
+    let search_text = serde_json::to_string(&search).unwrap();
+    let fields = vec![r#"{"name":"AppAccessContext.AADSessionId"}"#; 1_000].join(",");
     let wazuh = format!(r#"{{"integration":"office365","office365":{RECORD}}}"#);
     let wazuh_text = serde_json::to_string(&wazuh).unwrap();
     let elastic = format!(
@@ -118,6 +120,15 @@ fn all_forms() -> Vec<(&'static str, Vec<u8>)> {
         ("content blobs with marks, appended", format!("\u{feff}\u{feff}[]\r\n\u{feff}[{RECORD}]\u{feff}").into()),
         ("search csv, another table appended", format!("PSComputerName,RecordType,AuditData,Identity\r\n\u{feff}\"RecordId\";\"AuditData\"\r\nab12;{cell}\r\n").into()),
         ("purview csv, appended to itself", format!("CreationDate,AuditData\nCreationDate,AuditData\nx,{cell}\nCreationDate,AuditData").into()),
+        ("pages in an array", format!("[\n{{\"@odata.context\":\"c\",\"value\":[{search}],\"n\":1}},\n{{\"value\":[]}}]\n[]").into()),
+        ("arrays in an array, of Windows PowerShell", format!("[ {{ \"value\": [ {RECORD} ], \"Count\": 1 }} ]").into()),
+        ("the same of texts", format!("[{{\"value\":[{text}],\"Count\":1}}]").into()),
+        ("splunk results, many fields", format!(r#"{{"preview":false,"fields":[{fields}],"results":[{{"_raw":{text}}}]}}"#).into()),
+        ("splunk line, a search's result", format!(r#"{{"result":{{"_raw":{search_text}}}}}"#).into()),
+        ("splunk csv, an event of Wazuh", format!("_time,_raw\n1,{}\n", csv_cell(&wazuh)).into()),
+        ("logstash, an event of Wazuh", format!(r#"{{"message":{wazuh_text}}}"#).into()),
+        ("elastic, without event.original", format!(r#"{{"event":{{"original":null}},"o365":{{"audit":{RECORD}}}}}"#).into()),
+        ("elastic, event.original cut off", format!(r#"{{"event":{{"original":"{{\"Id\":\"AB"}},"message":{text}}}"#).into()),
         ("elastic, of the pipeline", format!("{{\"o365\":{{\"audit\":{RECORD}}}}}").into()),
     ]
 }
@@ -270,7 +281,8 @@ fn objects_of_other_interfaces_without_a_record_say_what_they_are() {
         (r#"{"Timestamp":"x","RawEventData":null}"#.to_owned(), "empty", "RawEventData: null"),
         (r#"{"Timestamp":"x","RawEventData":"{\"Id\":"}"#.to_owned(), "truncated", "RawEventData: the cell begins"),
         (r#"{"records":[{"category":"AdvancedHunting-DeviceEvents","properties":{"DeviceId":"1"}}]}"#.to_owned(), "other_event", "another table of advanced hunting"),
-        (r#"[{"records":[{"properties":{}}]}]"#.to_owned(), "no_time", "lists objects"),
+        (r#"[{"a":{},"records":[{"properties":{}}]}]"#.to_owned(), "no_time", "lists objects"),
+        (r#"[{"records":[{"properties":{}}]}]"#.to_owned(), "no_time", "without a CreationTime"),
         (r#"{"schema":[],"results":[{"RawEventData":{}}]}"#.to_owned(), "other_event", "an event of another application"),
         (format!(r#"{{"@timestamp":"x","message":{}}}"#, serde_json::to_string(app).unwrap()), "other_event", "an event of another application"),
         (format!("_time,_raw\n1,{}\n", csv_cell(without_id)), "other_event", "an event of another application"),
@@ -396,6 +408,25 @@ fn cells_that_hold_no_record_are_rejects() {
         ]
     );
     assert_eq!(read.rejects[0].bytes, b"2,\r");
+}
+
+#[test]
+fn records_in_windows_1252_are_read() {
+    let of = |user: &[u8]| {
+        let record = [
+            &br#"{"CreationTime":"2026-07-16T10:00:00","UserId":""#[..],
+            user,
+            br#""}"#,
+        ];
+        [b"[", record.concat().as_slice(), b"]"].concat()
+    };
+    assert_eq!(read(&of(b"M\xfcller")).column("user_id"), [json!("Müller")]);
+    // Beside UTF-8 it is damage, and some bytes are no characters.
+    for user in [&b"M\xfcller \xc3\xbc"[..], b"\x81"] {
+        let Read { rows, rejects } = read(&of(user));
+        assert_eq!((rows.len(), rejects.len()), (0, 1), "{user:?}");
+        assert!(rejects[0].detail.contains("save the file as UTF-8"));
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use crate::support::{read, read_in};
 
+const TENANT: &str = "0f1d5a2e-0000-4000-8000-00000000000a";
+
 const TIME: &str = r#""CreationTime":"2026-01-02T03:04:05""#;
 
 #[test]
@@ -29,6 +31,10 @@ fn rejects_by_reason() {
         ),
         (
             "{\"error\":{\"code\":\"AF50000\",\"message\":\"x\"}}",
+            &["api_error"],
+        ),
+        (
+            "{'error':{'code':'AF429','message':'Too many requests. Method=x'}}",
             &["api_error"],
         ),
         (
@@ -200,6 +206,33 @@ fn odd_records_are_rows() {
         (
             format!("{{{TIME},\"UserId\":\"a\",\"UserId\":\"b\"}}"),
             json!({"user_id": "b", "extra": "{\"UserId\":\"a\"}"}),
+        ),
+        // Also where they say where the record belongs, and one of them says nothing.
+        (
+            format!("{{{TIME},\"RecordType\":null,\"RecordType\":1}}"),
+            json!({"record_type": 1, "record_type_name": "ExchangeAdmin", "extra": "{\"RecordType\":null}"}),
+        ),
+        (
+            format!("{{{TIME},\"RecordType\":\"x\",\"RecordType\":\"ExchangeAdmin\"}}"),
+            json!({"record_type": 1, "record_type_name": "ExchangeAdmin", "extra": "{\"RecordType\":\"x\",\"RecordType\":\"ExchangeAdmin\"}"}),
+        ),
+        (
+            format!("{{{TIME},\"OrganizationId\":{{}},\"OrganizationId\":\"{TENANT}\"}}"),
+            json!({"organization_id": TENANT, "extra": "{\"OrganizationId\":{}}"}),
+        ),
+        // Of two names of a column one may have no value.
+        (
+            format!("{{{TIME},\"SenderIp\":\"5.6.7.8\",\"SenderIP\":null}}"),
+            json!({"sender_ip": "5.6.7.8", "source_ip": "5.6.7.8", "extra": "{\"SenderIP\":null}"}),
+        ),
+        (
+            format!("{{{TIME},\"SenderIp\":\"5.6.7.8\",\"SenderIP\":null,\"SenderIp\":null}}"),
+            json!({"extra": "{\"SenderIp\":\"5.6.7.8\",\"SenderIP\":null}"}),
+        ),
+        // Times as Windows PowerShell writes them.
+        (
+            format!(r#"{{{TIME},"StartTimeUtc":"\/Date(1767323045500)\/"}}"#),
+            json!({"start_time_utc": 1_767_323_045_500_000i64}),
         ),
         // Members that differ by case alone are different members.
         (

@@ -1,5 +1,5 @@
 //! Bags as JSON objects. A bag may have a name more than once and most readers of JSON keep one of such members, so
-//! the values of a name that repeats are a list.
+//! the values of a name that repeats are a list. A name without a value has `null`.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -57,11 +57,8 @@ impl Encoder for BagEncoder<'_> {
         out.push(b'{');
         for pair in pairs {
             let values = repeated.get(self.names.value(pair));
-            let is_left_out = match values {
-                Some(values) => values.first() != Some(&pair),
-                None => self.value.is_null(pair),
-            };
-            if is_left_out {
+            // Written with the first of them.
+            if values.is_some_and(|values| values.first() != Some(&pair)) {
                 continue;
             }
             if out.len() > begin {
@@ -71,7 +68,7 @@ impl Encoder for BagEncoder<'_> {
             out.push(b':');
             match values {
                 Some(values) => self.list(values, out),
-                None => self.value.encode(pair, out),
+                None => self.one(pair, out),
             }
         }
         out.push(b'}');
@@ -104,12 +101,53 @@ impl<'a> BagEncoder<'a> {
             if at > 0 {
                 out.push(b',');
             }
-            if self.value.is_null(*value) {
-                out.extend_from_slice(b"null");
-            } else {
-                self.value.encode(*value, out);
-            }
+            self.one(*value, out);
         }
         out.push(b']');
+    }
+
+    /// A name without a value is there, too.
+    fn one(&mut self, value: usize, out: &mut Vec<u8>) {
+        match self.value.is_null(value) {
+            true => out.extend_from_slice(b"null"),
+            false => self.value.encode(value, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{MapBuilder, StringBuilder};
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_value_is_a_member() {
+        let mut bags = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+        for bag in [
+            &[("a", None), ("b", Some("1"))][..],
+            &[("a", None), ("a", Some("1"))],
+        ] {
+            for (name, value) in bag {
+                bags.keys().append_value(name);
+                bags.values().append_option(*value);
+            }
+            bags.append(true).unwrap();
+        }
+        let bags = bags.finish();
+        let field: FieldRef = Arc::new(Field::new("bag", bags.data_type().clone(), true));
+        let options = EncoderOptions::default().with_encoder_factory(Arc::new(Bags));
+        let mut encoder = make_encoder(&field, &bags, &options).unwrap();
+        for (row, want) in [r#"{"a":null,"b":"1"}"#, r#"{"a":[null,"1"]}"#]
+            .into_iter()
+            .enumerate()
+        {
+            let mut text = Vec::new();
+            encoder.encode(row, &mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), want);
+        }
     }
 }
