@@ -299,9 +299,12 @@ impl Collector {
         Ok(prerequisites(&seen))
     }
 
-    /// Makes the tenant be asked soon, as after a notification.
+    /// Makes a tenant that [`run`](Self::run) collects be asked soon, as after a notification. Any other is let be: whoever
+    /// sends notifications chooses what they name.
     pub fn hint(&self, tenant: TenantId) {
-        self.inner.hinted(tenant).notify_one();
+        if let Some(hinted) = self.inner.hints().get(&tenant) {
+            hinted.notify_one();
+        }
     }
 
     async fn collected(
@@ -367,9 +370,8 @@ impl Inner {
         Arc::clone(state)
     }
 
-    fn hinted(&self, tenant: TenantId) -> Arc<Notify> {
-        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hints.entry(tenant).or_default())
+    fn hints(&self) -> std::sync::MutexGuard<'_, BTreeMap<TenantId, Arc<Notify>>> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn poll(&self, integration: Integration, cancel: &CancellationToken) -> TenantSummary {
@@ -384,6 +386,7 @@ impl Inner {
 
     /// Polls a tenant again and again, until it is no longer collected or all is cancelled.
     async fn follow(&self, tenant: TenantId, cancel: &CancellationToken) {
+        let hinted = Arc::clone(self.hints().entry(tenant).or_default());
         loop {
             let integration = match self.integrations.get(tenant).await {
                 Ok(integration) if integration.is_collected() => Some(integration),
@@ -403,19 +406,25 @@ impl Inner {
                     .min(summary.due_in().unwrap_or(wait))
                     .max(Duration::from_secs(1));
             }
-            if !self.rest(tenant, wait, cancel).await {
+            if !self.rest(tenant, wait, &hinted, cancel).await {
                 break;
             }
         }
         let state = self.tenant(tenant);
         state.lock().await.release().await;
         self.tenants().remove(&tenant);
+        self.hints().remove(&tenant);
     }
 
     /// Waits, and keeps the lease. False: all is cancelled.
-    async fn rest(&self, tenant: TenantId, wait: Duration, cancel: &CancellationToken) -> bool {
+    async fn rest(
+        &self,
+        tenant: TenantId,
+        wait: Duration,
+        hinted: &Notify,
+        cancel: &CancellationToken,
+    ) -> bool {
         let state = self.tenant(tenant);
-        let hinted = self.hinted(tenant);
         let mut left = wait;
         while !left.is_zero() {
             let step = left

@@ -20,6 +20,7 @@ use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchS
 use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::page_index::offset_index::PageLocation;
 
 use crate::data_file::ONE_CASE_IDS;
 use crate::error::{Error, Result};
@@ -140,9 +141,13 @@ impl KeyFile {
     }
 
     /// The ranges of rows (within the group) whose time may be one of `times`, which are sorted.
-    fn pages(&self, group: usize, times: &[i64]) -> Vec<(usize, usize)> {
+    ///
+    /// # Errors
+    ///
+    /// A footer that contradicts itself.
+    fn pages(&self, file: &DataFile, group: usize, times: &[i64]) -> Result<Vec<(usize, usize)>> {
         let metadata = self.metadata.metadata();
-        let rows = metadata.row_group(group).num_rows() as usize;
+        let rows = self.rows(file, group)?;
         let index = leaf(metadata, "creation_time").and_then(|column| {
             let pages = metadata
                 .offset_index()?
@@ -155,14 +160,18 @@ impl KeyFile {
             }
         });
         let Some((index, pages)) = index else {
-            return vec![(0, rows)];
+            return Ok(vec![(0, rows)]);
         };
+        let first_row = |page: &PageLocation| usize::try_from(page.first_row_index).ok();
         let mut ranges: Vec<(usize, usize)> = Vec::new();
+        let mut begin = 0;
         for (at, page) in pages.iter().enumerate() {
-            let begin = page.first_row_index as usize;
-            let end = pages
-                .get(at + 1)
-                .map_or(rows, |next| next.first_row_index as usize);
+            let end = pages.get(at + 1).map_or(Some(rows), first_row);
+            let end =
+                end.filter(|end| first_row(page) == Some(begin) && (begin..=rows).contains(end));
+            let end = end.ok_or_else(|| {
+                Error::corrupt(&file.path, "an index of pages that contradicts itself")
+            })?;
             let may_match = match (index.min_values().get(at), index.max_values().get(at)) {
                 (Some(&min), Some(&max)) => {
                     let first = times.partition_point(|&time| time < min);
@@ -176,8 +185,15 @@ impl KeyFile {
                     _ => ranges.push((begin, end)),
                 }
             }
+            begin = end;
         }
-        ranges
+        Ok(ranges)
+    }
+
+    fn rows(&self, file: &DataFile, group: usize) -> Result<usize> {
+        let rows = self.metadata.metadata().row_group(group).num_rows();
+        usize::try_from(rows)
+            .map_err(|_| Error::corrupt(&file.path, "a row group of less than no rows"))
     }
 }
 
@@ -222,7 +238,7 @@ pub(crate) async fn look_up(
         }
         times.sort_unstable();
         times.dedup();
-        let pages = key_file.pages(group, &times);
+        let pages = key_file.pages(file, group, &times)?;
         let found = find_rows(store, file, &key_file, group, &pages, &times, keys).await?;
         if !found.is_empty() {
             read_texts(store, file, &key_file, group, &found, keys).await?;
@@ -356,7 +372,7 @@ pub(crate) async fn known_keys(
         if wanted.is_empty() {
             continue;
         }
-        let all = key_file.metadata.metadata().row_group(group).num_rows() as usize;
+        let all = key_file.rows(file, group)?;
         let mut stream = select(store, file, &key_file, group, &[(0, all)], &[key])?;
         while let Some(batch) = stream
             .try_next()

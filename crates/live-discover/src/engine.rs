@@ -377,8 +377,8 @@ fn base_state(
         .with_runtime_env(Arc::clone(runtime_env))
         .with_type_planner(Arc::new(functions::TypesInMicros))
         .with_default_features()
-        .with_optimizer_rules(stop::in_time(&logical_rules()))
-        .with_physical_optimizer_rules(physical_rules(options))
+        .with_optimizer_rules(stop::in_time(&logical_rules()?))
+        .with_physical_optimizer_rules(physical_rules(options)?)
         .build();
     functions::register(&mut state)?;
     state.register_function_rewrite(Arc::new(AsCompared))?;
@@ -389,29 +389,35 @@ fn base_state(
 }
 
 /// DataFusion's rules, and ours for aggregates, before one of theirs that does less.
-fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+fn logical_rules() -> Result<Vec<Arc<dyn OptimizerRule + Send + Sync>>> {
     let mut rules = Optimizer::new().rules;
-    let name = SingleDistinctToGroupBy::new();
-    let at = rules.iter().position(|rule| rule.name() == name.name());
-    let at = at.unwrap_or(rules.len());
+    let at = place_of(
+        rules.iter().map(|rule| rule.name()),
+        SingleDistinctToGroupBy::new().name(),
+    )?;
     rules.insert(at, Arc::new(REGROUP));
     rules.insert(at, Arc::new(SORTED_ARRAYS));
     rules.insert(at, Arc::new(EXTREMES_BY_ORDER));
-    rules
+    Ok(rules)
 }
 
 /// DataFusion's rules, and ours: one before all, for plain queries; those for joins once their sides are chosen, before
 /// filters are handed on; two before those that order files and hand on what is known later, which they need; and those
 /// behind all of them that put steps in the place of others.
-fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+fn physical_rules(
+    options: &EngineOptions,
+) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>> {
     let mut rules = PhysicalOptimizer::new().rules;
-    let place_of = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {
-        (rules.iter().position(|rule| rule.name() == name)).unwrap_or(rules.len())
-    };
-    let at = place_of(&rules, PushdownSort::new().name());
+    let at = place_of(
+        rules.iter().map(|rule| rule.name()),
+        PushdownSort::new().name(),
+    )?;
     rules.insert(at, Arc::new(FirstsOfEach));
     rules.insert(at, Arc::new(FirstPass));
-    let at = place_of(&rules, FilterPushdown::new().name());
+    let at = place_of(
+        rules.iter().map(|rule| rule.name()),
+        FilterPushdown::new().name(),
+    )?;
     rules.insert(at, Arc::new(Lists));
     rules.insert(at, Arc::new(AskOnce));
     rules.insert(at, Arc::new(RangeJoins));
@@ -426,7 +432,13 @@ fn physical_rules(options: &EngineOptions) -> Vec<Arc<dyn PhysicalOptimizerRule 
         rules.push(Arc::new(ByCodes));
     }
     rules.push(Arc::new(GroupParts));
-    rules
+    Ok(rules)
+}
+
+/// Where the rule is before which ours has to be: behind it, it would do nothing without a word.
+fn place_of<'a>(mut rules: impl Iterator<Item = &'a str>, name: &str) -> Result<usize> {
+    let place = rules.position(|rule| rule == name);
+    place.ok_or_else(|| Error::internal(format!("no rule `{name}` among DataFusion's")))
 }
 
 /// The one store that queries can read.

@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayData, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayData, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::buffer::Buffer;
-use datafusion::arrow::compute::{cast, concat};
+use datafusion::arrow::compute::{CastOptions, cast, cast_with_options, concat};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -193,7 +193,10 @@ impl Growth {
             }
             Self::Formatted if largest(1) > FORMAT_BYTES_MAX => u64::MAX,
             Self::Formatted => rows.saturating_mul(largest(1).saturating_mul(32)),
-            Self::Series => rows.saturating_mul(steps(args).saturating_mul(ELEMENT_BYTES)),
+            Self::Series => {
+                let steps = steps(args).unwrap_or(u64::MAX);
+                rows.saturating_mul(steps.saturating_mul(ELEMENT_BYTES))
+            }
             Self::Joined => {
                 let elements = size(0) / 4;
                 size(0)
@@ -279,44 +282,31 @@ fn largest_text(value: Option<&ColumnarValue>) -> Option<&str> {
     }
 }
 
-/// The largest number of an argument; below zero is none.
+/// The largest number of an argument; below zero is none, and what is no number of ours is too large.
 fn number_max(value: Option<&ColumnarValue>) -> u64 {
-    let numbers = match value {
-        None => return 0,
-        Some(value) => value
-            .to_array(1)
-            .and_then(|array| Ok(cast(&array, &DataType::Int64)?)),
+    let Some(value) = value else {
+        return 0;
     };
-    match numbers {
-        Ok(numbers) => {
-            let numbers = numbers.as_primitive::<Int64Type>();
-            let max = numbers.iter().flatten().max().unwrap_or(0);
-            u64::try_from(max).unwrap_or(0)
-        }
-        // Too large for a number of ours is too large.
-        Err(_) => u64::MAX,
-    }
+    let max = |numbers: Int64Array| numbers.iter().flatten().max().unwrap_or(0);
+    int64_of(value).map_or(u64::MAX, |numbers| u64::try_from(max(numbers)).unwrap_or(0))
 }
 
 /// Steps of the longest series.
-fn steps(args: &[ColumnarValue]) -> u64 {
+fn steps(args: &[ColumnarValue]) -> Result<u64> {
     let [start, stop, step] = match args {
         [stop] => [None, Some(stop), None],
         [start, stop] => [Some(start), Some(stop), None],
         [start, stop, step, ..] => [Some(start), Some(stop), Some(step)],
-        [] => return 0,
+        [] => return Ok(0),
     };
     let is_number = |value: &ColumnarValue| value.data_type().is_integer();
     let (unit, step) = match step {
         None => (1, 1),
-        Some(step) if is_number(step) => (
-            1,
-            numbers(step)
-                .map(i128::abs)
-                .filter(|step| *step > 0)
-                .min()
-                .unwrap_or(1),
-        ),
+        Some(step) if is_number(step) => {
+            let numbers = int64_of(step)?;
+            let steps = (numbers.iter().flatten()).map(|step| i128::from(step).abs());
+            (1, steps.filter(|step| *step > 0).min().unwrap_or(1))
+        }
         Some(step) => (0, interval_nanos(step)),
     };
     // Days for dates, nanoseconds for times with a step.
@@ -331,29 +321,33 @@ fn steps(args: &[ColumnarValue]) -> u64 {
         _ => 1,
     };
     let bounds = |value: Option<&ColumnarValue>| {
-        value.map_or((0, 0), |value| {
-            let scale = scale(value);
-            let all = || numbers(value).map(|number| number.saturating_mul(scale));
-            (all().min().unwrap_or(0), all().max().unwrap_or(0))
-        })
+        let Some(value) = value else {
+            return Ok((0, 0));
+        };
+        let (numbers, scale) = (int64_of(value)?, scale(value));
+        let all = || {
+            numbers
+                .iter()
+                .flatten()
+                .map(|number| i128::from(number) * scale)
+        };
+        Ok::<_, DataFusionError>((all().min().unwrap_or(0), all().max().unwrap_or(0)))
     };
-    let (start, stop) = (bounds(start), bounds(stop));
+    let (start, stop) = (bounds(start)?, bounds(stop)?);
     let span = (stop.1 - start.0).abs().max((start.1 - stop.0).abs());
-    u64::try_from(span / step.max(1) + 1).unwrap_or(u64::MAX)
+    Ok(u64::try_from(span / step.max(1) + 1).unwrap_or(u64::MAX))
 }
 
-fn numbers(value: &ColumnarValue) -> impl Iterator<Item = i128> {
-    let array = value
-        .to_array(1)
-        .and_then(|array| Ok(cast(&array, &DataType::Int64)?));
-    let numbers: Vec<i128> = match array {
-        Ok(array) => {
-            let array = array.as_primitive::<Int64Type>();
-            array.iter().flatten().map(i128::from).collect()
-        }
-        Err(_) => Vec::new(),
+/// # Errors
+///
+/// A number that has no room: without that it were NULL, and nothing would be made of it.
+fn int64_of(value: &ColumnarValue) -> Result<Int64Array> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
     };
-    numbers.into_iter()
+    let array = cast_with_options(&value.to_array(1)?, &DataType::Int64, &options)?;
+    Ok(array.as_primitive::<Int64Type>().clone())
 }
 
 /// The shortest of the intervals.

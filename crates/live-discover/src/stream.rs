@@ -166,14 +166,11 @@ impl QueryStream {
             limits.bytes,
             Arc::clone(&delivered),
             places,
+            turn,
         );
         // Others wait for its memory, also where nobody asks for its rows any more.
         let in_time = tokio::time::timeout_at(stop.0.deadline(), work);
-        let task = OwnedTask::spawn(&workers, async move {
-            let ended = in_time.await;
-            drop(turn);
-            ended
-        });
+        let task = OwnedTask::spawn(&workers, in_time);
         Ok(Self {
             schema,
             batches,
@@ -267,6 +264,7 @@ async fn run(
     bytes_max: u64,
     delivered: Arc<Delivered>,
     places: Places,
+    turn: Turn,
 ) {
     let mut source = match execute_stream(plan, places.task()) {
         Ok(source) => source,
@@ -297,6 +295,10 @@ async fn run(
         }
         rows += batch.num_rows() as u64;
         bytes += batch_bytes;
+        turn.pass(
+            usize::try_from(batch_bytes).unwrap_or(usize::MAX),
+            BATCHES_AHEAD + 1,
+        );
         delivered.rows.store(rows, Ordering::Relaxed);
         delivered.bytes.store(bytes, Ordering::Relaxed);
         if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {

@@ -9,6 +9,7 @@ use audit_testkit::api::{
     ApiFault, ApiFaultKind, ApiOperation, ApiServer, ApiServerOptions, AppRegistration,
 };
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -39,11 +40,15 @@ impl World {
     }
 
     fn collector_with(&self, secret: &'static str) -> Collector {
-        let clock = self.server.clock();
+        let pace = VirtualPace::new(self.server.clock());
+        self.collector_at(secret, Arc::new(pace))
+    }
+
+    fn collector_at(&self, secret: &'static str, pace: Arc<dyn Pace>) -> Collector {
         Collector::with_pace(
             self.lake.clone(),
             Arc::new(OneSecret(secret)),
-            Arc::new(VirtualPace::new(clock)),
+            pace,
             CollectorOptions::default(),
         )
         .unwrap()
@@ -248,6 +253,51 @@ async fn it_collects_until_it_is_cancelled_and_loses_nothing() {
     let summary = world.collector().catch_up(None, &go_on()).await.unwrap();
     assert_eq!(summary.tenants[0].outcome, TenantOutcome::Polled);
     assert_eq!(world.rows(tenant).await, 90);
+}
+
+/// Time does not go on by itself.
+#[derive(Debug)]
+struct Standstill(VirtualPace);
+
+impl Pace for Standstill {
+    fn sleep(&self, _: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn jitter(&self) -> f64 {
+        self.0.jitter()
+    }
+}
+
+#[tokio::test]
+async fn a_hint_ends_the_rest_of_a_tenant_that_is_collected_and_leaves_nothing_of_others() {
+    let world = World::new().await;
+    let tenant = world.add(1, 1).await;
+    let pace = Standstill(VirtualPace::new(world.server.clock()));
+    let collector = world.collector_at(SECRET, Arc::new(pace));
+    let cancel = go_on();
+    let running = {
+        let (collector, cancel) = (collector.clone(), cancel.clone());
+        tokio::spawn(async move { collector.run(None, &cancel).await })
+    };
+    let until = async |rows| {
+        while world.rows(tenant).await < rows {
+            tokio::task::yield_now().await;
+        }
+    };
+    until(3).await;
+    let now = world.server.clock().advance(60_000_000);
+    let handle = world.server.tenant(&tenant.to_string());
+    let text = world.blob(&tenant.to_string(), 4);
+    handle.publish("Audit.Exchange", now - 1_000_000, text);
+    let stranger = "00000000-0000-4000-8000-000000000099".parse().unwrap();
+    collector.hint(stranger);
+    collector.hint(tenant);
+    until(7).await;
+    assert_eq!(collector.inner.hints().len(), 1);
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+    assert!(collector.inner.hints().is_empty());
 }
 
 #[tokio::test]

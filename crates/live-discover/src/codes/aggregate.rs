@@ -537,11 +537,13 @@ impl State {
     }
 
     async fn look_at(&mut self, group: Group) -> Result<()> {
-        let timer = self.baseline.elapsed_compute().clone();
-        let _timer = timer.timer();
+        let compute = self.baseline.elapsed_compute().clone();
         let plan = &self.plan;
         let Group { file, number, rows } = group;
-        let mut wanted = rows::passing(&rows, &plan.filters, self.batch_rows)?;
+        let mut wanted = {
+            let _timer = compute.timer();
+            rows::passing(&rows, &plan.filters, self.batch_rows)?
+        };
         let searches = &plan.searches;
         if !searches.is_empty() {
             let Some(file) = file else {
@@ -557,6 +559,7 @@ impl State {
             return Ok(());
         }
         self.rows += wanted.iter().map(Selection::count).sum::<usize>();
+        let _timer = compute.timer();
         plan.add(&rows, wanted, self.batch_rows, &mut self.partial)?;
         let groups = self.partial.groups.count();
         self.hands_on = self.rows >= ROWS_LOOKED_AT && groups > self.rows / 10 * MOST_IN_TEN;

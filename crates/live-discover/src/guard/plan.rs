@@ -292,14 +292,12 @@ fn collects_little(window: &WindowFunction) -> Result<()> {
 struct Cost {
     literal_bytes: usize,
     calls: usize,
-    /// A row of the widest sort.
-    sorted_bytes: usize,
     /// A row of the widest step.
-    wide_bytes: usize,
+    row_bytes: usize,
 }
 
-/// Rows that go through an optimised plan at a time: fewer where each has large constants or many computed values, where
-/// they are wide, and fewer yet where wide ones are sorted.
+/// Rows that go through an optimised plan at a time: fewer where each has large constants or many computed values, and where
+/// they are wide.
 pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     /// Of all constants of the rows of a batch.
     const CONSTANT_BYTES_MAX: usize = 64 << 20;
@@ -307,17 +305,12 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     const CALLS: usize = 64;
     /// Shorter ones are in every query.
     const LONG_BYTES: usize = 64;
-    /// Of a batch that a sort keeps: it has to hold some of them, and to write them to disk where it cannot.
-    const SORTED_BYTES_MAX: usize = 4 << 20;
-    /// Of any batch: each step has one or two of them at hand, uncounted, and so has who reads the answer.
-    const BYTES_MAX: usize = 16 << 20;
+    /// Of a batch: each step has one or two of them at hand, and so has who reads the answer. A sort has to hold some of them,
+    /// and to write them to disk where it cannot.
+    const BYTES_MAX: usize = 4 << 20;
     let mut cost = Cost::default();
     plan.apply_with_subqueries(|step| {
-        let bytes = row_bytes(step.schema().as_arrow());
-        cost.wide_bytes = cost.wide_bytes.max(bytes);
-        if matches!(step, LogicalPlan::Sort(_)) {
-            cost.sorted_bytes = cost.sorted_bytes.max(bytes);
-        }
+        cost.row_bytes = cost.row_bytes.max(row_bytes(step.schema().as_arrow()));
         step.apply_expressions(|expr| {
             expr.apply(|part| {
                 match part {
@@ -340,8 +333,7 @@ pub(crate) fn batch_rows(plan: &LogicalPlan, rows_max: usize) -> Result<usize> {
     })?;
     let by_constants = CONSTANT_BYTES_MAX / cost.literal_bytes.max(1);
     let by_calls = rows_max.saturating_mul(CALLS) / cost.calls.max(1);
-    let by_sorts = SORTED_BYTES_MAX / cost.sorted_bytes.max(1);
-    let by_width = BYTES_MAX / cost.wide_bytes.max(1);
-    let rows = by_constants.min(by_calls).min(by_sorts).min(by_width);
+    let by_width = BYTES_MAX / cost.row_bytes.max(1);
+    let rows = by_constants.min(by_calls).min(by_width);
     Ok(rows.clamp(1, rows_max))
 }

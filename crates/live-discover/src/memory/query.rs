@@ -23,6 +23,8 @@ pub(crate) const ENGINE_POOL: &str = "memory of the engine";
 const SORTING_BYTES: usize = 64 << 20;
 /// What a thread of another query needs: the rows that are the latest so far.
 const THREAD_BYTES: usize = 32 << 20;
+/// Batches that a thread has at hand: the one that it makes, and one that waits to be taken.
+const BATCHES_OF_THREAD: usize = 2;
 /// What is set aside for groups grows by so much at least.
 const EXTRA_BYTES: usize = 8 << 20;
 /// What sorts batches, and goes to disk with them.
@@ -111,6 +113,8 @@ struct State {
     sorted_bytes_max: usize,
     /// Of the others.
     fixed_bytes: usize,
+    /// Of rows on their way, at most so far. What is set aside has room for them: they are of no step.
+    passing_bytes: usize,
 }
 
 impl State {
@@ -218,6 +222,8 @@ impl QueryMemory {
 
     fn end(&self) {
         let mut state = self.state();
+        self.budget
+            .give_back(std::mem::take(&mut state.passing_bytes), 0);
         // Tasks that were stopped just now may have some still.
         let reserved = state.reserved().max(state.bytes());
         (state.share_bytes, state.extra_bytes) = (0, 0);
@@ -232,6 +238,25 @@ impl QueryMemory {
 /// A query that runs; dropped, what was set aside for it is free.
 #[derive(Debug)]
 pub(crate) struct Turn(Arc<QueryMemory>);
+
+impl Turn {
+    /// Counts batches of rows of the result that are between the step that reads them and the caller, where one has so many
+    /// bytes and the caller lets so many wait: caches make room for them.
+    pub(crate) fn pass(&self, batch_bytes: usize, waiting: usize) {
+        let batches = waiting + BATCHES_OF_THREAD * self.0.threads;
+        let bytes = batch_bytes.saturating_mul(batches);
+        let mut state = self.0.state();
+        if let Some(more) = bytes
+            .checked_sub(state.passing_bytes)
+            .filter(|more| *more > 0)
+        {
+            state.passing_bytes = bytes;
+            let gone = self.0.budget.take(more, 0);
+            drop(state);
+            drop(gone);
+        }
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {

@@ -343,7 +343,9 @@ impl Runs {
                 let total_rows = self.inner.rows_of(&run)?;
                 match total_rows {
                     // Whether it is the last page shows when there is a row more.
-                    None if entry.rows() <= first_row + entry.page_rows => return Ok(None),
+                    None if entry.rows() <= first_row.saturating_add(entry.page_rows) => {
+                        return Ok(None);
+                    }
                     Some(rows) if first_row > 0 && first_row >= rows => {
                         return Err(result::no_such_page(id));
                     }
@@ -364,7 +366,7 @@ impl Runs {
         }
         let schema = schema.ok_or_else(|| no_longer_kept(id))?;
         let rows = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
-        let next_row = first_row + page_rows;
+        let next_row = first_row.saturating_add(page_rows);
         Ok(Page {
             batch: result::cut(&schema, &batches, rows(skip), rows(page_rows))?,
             first_row,

@@ -292,9 +292,9 @@ impl SelectByCodesExec {
                 .buffered(ahead);
             while let Some((taken, candidates)) = looked_at.try_next().await? {
                 if let Some(candidates) = candidates.filter(|_| !taken.is_behind()) {
-                    let _timer = run.baseline.elapsed_compute().timer();
                     let Candidates { file, groups } = candidates;
                     for candidate in groups {
+                        let timer = run.baseline.elapsed_compute().timer();
                         let (rows, keys) = self.passing(&candidate, run.batch_rows)?;
                         let ranked = firsts.ranked(&rows, &keys);
                         let group = candidate.group;
@@ -302,6 +302,7 @@ impl SelectByCodesExec {
                             true => firsts.add(&file, group, ranked)?,
                             false => {
                                 let ranked = ranked.collect();
+                                drop(timer);
                                 self.search(&reading, firsts, (&file, group), ranked)
                                     .await?;
                             }
