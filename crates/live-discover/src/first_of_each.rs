@@ -251,6 +251,8 @@ pub(crate) struct FirstOfEachExec {
 }
 
 impl FirstOfEachExec {
+    pub(crate) const NAME: &str = "FirstOfEachExec";
+
     /// The step above a plan; `None` where there is no key, or no number that rows are ordered by.
     fn above(
         input: &Arc<dyn ExecutionPlan>,
@@ -297,13 +299,13 @@ impl DisplayAs for FirstOfEachExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
         let (keys, count, order) = (keys.join(", "), self.count, &self.order);
-        write!(f, "FirstOfEachExec: first={count} of [{keys}] by {order}")
+        write!(f, "{}: first={count} of [{keys}] by {order}", Self::NAME)
     }
 }
 
 impl ExecutionPlan for FirstOfEachExec {
     fn name(&self) -> &str {
-        "FirstOfEachExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -504,7 +506,11 @@ mod tests {
                 "{sql}"
             );
             let plan = ask(&ours, &format!("EXPLAIN {sql}")).await;
-            assert_eq!(plan.contains("FirstOfEachExec"), is_used, "{sql}\n{plan}");
+            assert_eq!(
+                plan.contains(FirstOfEachExec::NAME),
+                is_used,
+                "{sql}\n{plan}"
+            );
         }
     }
 
@@ -572,7 +578,11 @@ mod tests {
         for (sql, is_used) in groups.chain([(on.to_owned(), true)]) {
             assert_eq!(ask(&ours, &sql).await, ask(&theirs, &sql).await, "{sql}");
             let plan = ask(&ours, &format!("EXPLAIN {sql}")).await;
-            assert_eq!(plan.contains("FirstOfEachExec"), is_used, "{sql}\n{plan}");
+            assert_eq!(
+                plan.contains(FirstOfEachExec::NAME),
+                is_used,
+                "{sql}\n{plan}"
+            );
         }
     }
 }

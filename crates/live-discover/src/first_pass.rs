@@ -278,6 +278,8 @@ pub(crate) struct FirstPassExec {
 }
 
 impl FirstPassExec {
+    pub(crate) const NAME: &str = "FirstPassExec";
+
     /// The plan of the second pass, which gives the same without the first.
     pub(crate) fn rows(&self) -> &Arc<dyn ExecutionPlan> {
         &self.rows
@@ -332,13 +334,19 @@ fn not_behind(order: &PhysicalSortExpr, last: ScalarValue) -> Arc<dyn PhysicalEx
 
 impl DisplayAs for FirstPassExec {
     fn fmt_as(&self, _type: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FirstPassExec: key={}, fetch={}", self.order, self.fetch)
+        write!(
+            f,
+            "{}: key={}, fetch={}",
+            Self::NAME,
+            self.order,
+            self.fetch
+        )
     }
 }
 
 impl ExecutionPlan for FirstPassExec {
     fn name(&self) -> &str {
-        "FirstPassExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

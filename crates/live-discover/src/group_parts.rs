@@ -97,6 +97,8 @@ pub(crate) struct GroupPartsExec {
 }
 
 impl GroupPartsExec {
+    pub(crate) const NAME: &str = "GroupPartsExec";
+
     /// `None` for what is not such a step, or for aggregates that go by an order or have no states by group.
     fn in_place_of(aggregate: &AggregateExec) -> Result<Option<Self>> {
         let group_by = aggregate.group_expr();
@@ -143,13 +145,13 @@ impl GroupPartsExec {
 
 impl DisplayAs for GroupPartsExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GroupPartsExec: {}", self.text)
+        write!(f, "{}: {}", Self::NAME, self.text)
     }
 }
 
 impl ExecutionPlan for GroupPartsExec {
     fn name(&self) -> &str {
-        "GroupPartsExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -563,7 +565,7 @@ mod tests {
     /// Rows that our step has put on disk for a question.
     async fn spilled_rows(context: &SessionContext, question: &str) -> usize {
         let ran = ask(context, &format!("EXPLAIN ANALYZE {question}")).await;
-        let step = ran.lines().find(|line| line.contains("GroupPartsExec"));
+        let step = ran.lines().find(|line| line.contains(GroupPartsExec::NAME));
         let (_, rows) = step.unwrap().split_once("spilled_rows=").unwrap();
         let rows = rows.split([',', ']']).next().unwrap();
         match rows.trim().split_once(' ') {

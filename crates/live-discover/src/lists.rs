@@ -151,6 +151,8 @@ pub(crate) struct ListsExec {
 }
 
 impl ListsExec {
+    pub(crate) const NAME: &str = "ListsExec";
+
     fn new(lists: Vec<List>, input: Arc<dyn ExecutionPlan>) -> Self {
         Self {
             lists,
@@ -174,13 +176,13 @@ impl List {
 
 impl DisplayAs for ListsExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ListsExec: lists={}", self.lists.len())
+        write!(f, "{}: lists={}", Self::NAME, self.lists.len())
     }
 }
 
 impl ExecutionPlan for ListsExec {
     fn name(&self) -> &str {
-        "ListsExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -370,7 +372,7 @@ mod tests {
             assert_eq!(sorted(&answer), sorted(&expected), "{sql}");
             let analyzed = ask(&ours, &format!("EXPLAIN ANALYZE {sql}")).await;
             assert_eq!(
-                analyzed.contains("ListsExec"),
+                analyzed.contains(ListsExec::NAME),
                 *lists > 0,
                 "{sql}\n{analyzed}"
             );

@@ -118,6 +118,8 @@ struct SieveExec {
 }
 
 impl SieveExec {
+    pub(crate) const NAME: &str = "SieveExec";
+
     fn over(input: Arc<dyn ExecutionPlan>, columns: HashSet<usize>) -> Arc<dyn ExecutionPlan> {
         Arc::new(Self { input, columns })
     }
@@ -125,13 +127,13 @@ impl SieveExec {
 
 impl DisplayAs for SieveExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SieveExec")
+        f.write_str(Self::NAME)
     }
 }
 
 impl ExecutionPlan for SieveExec {
     fn name(&self) -> &str {
-        "SieveExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -230,7 +232,7 @@ mod tests {
         let with = context(true).await;
         let plan = ask(&with, &format!("EXPLAIN {JOIN}")).await;
         assert!(plan.contains("FilterExec: id@0 IS NULL"), "{plan}");
-        assert!(!plan.contains("SieveExec"), "{plan}");
+        assert!(!plan.contains(SieveExec::NAME), "{plan}");
         assert_eq!(ask(&with, JOIN).await, ask(&with, EXISTS).await);
         // As long as DataFusion does so.
         let without = context(false).await;

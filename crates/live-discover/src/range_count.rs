@@ -65,7 +65,7 @@ impl PhysicalOptimizerRule for RangeCounts {
 
 /// Counts, for each row, those of its partition in frames about its time. Its input is sorted by both.
 #[derive(Debug, Clone)]
-struct RangeCountExec {
+pub(crate) struct RangeCountExec {
     input: Arc<dyn ExecutionPlan>,
     partition_by: Vec<Arc<dyn PhysicalExpr>>,
     order: PhysicalSortExpr,
@@ -85,6 +85,8 @@ struct Count {
 }
 
 impl RangeCountExec {
+    pub(crate) const NAME: &str = "RangeCountExec";
+
     /// `None` for what is not all such counts, ordered by one time.
     fn in_place_of(window: &BoundedWindowAggExec) -> Result<Option<Self>> {
         let input = window.input();
@@ -402,7 +404,8 @@ impl DisplayAs for RangeCountExec {
         let (by, counts) = (by.join(", "), counts.join(", "));
         write!(
             f,
-            "RangeCountExec: counts=[{counts}], partition=[{by}], order={}",
+            "{}: counts=[{counts}], partition=[{by}], order={}",
+            Self::NAME,
             self.order
         )
     }
@@ -410,7 +413,7 @@ impl DisplayAs for RangeCountExec {
 
 impl ExecutionPlan for RangeCountExec {
     fn name(&self) -> &str {
-        "RangeCountExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

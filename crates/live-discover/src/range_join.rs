@@ -179,6 +179,8 @@ struct Range {
 }
 
 impl RangeJoinExec {
+    pub(crate) const NAME: &str = "RangeJoinExec";
+
     /// `None` where a hash join's condition has no range, or it gives what isn't given here.
     fn in_place_of(join: &HashJoinExec) -> Result<Option<Self>> {
         let (Some(given), Some(filter)) = (Given::of(*join.join_type()), join.filter()) else {
@@ -366,7 +368,8 @@ impl DisplayAs for RangeJoinExec {
         let ranges = ranges.map(|Range { held, op, other }| format!("{held} {op} {other}"));
         write!(
             f,
-            "RangeJoinExec: join_type={:?}, on=[{}], ranges=[{}]",
+            "{}: join_type={:?}, on=[{}], ranges=[{}]",
+            Self::NAME,
             self.join_type,
             on.collect::<Vec<_>>().join(", "),
             ranges.collect::<Vec<_>>().join(", "),
@@ -380,7 +383,7 @@ impl DisplayAs for RangeJoinExec {
 
 impl ExecutionPlan for RangeJoinExec {
     fn name(&self) -> &str {
-        "RangeJoinExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -619,7 +622,11 @@ mod tests {
                 assert_eq!(ask(&ours, &sql).await, expected, "{sql}");
                 if join == "JOIN" {
                     let plan = ask(&ours, &format!("EXPLAIN {sql}")).await;
-                    assert_eq!(plan.contains("RangeJoinExec"), *has_ranges, "{sql}\n{plan}");
+                    assert_eq!(
+                        plan.contains(RangeJoinExec::NAME),
+                        *has_ranges,
+                        "{sql}\n{plan}"
+                    );
                 }
             }
         }

@@ -44,6 +44,8 @@ use futures::{Stream, StreamExt};
 use crate::error::Error;
 use crate::growth;
 use crate::limits::LimitKind;
+use crate::range_count::RangeCountExec;
+use crate::range_join::RangeJoinExec;
 use crate::scrub::scrub;
 use crate::stop::Stop;
 use crate::turns::{Queue, Turns};
@@ -56,7 +58,7 @@ const COPYING: [&str; 9] = [
     "CrossJoinExec",
     "NestedLoopJoinExec",
     "HashJoinExec",
-    "RangeJoinExec",
+    RangeJoinExec::NAME,
     "SortMergeJoinExec",
     "PiecewiseMergeJoinExec",
     "UnnestExec",
@@ -70,7 +72,7 @@ const HOLDING: [&str; 4] = [
     "SortExec",
     "SortExec(TopK)",
     "SortPreservingMergeExec",
-    "RangeCountExec",
+    RangeCountExec::NAME,
 ];
 /// Steps whose text tells where files lie.
 const EXPLAINING: [&str; 2] = ["ExplainExec", "AnalyzeExec"];

@@ -71,6 +71,8 @@ struct Aggregate {
 }
 
 impl AggregateByCodesExec {
+    pub(crate) const NAME: &str = "AggregateByCodesExec";
+
     /// In place of a partial aggregate; `None` where that has something that isn't understood.
     pub(super) fn in_place_of(partial: &AggregateExec) -> Result<Option<Self>> {
         let group_by = partial.group_expr();
@@ -347,7 +349,7 @@ impl Partial {
 impl DisplayAs for AggregateByCodesExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files: usize = self.input.groups.iter().map(|group| group.len()).sum();
-        write!(f, "AggregateByCodesExec: {}, files={files}", self.text)?;
+        write!(f, "{}: {}, files={files}", Self::NAME, self.text)?;
         let filters: Vec<String> = self.input.filters.iter().map(ToString::to_string).collect();
         match filters.is_empty() {
             true => Ok(()),
@@ -376,7 +378,7 @@ fn text_of(partial: &AggregateExec) -> String {
 
 impl ExecutionPlan for AggregateByCodesExec {
     fn name(&self) -> &str {
-        "AggregateByCodesExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

@@ -88,6 +88,8 @@ struct Otherwise {
 }
 
 impl SelectByCodesExec {
+    pub(crate) const NAME: &str = "SelectByCodesExec";
+
     /// In place of a scan and what is above it; `None` where filters are over other columns than small ones, and the index
     /// leaves many rows for them, or where there are none. `learns`: whether rows may be looked for by what steps above find.
     pub(super) fn in_place_of(plan: &Arc<dyn ExecutionPlan>, learns: bool) -> Result<Option<Self>> {
@@ -262,7 +264,7 @@ impl DisplayAs for SelectByCodesExec {
             .filter(|column| !column.is::<Literal>());
         let columns: Vec<String> = columns.map(ToString::to_string).collect();
         let columns = columns.join(", ");
-        write!(f, "SelectByCodesExec: columns=[{columns}], files={files}")?;
+        write!(f, "{}: columns=[{columns}], files={files}", Self::NAME)?;
         let filters: Vec<String> = self.input.filters.iter().map(ToString::to_string).collect();
         if !filters.is_empty() {
             write!(f, ", filter={}", filters.join(" AND "))?;
@@ -279,7 +281,7 @@ impl DisplayAs for SelectByCodesExec {
 
 impl ExecutionPlan for SelectByCodesExec {
     fn name(&self) -> &str {
-        "SelectByCodesExec"
+        Self::NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

@@ -13,7 +13,10 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::Budget;
 use crate::estimate::row_bytes;
-use crate::group_parts;
+use crate::group_parts::{self, GroupPartsExec};
+use crate::lists::ListsExec;
+use crate::range_count::RangeCountExec;
+use crate::range_join::RangeJoinExec;
 
 /// How the engine's total is called in messages.
 pub(crate) const ENGINE_POOL: &str = "memory of the engine";
@@ -37,18 +40,18 @@ const QUEUING: &str = "RepartitionExec[";
 /// it gets memory for.
 const MERGING: &str = "ExternalSorterMerge";
 /// Steps that hold tables, beside sorts and groups.
-const HOLDING: [&str; 11] = [
-    "GroupPartsExec",
-    "ListsExec",
+const HOLDS_TABLES: [&str; 11] = [
+    GroupPartsExec::NAME,
+    ListsExec::NAME,
     "HashJoinExec",
-    "RangeJoinExec",
+    RangeJoinExec::NAME,
     "SortMergeJoinExec",
     "NestedLoopJoinExec",
     "PiecewiseMergeJoinExec",
     "CrossJoinExec",
     "WindowAggExec",
     "BoundedWindowAggExec",
-    "RangeCountExec",
+    RangeCountExec::NAME,
 ];
 
 /// What a query needs, as far as its plan tells.
@@ -70,7 +73,7 @@ impl Needs {
                 .is_none_or(|rows| kept(rows) > THREAD_BYTES / 2)
         };
         let groups = |aggregate: &AggregateExec| !aggregate.group_expr().is_empty();
-        let holds = HOLDING.contains(&plan.name())
+        let holds = HOLDS_TABLES.contains(&plan.name())
             || plan.downcast_ref::<SortExec>().is_some_and(sorts)
             || plan.downcast_ref::<AggregateExec>().is_some_and(groups);
         let mut below = plan.children().into_iter();
