@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use audit_lake::TenantId;
-use audit_schema::ContentType;
+use audit_schema::{ContentType, content_state};
 use sha2::{Digest, Sha256};
 
 use crate::timeline::Settled;
@@ -35,10 +35,10 @@ impl BlobState {
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Listed => "listed",
-            Self::Stored => "stored",
-            Self::Expired => "expired",
-            Self::Lost => "lost",
+            Self::Listed => content_state::LISTED,
+            Self::Stored => content_state::STORED,
+            Self::Expired => content_state::EXPIRED,
+            Self::Lost => content_state::LOST,
         }
     }
 }
@@ -83,10 +83,10 @@ impl WindowState {
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Listed => "listed",
-            Self::Settled(Settled::Complete) => "complete",
-            Self::Settled(Settled::Partial) => "partial",
-            Self::Settled(Settled::Lost) => "lost",
+            Self::Listed => content_state::LISTED,
+            Self::Settled(Settled::Complete) => content_state::COMPLETE,
+            Self::Settled(Settled::Partial) => content_state::PARTIAL,
+            Self::Settled(Settled::Lost) => content_state::LOST,
         }
     }
 }

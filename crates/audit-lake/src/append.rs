@@ -237,8 +237,7 @@ impl Lake {
 
     /// Appends rows that have a key of their own and are not in the table yet: rejects, ledger rows.
     ///
-    /// `key` names the text column of the key; a row whose key the table has is left out. Returns which
-    /// rows were added, in order.
+    /// A row whose key ([`TableName::key_column`]) the table has is left out. Returns which rows were added, in order.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -247,8 +246,8 @@ impl Lake {
         tenant: TenantId,
         name: TableName,
         rows: &RecordBatch,
-        key: &str,
     ) -> Result<Vec<usize>> {
+        let key = name.key_column();
         let table = self.open_or_create_table(tenant, name).await?;
         let mut known: HashSet<String> = HashSet::new();
         let mut checked: HashSet<Path> = HashSet::new();

@@ -93,7 +93,8 @@ impl Ledger {
             return Ok(false);
         }
         let order: Vec<_> = (0..rows.num_rows()).map(|row| (0, row)).collect();
-        let (file, place) = write_rows(&self.lake, &self.table, rows, &order, "entry_id").await?;
+        let key = TableName::Content.key_column();
+        let (file, place) = write_rows(&self.lake, &self.table, rows, &order, key).await?;
         match self.table.try_commit(&base, &[file]).await? {
             CommitOutcome::Committed { version } => {
                 self.version = version;

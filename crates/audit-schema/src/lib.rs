@@ -17,6 +17,7 @@ mod category;
 pub mod codes;
 mod column;
 mod columns;
+pub mod content_state;
 mod content_type;
 mod csv;
 mod extra;

@@ -12,7 +12,9 @@ pub(crate) use audit_lake::{
     Clock, Compaction, Error as LakeError, Finding, InternalNetworks, Ledger, Maintained,
     MaintenancePolicy, MaintenanceProgress, NetworksDecision, Severity, SystemClock, Verified,
 };
-pub(crate) use audit_schema::{ContentType, TACTICS, bundled_queries, tables, views};
+pub(crate) use audit_schema::{
+    ContentType, TACTICS, bundled_queries, content_state, tables, views,
+};
 pub(crate) use live_discover::ingest::{
     Form, IngestError, IngestOptions, Input, InputError, InputReport, Outcome, Progress, Report,
     find_inputs, ingest,

@@ -14,6 +14,7 @@ use arrow::array::{
 use arrow::datatypes::TimestampMicrosecondType;
 use audit_lake::{AppendOptions, Arrival, Lake, Origin, TableName, TenantId};
 use audit_schema::ContentType;
+use audit_schema::content_state::{STORED, STORED_AGAIN};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
@@ -32,12 +33,6 @@ const REJECT_BYTES: usize = 1 << 10;
 
 /// What a batch takes beside its rows: its schema and its columns.
 const BATCH_BYTES: usize = 8 << 10;
-
-/// The state of an input all of which is accounted for.
-const STORED: &str = "stored";
-
-/// That of one which had been stored, when it has added records again.
-const STORED_AGAIN: &str = "stored_again";
 
 /// What an input held for one tenant.
 #[derive(Debug, Clone, Copy, Default)]
@@ -282,7 +277,7 @@ impl Context {
             if !part.rejects.is_empty() {
                 let rows = self.reject_rows(&tenant, &part.rejects)?;
                 self.lake
-                    .append_keyed(id, TableName::Rejects, &rows, "reject_id")
+                    .append_keyed(id, TableName::Rejects, &rows)
                     .await?;
                 for (input, _) in &part.rejects {
                     let tally = tallies.of(*input, &tenant);
@@ -332,10 +327,7 @@ impl Context {
             let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
             let ledger = TableName::Content;
             let rows = self.ledger_rows(&tenant, &entries, STORED)?;
-            let new = self
-                .lake
-                .append_keyed(id, ledger, &rows, "entry_id")
-                .await?;
+            let new = self.lake.append_keyed(id, ledger, &rows).await?;
             // Stored before, and its records had left the table since.
             let is_again = |(at, (_, tally)): &(usize, &(&Ended, Tally))| {
                 tally.records > 0 && new.binary_search(at).is_err()
@@ -345,9 +337,7 @@ impl Context {
                 .collect();
             if !again.is_empty() {
                 let rows = self.ledger_rows(&tenant, &again, STORED_AGAIN)?;
-                self.lake
-                    .append_keyed(id, ledger, &rows, "entry_id")
-                    .await?;
+                self.lake.append_keyed(id, ledger, &rows).await?;
             }
         }
         Ok(outcomes)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use audit_schema::content_state::{STORED, STORED_AGAIN};
 use futures::TryStreamExt;
 
 use super::{AuditRows, Check, Tally};
@@ -13,9 +14,6 @@ use crate::keys::Texts;
 
 /// The most rejects that an entry of each source counts. Those of one entry are all different.
 pub(super) type RejectsBySource = BTreeMap<String, u64>;
-
-/// The state of an entry about records that an input added which had been stored before.
-const STORED_AGAIN: &str = "stored_again";
 
 /// Reads the ledger and checks each entry, and their sum against the rows.
 pub(super) async fn read_entries(
@@ -68,12 +66,12 @@ struct Entries {
 async fn entries(check: &mut Check<'_>) -> Result<Entries> {
     let mut rejects = RejectsBySource::new();
     let (mut records, mut again) = (0, 0);
-    each_batch(check, "entry_id", |batch, at, sums| {
+    each_batch(check, |batch, at, sums| {
         let state = Texts::of(batch, "state");
         let source = Texts::of(batch, "source");
         for row in 0..batch.num_rows() {
             // A blob that never came whole is called lost, with the counts of what there was of it.
-            let is_stored = state.is_some_and(|state| state.value(row) == "stored");
+            let is_stored = state.is_some_and(|state| state.value(row) == STORED);
             if !is_stored && count(batch, "held", row).is_none() {
                 continue;
             }
@@ -126,7 +124,7 @@ async fn read_rejects(
     check: &mut Check<'_>,
     mut expected: RejectsBySource,
 ) -> Result<RejectsBySource> {
-    each_batch(check, "reject_id", |batch, at, wrong| {
+    each_batch(check, |batch, at, wrong| {
         let source = Texts::of(batch, "source");
         let bytes = batch
             .column_by_name("bytes")
@@ -158,15 +156,15 @@ pub(super) fn report_missing(check: &mut Check<'_>, expected: RejectsBySource) {
     }
 }
 
-/// Reads a table file by file, checks its files and that no row has the `key` of another.
+/// Reads a table file by file, checks its files and that no row has the key of another.
 async fn each_batch(
     check: &mut Check<'_>,
-    key: &str,
     mut each: impl FnMut(&RecordBatch, u64, &mut Tally),
 ) -> Result<()> {
     let hasher = std::hash::RandomState::new();
     let mut ids: HashSet<u64> = HashSet::new();
     let snapshot = Arc::clone(&check.snapshot);
+    let key = snapshot.table().key_column();
     // Rows whose key may be one met before, to be compared exactly: by hash, the keys in full.
     let mut suspects: HashMap<u64, HashSet<String>> = HashMap::new();
     for exact in [false, true] {

@@ -337,7 +337,7 @@ fn keyed(keys: &[&str]) -> RecordBatch {
 async fn keyed_rows_are_added_once() {
     for place in places().await {
         let add = async |lake: &Lake, keys: &[&str]| {
-            lake.append_keyed(tenant(), TableName::Content, &keyed(keys), "entry_id")
+            lake.append_keyed(tenant(), TableName::Content, &keyed(keys))
                 .await
                 .unwrap()
         };
@@ -354,9 +354,9 @@ async fn keyed_rows_are_added_once() {
             .unwrap();
         assert_eq!((snapshot.rows(), snapshot.version()), (4, 2));
 
-        let without = place
-            .lake
-            .append_keyed(tenant(), TableName::Content, &keyed(&["a"]), "reject_id")
+        let rows_of_another = keyed(&["a"]);
+        let without = (place.lake)
+            .append_keyed(tenant(), TableName::Rejects, &rows_of_another)
             .await;
         assert!(
             matches!(without, Err(Error::Internal { .. })),
@@ -377,7 +377,7 @@ async fn keyed_rows_of_racing_writers_are_there_once() {
                     let keys = [format!("both-{number}"), format!("{writer}-{number}")];
                     let rows = keyed(&[&keys[0], &keys[1]]);
                     let of_these = lake
-                        .append_keyed(tenant(), TableName::Content, &rows, "entry_id")
+                        .append_keyed(tenant(), TableName::Content, &rows)
                         .await
                         .unwrap();
                     added += of_these.len() as u64;

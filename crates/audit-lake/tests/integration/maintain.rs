@@ -221,7 +221,7 @@ async fn ledger_and_rejects_are_compacted_and_go_on() {
         );
         let rejects = keyed("reject_id", "ingested_at", at * 5..at * 5 + 5);
         assert_eq!(
-            lake.append_keyed(tenant(), TableName::Rejects, &rejects, "reject_id")
+            lake.append_keyed(tenant(), TableName::Rejects, &rejects)
                 .await
                 .unwrap()
                 .len(),
@@ -260,7 +260,7 @@ async fn ledger_and_rejects_are_compacted_and_go_on() {
     // Keys are known still.
     let rejects = keyed("reject_id", "ingested_at", 0..31);
     assert_eq!(
-        lake.append_keyed(tenant(), TableName::Rejects, &rejects, "reject_id")
+        lake.append_keyed(tenant(), TableName::Rejects, &rejects)
             .await
             .unwrap()
             .len(),
@@ -444,7 +444,7 @@ async fn the_ledger_counts_what_expired() {
     };
     let entries = |records| entries_of("stored", records);
     let ledger = TableName::Content;
-    lake.append_keyed(tenant(), ledger, &entries(2), "entry_id")
+    lake.append_keyed(tenant(), ledger, &entries(2))
         .await
         .unwrap();
     let keep = MaintenancePolicy {
@@ -487,13 +487,11 @@ async fn the_ledger_counts_what_expired() {
         "{message}"
     );
     let again = entries_of("stored_again", 1);
-    lake.append_keyed(tenant(), ledger, &again, "entry_id")
-        .await
-        .unwrap();
+    lake.append_keyed(tenant(), ledger, &again).await.unwrap();
     assert_eq!(found().await, "");
     assert_eq!(maintain(&lake, &keep).await[0].expired.rows, 1);
     assert_eq!(found().await, "");
-    lake.append_keyed(tenant(), ledger, &entries(1), "entry_id")
+    lake.append_keyed(tenant(), ledger, &entries(1))
         .await
         .unwrap();
     let message = found().await;

@@ -112,7 +112,7 @@ async fn enter(lake: &Lake, id: &str) -> usize {
     let ids: ArrayRef = Arc::new(StringArray::from(vec![id]));
     let rows = RecordBatch::try_from_iter([("entry_id", ids)]).unwrap();
     let ledger = TableName::Content;
-    let added = lake.append_keyed(tenant(), ledger, &rows, "entry_id").await;
+    let added = lake.append_keyed(tenant(), ledger, &rows).await;
     added.unwrap().len()
 }
 

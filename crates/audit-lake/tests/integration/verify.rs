@@ -74,7 +74,7 @@ async fn ledger_of(lake: &Lake, state: &str, entries: &[(&str, [i64; 4])]) {
         ("duplicates", numbers(2)),
         ("rejects", numbers(3)),
     ]);
-    lake.append_keyed(tenant(), TableName::Content, &rows.unwrap(), "entry_id")
+    lake.append_keyed(tenant(), TableName::Content, &rows.unwrap())
         .await
         .unwrap();
 }
@@ -91,7 +91,7 @@ async fn rejects(lake: &Lake, rejects: &[(&str, &str, i64)]) {
         ("byte_length", Arc::new(lens)),
     ];
     let rows = RecordBatch::try_from_iter(columns).unwrap();
-    lake.append_keyed(tenant(), TableName::Rejects, &rows, "reject_id")
+    lake.append_keyed(tenant(), TableName::Rejects, &rows)
         .await
         .unwrap();
 }

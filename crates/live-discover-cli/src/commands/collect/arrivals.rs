@@ -6,14 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use crate::failure::Failure;
+use crate::library::content_state::{LISTED, LOST, STORED, STORED_AGAIN};
 use crate::library::{ContentType, Error, Lake, Ledger, TenantId};
-
-/// The ledger's states of a content blob.
-const LISTED: &str = "listed";
-const STORED: &str = "stored";
-const STORED_AGAIN: &str = "stored_again";
-/// The ledger's state of a window that could not be listed in time.
-const LOST: &str = "lost";
 
 /// What came of one content type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
