@@ -31,12 +31,12 @@ use crate::catalog::{self, TenantScope};
 use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
-use crate::existence::AskOnce;
+use crate::existence::ASK_ONCE;
 use crate::extremes::EXTREMES_BY_ORDER;
 use crate::first_of_each::FirstsOfEach;
 use crate::first_pass::FirstPass;
 use crate::functions;
-use crate::group_parts::GroupParts;
+use crate::group_parts::GROUP_PARTS;
 use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
@@ -46,8 +46,8 @@ use crate::lists::Lists;
 use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
 use crate::pushdown::WithSieves;
-use crate::range_count::RangeCounts;
-use crate::range_join::RangeJoins;
+use crate::range_count::RANGE_COUNTS;
+use crate::range_join::RANGE_JOINS;
 use crate::regroup::REGROUP;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
@@ -419,19 +419,19 @@ fn physical_rules(
         FilterPushdown::new().name(),
     )?;
     rules.insert(at, Arc::new(Lists));
-    rules.insert(at, Arc::new(AskOnce));
-    rules.insert(at, Arc::new(RangeJoins));
+    rules.insert(at, Arc::new(ASK_ONCE));
+    rules.insert(at, Arc::new(RANGE_JOINS));
     for rule in &mut rules {
         if rule.name().starts_with(FilterPushdown::new().name()) {
             *rule = Arc::new(WithSieves(Arc::clone(rule)));
         }
     }
-    rules.push(Arc::new(RangeCounts));
+    rules.push(Arc::new(RANGE_COUNTS));
     if options.by_codes {
         rules.insert(0, Arc::new(SelectsByCodes));
         rules.push(Arc::new(ByCodes));
     }
-    rules.push(Arc::new(GroupParts));
+    rules.push(Arc::new(GROUP_PARTS));
     Ok(rules)
 }
 

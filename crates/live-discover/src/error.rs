@@ -201,6 +201,12 @@ impl From<DataFusionError> for Error {
     }
 }
 
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
 fn of_root(root: &DataFusionError) -> Error {
     match root {
         DataFusionError::SchemaError(error, _) => of_schema(error),

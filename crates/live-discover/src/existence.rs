@@ -8,49 +8,25 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinSide, JoinType, Result};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use crate::node::NodeRule;
+
 /// Leaves out what such a join was given before. It comes after the sides of joins are chosen and before filters are
 /// handed on and rows are brought together by their keys.
-#[derive(Debug)]
-pub(crate) struct AskOnce;
-
-impl PhysicalOptimizerRule for AskOnce {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let once = node.downcast_ref::<HashJoinExec>().map(once).transpose()?;
-            Ok(match once.flatten() {
-                Some(join) => Transformed::yes(Arc::new(join) as _),
-                None => Transformed::no(node),
-            })
-        })
-        .data()
-    }
-
-    fn name(&self) -> &str {
-        "ask_once"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
+pub(crate) const ASK_ONCE: NodeRule<HashJoinExec> = NodeRule {
+    name: "ask_once",
+    in_place_of: once,
+};
 
 /// A join that asks whether something is there, which is there once.
-fn once(join: &HashJoinExec) -> Result<Option<HashJoinExec>> {
+fn once(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let asked = match join.join_type() {
         JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => JoinSide::Right,
         JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => JoinSide::Left,
@@ -84,7 +60,7 @@ fn once(join: &HashJoinExec) -> Result<Option<HashJoinExec>> {
         JoinSide::Left => (different, Arc::clone(right), PartitionMode::CollectLeft),
         _ => (Arc::clone(left), different, *join.partition_mode()),
     };
-    Ok(Some(HashJoinExec::try_new(
+    let join = HashJoinExec::try_new(
         left,
         right,
         join.on().to_vec(),
@@ -94,7 +70,8 @@ fn once(join: &HashJoinExec) -> Result<Option<HashJoinExec>> {
         mode,
         join.null_equality(),
         join.null_aware,
-    )?))
+    )?;
+    Ok(Some(Arc::new(join)))
 }
 
 /// The columns of a side that the join looks at.
@@ -183,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn answers_are_those_of_datafusion() {
         let theirs = with_rule_for_joins(None, &TABLES).await;
-        let ours = with_rule_for_joins(Some(Arc::new(AskOnce)), &TABLES).await;
+        let ours = with_rule_for_joins(Some(Arc::new(ASK_ONCE)), &TABLES).await;
         for (sql, is_once) in QUERIES {
             let expected = ask(&theirs, sql).await;
             assert_eq!(ask(&ours, sql).await, expected, "{sql}");

@@ -23,7 +23,7 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::Operator;
@@ -48,8 +48,8 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowUDFExpr};
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::StreamExt;
 
@@ -57,6 +57,7 @@ use self::known::Known;
 pub(crate) use self::known::MayBeFirst;
 use crate::codes::{is_exact, is_number};
 use crate::first_pass;
+use crate::node::{only_child, with_new_children};
 
 /// More rows of each key than that are not looked for like this.
 const ROWS_MAX: usize = 100;
@@ -349,9 +350,7 @@ impl ExecutionPlan for FirstOfEachExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([input]) = <[_; 1]>::try_from(children) else {
-            return internal_err!("rows of other than one input");
-        };
+        let input = only_child(children, Self::NAME)?;
         // What it knows is what the scan below asks.
         Ok(Arc::new(Self {
             input,
@@ -359,15 +358,7 @@ impl ExecutionPlan for FirstOfEachExec {
         }))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
@@ -33,11 +33,12 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
-    Partitioning, PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
 };
-use futures::{TryFutureExt, TryStreamExt};
-use tokio::sync::OnceCell;
+use futures::TryStreamExt;
+
+use crate::node::{Once, with_new_children};
 
 /// More rows than that are a result to be read, for which all columns are needed anyway.
 pub(crate) const ROWS_MAX: usize = 10_000;
@@ -96,7 +97,7 @@ fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionP
         rows: replace_children_if_necessary(Arc::clone(plan), vec![input])?,
         order: order.clone(),
         fetch,
-        is_set: Arc::default(),
+        first_pass: Once::default(),
     })))
 }
 
@@ -273,8 +274,7 @@ pub(crate) struct FirstPassExec {
     /// The first sort key of `rows`.
     order: PhysicalSortExpr,
     fetch: usize,
-    /// Once for all partitions, also where it fails: steps below can't be run twice.
-    is_set: Arc<OnceCell<Result<(), Arc<DataFusionError>>>>,
+    first_pass: Once,
 }
 
 impl FirstPassExec {
@@ -385,19 +385,11 @@ impl ExecutionPlan for FirstPassExec {
             rows,
             order: self.order.clone(),
             fetch: self.fetch,
-            is_set: Arc::default(),
+            first_pass: Once::default(),
         }))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,
@@ -406,7 +398,7 @@ impl ExecutionPlan for FirstPassExec {
     ) -> Result<SendableRecordBatchStream> {
         let (keys, rows) = (Arc::clone(&self.keys), Arc::clone(&self.rows));
         let (order, fetch) = (self.order.clone(), self.fetch);
-        let is_set = Arc::clone(&self.is_set);
+        let once = self.first_pass.clone();
         let passes = async move {
             let first_pass = async {
                 let keys = keys.execute(0, Arc::clone(&context))?;
@@ -416,10 +408,9 @@ impl ExecutionPlan for FirstPassExec {
                 {
                     filter.update(not_behind(&order, last))?;
                 }
-                Ok::<_, DataFusionError>(())
+                Ok(())
             };
-            let is_set = is_set.get_or_init(|| first_pass.map_err(Arc::new)).await;
-            is_set.clone().map_err(DataFusionError::Shared)?;
+            once.done(first_pass).await?;
             rows.execute(partition, context)
         };
         let rows = futures::stream::once(passes).try_flatten();

@@ -11,16 +11,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::hash_utils::{RandomState, create_hashes};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
@@ -29,12 +27,14 @@ use datafusion::physical_plan::metrics::{
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode,
-    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream, SpillManager,
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PhysicalExpr, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream, SpillManager,
 };
 use datafusion_execution::SpillFile;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
+
+use crate::node::{NodeRule, only_child, with_new_children};
 
 /// How its memory is called: what [`crate::memory`] sets more aside for.
 pub(crate) const CONSUMER: &str = "GroupParts[";
@@ -52,35 +52,10 @@ const MOST_IN_TEN: usize = 8;
 const HASH: RandomState = RandomState::with_seed(0x6772_6f75_7073);
 
 /// Puts [`GroupPartsExec`] in the place of DataFusion's step.
-#[derive(Debug)]
-pub(crate) struct GroupParts;
-
-impl PhysicalOptimizerRule for GroupParts {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let in_place = |node: Arc<dyn ExecutionPlan>| {
-            let aggregate = node.downcast_ref::<AggregateExec>();
-            Ok(
-                match aggregate.map(GroupPartsExec::in_place_of).transpose()? {
-                    Some(Some(parts)) => Transformed::yes(Arc::new(parts) as _),
-                    _ => Transformed::no(node),
-                },
-            )
-        };
-        plan.transform_up(in_place).data()
-    }
-
-    fn name(&self) -> &str {
-        "group_parts"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
+pub(crate) const GROUP_PARTS: NodeRule<AggregateExec> = NodeRule {
+    name: "group_parts",
+    in_place_of: GroupPartsExec::in_place_of,
+};
 
 /// Puts groups together of what was counted of them in several places: rows of keys, and the states of aggregates.
 #[derive(Debug, Clone)]
@@ -100,7 +75,7 @@ impl GroupPartsExec {
     pub(crate) const NAME: &str = "GroupPartsExec";
 
     /// `None` for what is not such a step, or for aggregates that go by an order or have no states by group.
-    fn in_place_of(aggregate: &AggregateExec) -> Result<Option<Self>> {
+    fn in_place_of(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let group_by = aggregate.group_expr();
         let aggregates = aggregate.aggr_expr();
         let is_plain = *aggregate.mode() == AggregateMode::FinalPartitioned
@@ -128,7 +103,10 @@ impl GroupPartsExec {
         let names = |(_, name): &(_, String)| name.clone();
         let names: Vec<String> = group_by.expr().iter().map(names).collect();
         let of_aggregates: Vec<&str> = aggregates.iter().map(|function| function.name()).collect();
-        Ok(are_in_place.then(|| Self {
+        if !are_in_place {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Self {
             input: Arc::clone(input),
             keys,
             aggregates: aggregates.iter().cloned().zip(states).collect(),
@@ -139,7 +117,7 @@ impl GroupPartsExec {
             ),
             properties: Arc::clone(aggregate.properties()),
             metrics: ExecutionPlanMetricsSet::new(),
-        }))
+        })))
     }
 }
 
@@ -174,24 +152,14 @@ impl ExecutionPlan for GroupPartsExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([input]) = <[_; 1]>::try_from(children) else {
-            return internal_err!("GroupPartsExec has one child");
-        };
+        let input = only_child(children, Self::NAME)?;
         Ok(Arc::new(Self {
             input,
             ..Arc::unwrap_or_clone(self)
         }))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,
@@ -576,7 +544,7 @@ mod tests {
 
     #[tokio::test]
     async fn groups_are_the_same_in_memory_and_in_parts() {
-        let ours = Some(Arc::new(GroupParts) as _);
+        let ours = Some(Arc::new(GROUP_PARTS) as _);
         let (theirs, ours) = (
             with_rule("SanityCheckPlan", None, &[TABLE]).await,
             with_rule("SanityCheckPlan", ours, &[TABLE]).await,
@@ -610,7 +578,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_group_without_room_is_an_error() {
-        let rule = Some(Arc::new(GroupParts) as _);
+        let rule = Some(Arc::new(GROUP_PARTS) as _);
         let context = with_rule("SanityCheckPlan", rule, &[TABLE]).await;
         let little = with_memory(&context, 100);
         let question = "SELECT kind, count(*) FROM t WHERE kind > 1 GROUP BY kind";

@@ -378,23 +378,17 @@ struct Bounded {
 }
 
 impl Bounded {
-    fn too_large(&self, bytes: u64, max: u64) -> DataFusionError {
-        DataFusionError::External(Box::new(Error::exhausted(
-            LimitKind::Growth,
-            format!(
-                "`{}` would make {bytes} bytes at once, at most {max} are allowed",
-                self.inner.name()
-            ),
-        )))
+    fn too_large(&self, bytes: u64, max: u64) -> Error {
+        let name = self.inner.name();
+        let message =
+            format!("`{name}` would make {bytes} bytes at once, at most {max} are allowed");
+        Error::exhausted(LimitKind::Growth, message)
     }
 
     /// Piece by piece.
     fn pieces(&self, args: ScalarFunctionArgs, made: &mut Vec<ArrayRef>) -> Result<()> {
         if let Some(bounds) = Bounds::of(&args.config_options) {
-            bounds
-                .stop
-                .check()
-                .map_err(|error| DataFusionError::External(Box::new(error)))?;
+            bounds.stop.check()?;
         }
         let rows = args.number_rows;
         let bytes = self.growth.bytes(&args.args, rows);
@@ -417,13 +411,13 @@ impl Bounded {
             return Ok(());
         }
         if bytes > CALL_BYTES_MAX {
-            return Err(self.too_large(bytes, CALL_BYTES_MAX));
+            return Err(self.too_large(bytes, CALL_BYTES_MAX).into());
         }
         let array = self.inner.invoke_with_args(args)?.into_array(rows)?;
         made.push(array);
         let total: u64 = made.iter().map(array_bytes).sum();
         if total > CALL_BYTES_MAX {
-            return Err(self.too_large(total, CALL_BYTES_MAX));
+            return Err(self.too_large(total, CALL_BYTES_MAX).into());
         }
         Ok(())
     }
@@ -471,12 +465,12 @@ impl ScalarUDFImpl for Bounded {
         let bytes = self.growth.bytes(&args.args, args.number_rows);
         if is_constant {
             if bytes > CONSTANT_ESTIMATE_MAX {
-                return Err(self.too_large(bytes, CONSTANT_BYTES_MAX));
+                return Err(self.too_large(bytes, CONSTANT_BYTES_MAX).into());
             }
             let value = self.inner.invoke_with_args(args)?;
             let bytes = bytes_of(&value, 1);
             if bytes > CONSTANT_BYTES_MAX {
-                return Err(self.too_large(bytes, CONSTANT_BYTES_MAX));
+                return Err(self.too_large(bytes, CONSTANT_BYTES_MAX).into());
             }
             return Ok(value);
         }

@@ -66,6 +66,7 @@ mod membership;
 mod memory;
 mod metrics;
 mod names;
+mod node;
 mod output;
 mod patterns;
 mod place;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, JoinType, NullEquality, Result, internal_err};
+use datafusion::common::{JoinType, NullEquality, Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::scalar_subquery::ScalarSubqueryExpr;
@@ -31,21 +31,21 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
-    InputDistributionRequirements, PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
-    SendableRecordBatchStream, apply_expression_roots,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements,
+    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    apply_expression_roots,
 };
-use futures::{TryFutureExt, TryStreamExt};
-use tokio::sync::OnceCell;
+use futures::TryStreamExt;
 
 pub(crate) use self::members::IsListed;
 use self::members::Members;
 use crate::codes::is_exact;
+use crate::node::{Once, with_new_children};
 
-/// Puts filters in the place of joins. It comes once the sides of joins are chosen and [`AskOnce`] has made lists short, and
+/// Puts filters in the place of joins. It comes once the sides of joins are chosen and [`ASK_ONCE`] has made lists short, and
 /// before filters are handed on.
 ///
-/// [`AskOnce`]: crate::existence::AskOnce
+/// [`ASK_ONCE`]: crate::existence::ASK_ONCE
 #[derive(Debug)]
 pub(crate) struct Lists;
 
@@ -146,8 +146,7 @@ struct List {
 pub(crate) struct ListsExec {
     lists: Vec<List>,
     input: Arc<dyn ExecutionPlan>,
-    /// Once for all partitions, also where it fails: steps below can't be run twice.
-    are_filled: Arc<OnceCell<Result<(), Arc<DataFusionError>>>>,
+    filled: Once,
 }
 
 impl ListsExec {
@@ -157,7 +156,7 @@ impl ListsExec {
         Self {
             lists,
             input,
-            are_filled: Arc::default(),
+            filled: Once::default(),
         }
     }
 }
@@ -233,15 +232,7 @@ impl ExecutionPlan for ListsExec {
         Ok(Arc::new(Self::new(lists.collect(), input)))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,
@@ -249,19 +240,18 @@ impl ExecutionPlan for ListsExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let (lists, input) = (self.lists.clone(), Arc::clone(&self.input));
-        let are_filled = Arc::clone(&self.are_filled);
-        let filled = async move {
-            let fill = || async {
+        let filled = self.filled.clone();
+        let rows = async move {
+            let fill = async {
                 for list in &lists {
                     list.fill(&context).await?;
                 }
                 Ok(())
             };
-            let filled = are_filled.get_or_init(|| fill().map_err(Arc::new)).await;
-            filled.clone().map_err(DataFusionError::Shared)?;
+            filled.done(fill).await?;
             input.execute(partition, context)
         };
-        let rows = futures::stream::once(filled).try_flatten();
+        let rows = futures::stream::once(rows).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 }

@@ -4,8 +4,8 @@
 //! grow with its repetitions: `\w{1000}` is short and large. So a pattern is a constant that is checked before the
 //! query runs, not one for each row.
 
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use regex::RegexBuilder;
@@ -27,8 +27,7 @@ pub(crate) fn verified(plan: LogicalPlan) -> Result<LogicalPlan> {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let Some(pattern) = pattern_of(expr) {
-                    verify_pattern(pattern)
-                        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+                    verify_pattern(pattern)?;
                     is_misread |= literal(pattern).is_some_and(may_be_misread);
                 }
                 Ok(TreeNodeRecursion::Continue)

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::{SortOptions, concat, partition};
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::execution::TaskContext;
@@ -21,47 +20,24 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::window::{SlidingAggregateWindowExpr, WindowExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::BoundedWindowAggExec;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode,
-    PhysicalExpr, PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
-    apply_expression_roots,
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PhysicalExpr, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::StreamExt;
+
+use crate::node::{NodeRule, only_child, with_new_children};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Puts the quick count in the place of DataFusion's.
-#[derive(Debug)]
-pub(crate) struct RangeCounts;
-
-impl PhysicalOptimizerRule for RangeCounts {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let in_place = |node: Arc<dyn ExecutionPlan>| {
-            let window = node.downcast_ref::<BoundedWindowAggExec>();
-            Ok(match window.map(RangeCountExec::in_place_of).transpose()? {
-                Some(Some(count)) => Transformed::yes(Arc::new(count) as _),
-                _ => Transformed::no(node),
-            })
-        };
-        plan.transform_up(in_place).data()
-    }
-
-    fn name(&self) -> &str {
-        "range_counts"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
+pub(crate) const RANGE_COUNTS: NodeRule<BoundedWindowAggExec> = NodeRule {
+    name: "range_counts",
+    in_place_of: RangeCountExec::in_place_of,
+};
 
 /// Counts, for each row, those of its partition in frames about its time. Its input is sorted by both.
 #[derive(Debug, Clone)]
@@ -88,7 +64,7 @@ impl RangeCountExec {
     pub(crate) const NAME: &str = "RangeCountExec";
 
     /// `None` for what is not all such counts, ordered by one time.
-    fn in_place_of(window: &BoundedWindowAggExec) -> Result<Option<Self>> {
+    fn in_place_of(window: &BoundedWindowAggExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let input = window.input();
         let Some((first, [order])) =
             (window.window_expr().first()).map(|first| (first, first.order_by()))
@@ -104,14 +80,17 @@ impl RangeCountExec {
             _ => false,
         };
         let is_sorted = window.input_order_mode == InputOrderMode::Sorted;
-        Ok(counts.filter(|_| is_time && is_sorted).map(|counts| Self {
+        let Some(counts) = counts.filter(|_| is_time && is_sorted) else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Self {
             input: Arc::clone(input),
             partition_by: first.partition_by().to_vec(),
             order: order.clone(),
             counts,
             properties: Arc::clone(window.properties()),
             metrics: ExecutionPlanMetricsSet::new(),
-        }))
+        })))
     }
 }
 
@@ -446,24 +425,14 @@ impl ExecutionPlan for RangeCountExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([input]) = <[_; 1]>::try_from(children) else {
-            return internal_err!("RangeCountExec has one child");
-        };
+        let input = only_child(children, Self::NAME)?;
         Ok(Arc::new(Self {
             input,
             ..Arc::unwrap_or_clone(self)
         }))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,

@@ -35,7 +35,6 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, conjunction_opt, split_conjunction};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase,
@@ -46,9 +45,9 @@ use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter, build_joi
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
-    ExecutionPlanProperties, InputDistributionRequirements, Partitioning, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, Partitioning, PhysicalExpr, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
@@ -56,36 +55,14 @@ use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use self::held::Held;
 use self::pairs::Left;
 use crate::codes::is_number;
+use crate::node::{NodeRule, batches_in_turn, with_new_children};
 
 /// Puts the join in the place of hash joins. It comes after the sides of joins are chosen, and before filters are handed
 /// on and inputs are brought together as steps want them.
-#[derive(Debug)]
-pub(crate) struct RangeJoins;
-
-impl PhysicalOptimizerRule for RangeJoins {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let join = node.downcast_ref::<HashJoinExec>();
-            Ok(match join.map(RangeJoinExec::in_place_of).transpose()? {
-                Some(Some(join)) => Transformed::yes(Arc::new(join) as _),
-                _ => Transformed::no(node),
-            })
-        })
-        .data()
-    }
-
-    fn name(&self) -> &str {
-        "range_joins"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
+pub(crate) const RANGE_JOINS: NodeRule<HashJoinExec> = NodeRule {
+    name: "range_joins",
+    in_place_of: RangeJoinExec::in_place_of,
+};
 
 /// What is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +159,7 @@ impl RangeJoinExec {
     pub(crate) const NAME: &str = "RangeJoinExec";
 
     /// `None` where a hash join's condition has no range, or it gives what isn't given here.
-    fn in_place_of(join: &HashJoinExec) -> Result<Option<Self>> {
+    fn in_place_of(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let (Some(given), Some(filter)) = (Given::of(*join.join_type()), join.filter()) else {
             return Ok(None);
         };
@@ -207,7 +184,7 @@ impl RangeJoinExec {
         let (held, other) = (Arc::clone(join.left()), Arc::clone(join.right()));
         let (schema, columns) =
             build_join_schema(&held.schema(), &other.schema(), join.join_type());
-        Ok(Some(Self {
+        Ok(Some(Arc::new(Self {
             join_type: *join.join_type(),
             given,
             on: on.map(|(held, other)| Key { held, other }).collect(),
@@ -222,7 +199,7 @@ impl RangeJoinExec {
             metrics: ExecutionPlanMetricsSet::new(),
             held_input: held,
             other_input: other,
-        }))
+        })))
     }
 
     /// The held side, read once for all partitions; what it has is told to who reads the other.
@@ -483,15 +460,7 @@ impl ExecutionPlan for RangeJoinExec {
         }))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,
@@ -509,22 +478,10 @@ impl ExecutionPlan for RangeJoinExec {
             let (of_plan, of_held) = (Arc::clone(&plan), Arc::clone(&held));
             let rows = rows.map(move |batch| Left::of(&of_plan, &of_held, batch?));
             let last = futures::stream::once(std::future::ready(Ok(Left::OfPartition)));
-            let batches = rows.chain(last).map_ok(move |left| {
+            let batches = rows.chain(last).map_ok(move |mut left| {
                 let (plan, held) = (Arc::clone(&plan), Arc::clone(&held));
-                let baseline = baseline.clone();
-                futures::stream::try_unfold(left, move |mut left| {
-                    let (plan, held) = (Arc::clone(&plan), Arc::clone(&held));
-                    let baseline = baseline.clone();
-                    async move {
-                        // A query that was cancelled, or whose time is over, is stopped where it waits.
-                        tokio::task::yield_now().await;
-                        let _timer = baseline.elapsed_compute().timer();
-                        let Some(batch) = left.next(&plan, &held, batch_rows)? else {
-                            return Ok(None);
-                        };
-                        baseline.record_output(batch.num_rows());
-                        Ok(Some((batch, left)))
-                    }
+                batches_in_turn(baseline.clone(), move || {
+                    left.next(&plan, &held, batch_rows)
                 })
             });
             Ok::<_, DataFusionError>(batches.try_flatten())
@@ -557,7 +514,7 @@ mod tests {
     ];
 
     async fn ours() -> SessionContext {
-        with_rule_for_joins(Some(Arc::new(RangeJoins)), &TABLES).await
+        with_rule_for_joins(Some(Arc::new(RANGE_JOINS)), &TABLES).await
     }
 
     const WITHIN: &str = "b.u = a.u AND b.t > a.t AND b.t <= a.t + INTERVAL '90' SECOND";

@@ -36,14 +36,15 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions, SendableRecordBatchStream,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream,
 };
 use futures::{Stream, StreamExt};
 
 use crate::error::Error;
 use crate::growth;
 use crate::limits::LimitKind;
+use crate::node::with_new_children;
 use crate::range_count::RangeCountExec;
 use crate::range_join::RangeJoinExec;
 use crate::scrub::scrub;
@@ -242,15 +243,7 @@ impl ExecutionPlan for Watched {
         }))
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
+    with_new_children!();
 
     fn execute(
         &self,
@@ -335,7 +328,7 @@ impl WatchedStream {
                     "values of {bytes} bytes would be copied to many rows, at most {max} can be; \
                      cut them with left() before they are joined"
                 );
-                return Err(external(Error::exhausted(LimitKind::Growth, message)));
+                return Err(Error::exhausted(LimitKind::Growth, message).into());
             }
         }
         match &mut self.rows {
@@ -356,7 +349,7 @@ impl Stream for WatchedStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Err(error) = self.stop.check() {
-            return Poll::Ready(Some(Err(external(error))));
+            return Poll::Ready(Some(Err(error.into())));
         }
         let _turn = match &mut self.queue {
             Some(queue) => Some(ready!(queue.poll_turn(context))),
@@ -458,10 +451,6 @@ fn of_elements(count: usize, elements: &ArrayRef) -> usize {
     count.saturating_mul(bytes / elements.len().max(1))
 }
 
-fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
 /// A condition that is the one inside, as long as the query goes on.
 #[derive(Debug)]
 struct Asking {
@@ -503,7 +492,7 @@ impl PhysicalExpr for Asking {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        self.stop.check().map_err(external)?;
+        self.stop.check()?;
         self.inner.evaluate(batch)
     }
 

@@ -38,6 +38,7 @@ use super::read::{self, Group, Reading};
 use super::rows::{self, Rows};
 use super::search::{self, Search};
 use crate::index::running::Running;
+use crate::stop;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
@@ -515,8 +516,7 @@ impl State {
                     self.give_counted()?;
                 }
             }
-            // A query that was cancelled, or whose time is over, is stopped where it waits.
-            tokio::task::yield_now().await;
+            stop::hand_on().await;
         }
     }
 

@@ -23,6 +23,7 @@ use super::pages::{self, Part, Wanted};
 use super::read::{Opened, Reading};
 use super::unpack::Unpacking;
 use crate::memory::{Key, Part as Kept};
+use crate::stop;
 
 /// About so many bytes are unpacked between two times that the thread is handed on.
 const PART_BYTES: u64 = 16 << 20;
@@ -146,8 +147,7 @@ impl Search {
             let mut fetched = std::pin::pin!(fetched.buffered(PARTS_AHEAD));
             while let Some((pages, bytes)) = fetched.try_next().await? {
                 found.extend(self.matching(place, &pages, &rows, &bytes)?);
-                // A query that was cancelled, or whose time is over, is stopped where it waits.
-                tokio::task::yield_now().await;
+                stop::hand_on().await;
             }
         }
         Ok(found)

@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use hashbrown::HashMap;
 
 use super::{RangeJoinExec, Side, numbers};
+use crate::stop;
 
 /// Rows that are looked at between looks at whether the query goes on.
 const AT_ONCE: usize = 8 << 10;
@@ -85,8 +86,7 @@ impl Held {
         let mut of_rows = Vec::with_capacity(rows.num_rows());
         let mut given = vec![Vec::with_capacity(rows.num_rows()); plan.ranges.len()];
         for start in (0..rows.num_rows()).step_by(AT_ONCE) {
-            // A query that was cancelled, or whose time is over, is stopped where it waits.
-            tokio::task::yield_now().await;
+            stop::hand_on().await;
             let some = rows.slice(start, AT_ONCE.min(rows.num_rows() - start));
             let by = evaluated(plan.on.iter().map(|key| &key.held), &some)?;
             let of_keys = keys.convert_columns(&by)?;

@@ -27,6 +27,8 @@ use crate::codes::search;
 use crate::codes::unread::Unread;
 use crate::index::narrow::Access;
 use crate::index::running::Running;
+use crate::node::batches_in_turn;
+use crate::stop;
 
 /// Rows of a row group that are read at once, and about how many bytes are decoded for them: of many columns each row has
 /// pages of its own. More are decoded in parts, in their order.
@@ -123,20 +125,10 @@ impl SelectByCodesExec {
             in_turn(groups.collect())
         });
         let batches = groups.try_flatten().map_ok(move |group| {
-            let (plan, baseline) = (Arc::clone(&self), baseline.clone());
-            futures::stream::try_unfold(group, move |(rows, mut selected)| {
-                let (plan, baseline) = (Arc::clone(&plan), baseline.clone());
-                async move {
-                    // A query that was cancelled, or whose time is over, is stopped where it waits.
-                    tokio::task::yield_now().await;
-                    let _timer = baseline.elapsed_compute().timer();
-                    let Some(some) = selected.find(|some| some.count() > 0) else {
-                        return Ok(None);
-                    };
-                    let batch = plan.batch(&rows, &some)?;
-                    baseline.record_output(batch.num_rows());
-                    Ok(Some((batch, (rows, selected))))
-                }
+            let (plan, (rows, mut selected)) = (Arc::clone(&self), group);
+            batches_in_turn(baseline.clone(), move || {
+                let some = selected.find(|some| some.count() > 0);
+                some.map(|some| plan.batch(&rows, &some)).transpose()
             })
         });
         batches.try_flatten()
@@ -310,7 +302,7 @@ impl SelectByCodesExec {
                     }
                 }
                 taken.done();
-                tokio::task::yield_now().await;
+                stop::hand_on().await;
             }
         }
         Ok(firsts.part(run.partition, self.input.groups.len()))
@@ -406,21 +398,14 @@ impl SelectByCodesExec {
         });
         let batches = fetched
             .try_buffered(FILES_AHEAD)
-            .map_ok(move |(rows, at_once, room)| {
-                let (plan, baseline) = (Arc::clone(&self), run.baseline.clone());
-                futures::stream::try_unfold((rows, room), move |(mut rows, room)| {
-                    let (plan, baseline) = (Arc::clone(&plan), baseline.clone());
-                    async move {
-                        // A query that was cancelled, or whose time is over, is stopped where it waits.
-                        tokio::task::yield_now().await;
-                        let _timer = baseline.elapsed_compute().timer();
-                        let Some(some) = rows.next(at_once)? else {
-                            return Ok(None);
-                        };
-                        let batch = plan.batch(&some, &Selection::Range(0..some.count))?;
-                        baseline.record_output(batch.num_rows());
-                        Ok(Some((batch, (rows, room))))
-                    }
+            .map_ok(move |(mut rows, at_once, room)| {
+                let plan = Arc::clone(&self);
+                batches_in_turn(run.baseline.clone(), move || {
+                    // It is there until the last is given.
+                    let _room = &room;
+                    let some = rows.next(at_once)?;
+                    some.map(|some| plan.batch(&some, &Selection::Range(0..some.count)))
+                        .transpose()
                 })
             });
         batches.try_flatten()
@@ -439,9 +424,9 @@ impl SelectByCodesExec {
     }
 }
 
-/// Gives them on, and the thread: a query that was cancelled, or whose time is over, is stopped where it waits.
+/// Gives them on, and the thread.
 async fn in_turn<T>(items: Vec<Result<T>>) -> Result<impl Stream<Item = Result<T>>> {
-    tokio::task::yield_now().await;
+    stop::hand_on().await;
     Ok(futures::stream::iter(items))
 }
 
