@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use audit_lake::{Lake, TableName, TenantId};
+use audit_lake::{DAY_MICROS, Lake, TableName, TenantId};
 use audit_schema::ContentType;
 
 use crate::ledger::{self, BlobKey, BlobState, Entry, Stored, WindowState};
-use crate::timeline::{DAY, Settled, day_of};
+use crate::timeline::{Settled, day_of};
 
 /// What the ledger of a tenant proves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -239,7 +239,7 @@ impl<'a> Feed<'a> {
     }
 
     fn day(&self, number: i64, begin: i64, blobs: &[&Blob<'_>]) -> DayCoverage {
-        let (start, end) = ((number * DAY).max(begin), (number + 1) * DAY);
+        let (start, end) = ((number * DAY_MICROS).max(begin), (number + 1) * DAY_MICROS);
         let mut day = DayCoverage {
             content_type: self.content_type,
             day: i32::try_from(number).unwrap_or(i32::MAX),
@@ -344,20 +344,20 @@ mod tests {
         let settled = |from, to, settled| window(from, to, WindowState::Settled(settled));
         let rows = [
             // The first day begins late, and is complete all the same.
-            settled(DAY / 2, DAY, Settled::Complete),
-            blob("a", DAY - 1, BlobState::Listed),
-            blob("a", DAY - 1, BlobState::Stored),
+            settled(DAY_MICROS / 2, DAY_MICROS, Settled::Complete),
+            blob("a", DAY_MICROS - 1, BlobState::Listed),
+            blob("a", DAY_MICROS - 1, BlobState::Stored),
             // Complete, but a blob is lost.
-            settled(DAY, 2 * DAY, Settled::Complete),
-            blob("b", DAY + 1, BlobState::Lost),
-            blob("c", DAY + 1, BlobState::Lost),
-            blob("c", DAY + 1, BlobState::Stored),
+            settled(DAY_MICROS, 2 * DAY_MICROS, Settled::Complete),
+            blob("b", DAY_MICROS + 1, BlobState::Lost),
+            blob("c", DAY_MICROS + 1, BlobState::Lost),
+            blob("c", DAY_MICROS + 1, BlobState::Stored),
             // Lost in part, and whole.
-            settled(2 * DAY, 2 * DAY + 10, Settled::Partial),
-            settled(2 * DAY + 10, 4 * DAY, Settled::Lost),
+            settled(2 * DAY_MICROS, 2 * DAY_MICROS + 10, Settled::Partial),
+            settled(2 * DAY_MICROS + 10, 4 * DAY_MICROS, Settled::Lost),
             // Listed, and not settled; one blob waits.
-            window(4 * DAY, 5 * DAY, WindowState::Listed),
-            blob("d", 4 * DAY + 5, BlobState::Listed),
+            window(4 * DAY_MICROS, 5 * DAY_MICROS, WindowState::Listed),
+            blob("d", 4 * DAY_MICROS + 5, BlobState::Listed),
         ];
         let coverage = Coverage::of(&rows);
         let states: Vec<DayState> = coverage.days.iter().map(|day| day.state).collect();
@@ -372,9 +372,9 @@ mod tests {
         assert_eq!(
             losses,
             [
-                (Some("b"), DAY + 1, DAY + 1),
-                (None, 2 * DAY, 2 * DAY + 10),
-                (None, 2 * DAY + 10, 4 * DAY)
+                (Some("b"), DAY_MICROS + 1, DAY_MICROS + 1),
+                (None, 2 * DAY_MICROS, 2 * DAY_MICROS + 10),
+                (None, 2 * DAY_MICROS + 10, 4 * DAY_MICROS)
             ]
         );
     }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use audit_lake::DAY_MICROS;
+
 use crate::ledger::{BlobKey, BlobState, Entry, WindowState};
 use crate::timeline::Timeline;
 
 /// When a blob that was called lost is asked for again.
-pub(crate) const GIVEN_UP_AGAIN: i64 = 6 * 3_600 * 1_000_000;
+pub(crate) const GIVEN_UP_AGAIN_MICROS: i64 = 6 * 3_600 * 1_000_000;
 
 /// A blob that is listed and neither stored nor given up.
 #[derive(Debug, Clone)]
@@ -106,7 +108,7 @@ impl Feed {
                 if *state == BlobState::Lost && blob.expires.is_some_and(|expires| expires > at) {
                     let waiting = waiting.unwrap_or_else(|| Waiting::new(blob.clone()));
                     let again = Waiting {
-                        next_attempt: at + GIVEN_UP_AGAIN,
+                        next_attempt: at + GIVEN_UP_AGAIN_MICROS,
                         ..waiting
                     };
                     self.given_up.insert(Arc::clone(id), again);
@@ -131,7 +133,7 @@ impl Feed {
         self.timeline.forget_settled(now);
         if let Some(from) = self.timeline.open_from(now) {
             // Content is listed by days, and a day may begin before what is open of it.
-            let from = crate::timeline::day_of(from) * crate::timeline::DAY;
+            let from = crate::timeline::day_of(from) * DAY_MICROS;
             self.done.retain(|_, (created, _)| *created >= from);
         }
         self.given_up

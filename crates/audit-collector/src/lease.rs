@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_lake::{Change, Clock, Document, DocumentKind, Documents, Lake, TenantId};
+use audit_lake::{Change, Clock, Document, DocumentKind, Documents, Lake, TenantId, micros};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -280,10 +280,6 @@ pub(crate) async fn holder_of(lake: &Lake, tenant: TenantId) -> Result<Option<(S
         let holder = format!("process {} on {}", holder.pid, holder.host);
         (holder, until_micros)
     }))
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
-use audit_lake::TenantId;
+use audit_lake::{DAY_MICROS, TenantId};
 use audit_schema::{ContentType, content_state};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ use crate::timeline::Settled;
 
 /// How far back from its newest row the ledger is read. Blobs can be fetched for some 20 days (Microsoft says 7), so
 /// whatever is older is settled or was never listed.
-pub(crate) const READ_BACK_MICROS: i64 = 35 * crate::timeline::DAY;
+pub(crate) const READ_BACK_MICROS: i64 = 35 * DAY_MICROS;
 
 /// What a content blob came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod words;
 
 use std::fmt;
 
+use audit_lake::DAY_MICROS;
 use audit_schema::ContentType;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,6 @@ use crate::error::{ApiError, ApiErrorKind, TokenErrorKind};
 
 const READ: &str = "ActivityFeed.Read";
 const READ_DLP: &str = "ActivityFeed.ReadDlp";
-const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 /// How long before a credential ends it is said to be renewed.
 const EXPIRY_WARNING_DAYS: i64 = 30;
 /// A record that came later than this is a sign that auditing is on.

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use audit_lake::Clock;
+use audit_lake::{Clock, micros};
 
 use crate::pace::Pace;
 
@@ -144,10 +144,6 @@ impl Throttle {
 /// What is left of the pause, never more than all of it.
 fn left(state: &State, now_micros: i64) -> Duration {
     duration(state.paused_until_micros.saturating_sub(now_micros)).min(state.pause)
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn duration(micros: i64) -> Duration {

@@ -10,19 +10,20 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-const SECOND: i64 = 1_000_000;
-const HOUR: i64 = 3_600 * SECOND;
-pub(crate) const DAY: i64 = 24 * HOUR;
+use audit_lake::{DAY_MICROS, micros};
+
+const SECOND_MICROS: i64 = 1_000_000;
+const HOUR_MICROS: i64 = 3_600 * SECOND_MICROS;
 
 /// Microsoft lists content for seven days from when it became available.
-const LISTED_FOR: i64 = 7 * DAY;
+const LISTED_FOR_MICROS: i64 = 7 * DAY_MICROS;
 /// Less a margin: exactly seven days are refused (quirk T10).
-const MARGIN: i64 = 600 * SECOND;
+const MARGIN_MICROS: i64 = 600 * SECOND_MICROS;
 /// The part of the margin in which a window may still be listed that began at it: between what is called missed and the
 /// listing of the rest, time goes on.
-const SLACK: i64 = 300 * SECOND;
+const SLACK_MICROS: i64 = 300 * SECOND_MICROS;
 /// How far behind the end of the last listing the next one begins: content appears a little out of order.
-const OVERLAP: i64 = HOUR;
+const OVERLAP_MICROS: i64 = HOUR_MICROS;
 
 /// When windows are listed again.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +121,7 @@ impl Timeline {
             }
         };
         for (day, end) in self.open_days(now) {
-            if !day.is_listed_for_good(end, rules) && day.from < limit - SLACK {
+            if !day.is_listed_for_good(end, rules) && day.from < limit - SLACK_MICROS {
                 let gone = end.min(limit);
                 let listed = day.listed_to.clamp(day.from, gone);
                 miss(day.from..listed, Settled::Partial, day.listed_at);
@@ -135,7 +136,7 @@ impl Timeline {
         let limit = limit(now);
         let mut due = Vec::new();
         for (day, end) in self.open_days(now) {
-            let (from, to) = (day.from.max(limit - SLACK), end.min(now));
+            let (from, to) = (day.from.max(limit - SLACK_MICROS), end.min(now));
             if from >= to || day.is_listed_for_good(end, rules) {
                 continue;
             }
@@ -145,7 +146,7 @@ impl Timeline {
             if all || is_stale {
                 due.push(from..to);
             } else if day.listed_to < to {
-                due.push(from.max(day.listed_to - OVERLAP)..to);
+                due.push(from.max(day.listed_to - OVERLAP_MICROS)..to);
             }
         }
         due
@@ -198,7 +199,7 @@ impl Timeline {
         }
         let begin = self.begin.unwrap_or(window.start);
         for number in day_of(window.start)..=day_of(window.end - 1) {
-            let (start, end) = (number * DAY, (number + 1) * DAY);
+            let (start, end) = (number * DAY_MICROS, (number + 1) * DAY_MICROS);
             let day = self
                 .days
                 .entry(number)
@@ -211,7 +212,7 @@ impl Timeline {
     fn open_days(&self, now: i64) -> impl Iterator<Item = (Day, i64)> + '_ {
         let begin = self.begin.unwrap_or(limit(now)).min(now);
         (day_of(begin)..=day_of(now)).filter_map(move |number| {
-            let (start, end) = (number * DAY, (number + 1) * DAY);
+            let (start, end) = (number * DAY_MICROS, (number + 1) * DAY_MICROS);
             let day = self.days.get(&number).copied();
             let day = day.unwrap_or_else(|| Day::new(start.max(begin)));
             (day.from < end).then_some((day, end))
@@ -237,15 +238,11 @@ impl Day {
 
 /// The earliest time that can be listed.
 fn limit(now: i64) -> i64 {
-    now - LISTED_FOR + MARGIN
+    now - LISTED_FOR_MICROS + MARGIN_MICROS
 }
 
 pub(crate) fn day_of(micros: i64) -> i64 {
-    micros.div_euclid(DAY)
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    micros.div_euclid(DAY_MICROS)
 }
 
 #[cfg(test)]
@@ -257,7 +254,7 @@ mod tests {
         again: Duration::from_secs(3600),
     };
     /// Noon of a day.
-    const NOON: i64 = 20_000 * DAY + 12 * HOUR;
+    const NOON: i64 = 20_000 * DAY_MICROS + 12 * HOUR_MICROS;
 
     fn listed_once(at: i64) -> Timeline {
         let mut timeline = Timeline::default();
@@ -277,9 +274,12 @@ mod tests {
     fn the_first_listing_goes_back_seven_days_less_a_margin_in_windows_of_a_day() {
         let due = Timeline::default().due(NOON, RULES, false);
         assert_eq!(due.len(), 8);
-        assert_eq!(due[0].start, NOON - 7 * DAY + MARGIN);
-        assert_eq!(due[7], 20_000 * DAY..NOON);
-        assert!(due.iter().all(|window| window.end - window.start <= DAY));
+        assert_eq!(due[0].start, NOON - 7 * DAY_MICROS + MARGIN_MICROS);
+        assert_eq!(due[7], 20_000 * DAY_MICROS..NOON);
+        assert!(
+            due.iter()
+                .all(|window| window.end - window.start <= DAY_MICROS)
+        );
         assert!(due.windows(2).all(|pair| pair[0].end == pair[1].start));
         assert!(Timeline::default().missed(NOON, RULES).is_empty());
     }
@@ -288,40 +288,53 @@ mod tests {
     fn windows_are_listed_until_late_content_can_no_longer_come() {
         let timeline = listed_once(NOON);
         // At once: only what is new since.
-        let due = timeline.due(NOON + 60 * SECOND, RULES, false);
+        let due = timeline.due(NOON + 60 * SECOND_MICROS, RULES, false);
         assert_eq!(
             (due.len(), &due[0]),
-            (1, &(NOON - HOUR..NOON + 60 * SECOND))
+            (1, &(NOON - HOUR_MICROS..NOON + 60 * SECOND_MICROS))
         );
         // An hour later: today, and the days whose end is less than 48 hours ago, each from its beginning.
-        let due = timeline.due(NOON + HOUR, RULES, false);
+        let due = timeline.due(NOON + HOUR_MICROS, RULES, false);
         let starts: Vec<i64> = due.iter().map(|window| day_of(window.start)).collect();
         assert_eq!(starts, [19_998, 19_999, 20_000]);
-        assert!(due.iter().all(|window| window.start % DAY == 0));
-        assert_eq!(timeline.due(NOON + 60 * SECOND, RULES, true).len(), 3);
+        assert!(due.iter().all(|window| window.start % DAY_MICROS == 0));
+        assert_eq!(
+            timeline.due(NOON + 60 * SECOND_MICROS, RULES, true).len(),
+            3
+        );
     }
 
     #[test]
     fn a_window_is_complete_when_it_was_listed_late_and_nothing_waits() {
         let mut timeline = listed_once(NOON);
-        let complete = timeline.completed(NOON, RULES, |window| window.contains(&(NOON - 5 * DAY)));
+        let complete = timeline.completed(NOON, RULES, |window| {
+            window.contains(&(NOON - 5 * DAY_MICROS))
+        });
         let days: Vec<i64> =
             (complete.iter().map(|closing| day_of(closing.window.start))).collect();
         assert_eq!(days, [19_993, 19_994, 19_996, 19_997]);
-        assert_eq!(complete[0].window.start, NOON - 7 * DAY + MARGIN);
+        assert_eq!(
+            complete[0].window.start,
+            NOON - 7 * DAY_MICROS + MARGIN_MICROS
+        );
         close(&mut timeline, &complete);
-        assert_eq!(timeline.open_from(NOON), Some(19_995 * DAY));
+        assert_eq!(timeline.open_from(NOON), Some(19_995 * DAY_MICROS));
         let complete = timeline.completed(NOON, RULES, |_| false);
         assert_eq!(complete.len(), 1);
         close(&mut timeline, &complete);
         timeline.forget_settled(NOON);
-        assert_eq!(timeline.open_from(NOON), Some(19_998 * DAY));
+        assert_eq!(timeline.open_from(NOON), Some(19_998 * DAY_MICROS));
         assert!(timeline.completed(NOON, RULES, |_| false).is_empty());
         // What waits keeps its window open, even when it can no longer be listed.
         let mut timeline = listed_once(NOON);
-        timeline.settled(19_996 * DAY..19_998 * DAY);
-        assert!(timeline.missed(NOON + DAY, RULES).is_empty());
-        assert_eq!(timeline.completed(NOON + DAY, RULES, |_| false).len(), 3);
+        timeline.settled(19_996 * DAY_MICROS..19_998 * DAY_MICROS);
+        assert!(timeline.missed(NOON + DAY_MICROS, RULES).is_empty());
+        assert_eq!(
+            timeline
+                .completed(NOON + DAY_MICROS, RULES, |_| false)
+                .len(),
+            3
+        );
     }
 
     #[test]
@@ -333,9 +346,9 @@ mod tests {
         );
         let complete = timeline.completed(NOON, RULES, |_| false);
         close(&mut timeline, &complete);
-        let now = NOON + 9 * DAY;
+        let now = NOON + 9 * DAY_MICROS;
         let missed = timeline.missed(now, RULES);
-        let limit = now - 7 * DAY + MARGIN;
+        let limit = now - 7 * DAY_MICROS + MARGIN_MICROS;
         let partial = |window| Closing {
             window,
             settled: Settled::Partial,
@@ -344,7 +357,7 @@ mod tests {
         assert_eq!(
             missed,
             [
-                partial(19_998 * DAY..NOON),
+                partial(19_998 * DAY_MICROS..NOON),
                 Closing {
                     window: NOON..limit,
                     settled: Settled::Lost,
@@ -357,7 +370,7 @@ mod tests {
         let due = timeline.due(now, RULES, false);
         assert_eq!((due[0].start, due.len()), (limit, 8));
         // Time goes on before the rest is listed: it is listed from where the lost window ends.
-        let now = now + 60 * SECOND;
+        let now = now + 60 * SECOND_MICROS;
         assert!(timeline.missed(now, RULES).is_empty());
         let due = timeline.due(now, RULES, false);
         assert_eq!(due[0].start, limit);
@@ -365,7 +378,7 @@ mod tests {
             timeline.listed(window, now);
         }
         // Nothing more is lost once it was listed, and the day is complete.
-        let later = now + 3_600 * SECOND;
+        let later = now + 3_600 * SECOND_MICROS;
         assert!(timeline.missed(later, RULES).is_empty());
         let complete = timeline.completed(later, RULES, |_| false);
         assert_eq!(complete[0].window.start, limit);
@@ -374,28 +387,40 @@ mod tests {
     #[test]
     fn a_hole_is_listed_again() {
         let mut timeline = Timeline::default();
-        let day = 20_000 * DAY;
-        timeline.listed(day..day + 2 * HOUR, day + 2 * HOUR);
+        let day = 20_000 * DAY_MICROS;
+        timeline.listed(day..day + 2 * HOUR_MICROS, day + 2 * HOUR_MICROS);
         // Not joined to what was listed before.
-        timeline.listed(day + 5 * HOUR..day + 6 * HOUR, day + 6 * HOUR);
-        let due = timeline.due(day + 2 * HOUR + 60 * SECOND, RULES, false);
+        timeline.listed(
+            day + 5 * HOUR_MICROS..day + 6 * HOUR_MICROS,
+            day + 6 * HOUR_MICROS,
+        );
+        let due = timeline.due(day + 2 * HOUR_MICROS + 60 * SECOND_MICROS, RULES, false);
         assert_eq!(
             (due.len(), &due[0]),
-            (1, &(day + HOUR..day + 2 * HOUR + 60 * SECOND))
+            (
+                1,
+                &(day + HOUR_MICROS..day + 2 * HOUR_MICROS + 60 * SECOND_MICROS)
+            )
         );
         // The day that ended is listed to its end, though it was listed a minute before.
         let mut timeline = Timeline::default();
-        timeline.listed(day..day + DAY - SECOND, day + DAY - SECOND);
-        let due = timeline.due(day + DAY + SECOND, RULES, false);
-        assert_eq!(due[0], day + DAY - SECOND - OVERLAP..day + DAY);
-        assert_eq!(due[1], day + DAY..day + DAY + SECOND);
+        timeline.listed(
+            day..day + DAY_MICROS - SECOND_MICROS,
+            day + DAY_MICROS - SECOND_MICROS,
+        );
+        let due = timeline.due(day + DAY_MICROS + SECOND_MICROS, RULES, false);
+        assert_eq!(
+            due[0],
+            day + DAY_MICROS - SECOND_MICROS - OVERLAP_MICROS..day + DAY_MICROS
+        );
+        assert_eq!(due[1], day + DAY_MICROS..day + DAY_MICROS + SECOND_MICROS);
     }
 
     #[test]
     fn the_order_of_the_rows_does_not_matter_for_where_it_begins() {
         let mut timeline = Timeline::default();
-        timeline.settled(19_999 * DAY..20_000 * DAY);
-        timeline.listed(19_998 * DAY..19_999 * DAY, NOON);
-        assert_eq!(timeline.open_from(NOON), Some(19_998 * DAY));
+        timeline.settled(19_999 * DAY_MICROS..20_000 * DAY_MICROS);
+        timeline.listed(19_998 * DAY_MICROS..19_999 * DAY_MICROS, NOON);
+        assert_eq!(timeline.open_from(NOON), Some(19_998 * DAY_MICROS));
     }
 }

@@ -49,8 +49,7 @@ impl VirtualPace {
 
 impl Pace for VirtualPace {
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
-        self.clock
-            .advance(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX));
+        self.clock.advance(audit_lake::micros(duration));
         Box::pin(tokio::task::yield_now())
     }
 

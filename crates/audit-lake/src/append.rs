@@ -26,15 +26,13 @@ use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot, format_date};
 use crate::stats::Stats;
 use crate::table::DeltaTableHandle;
-use crate::{Lake, TableName, TenantId};
+use crate::{DAY_MICROS, Lake, TableName, TenantId};
 
 /// How often an append starts over because other writers commit to the same tenant.
 const ATTEMPTS_MAX: u32 = 30;
 
 /// Files written at a time.
 const PUTS_MAX: usize = 4;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Records of one tenant from one input, in the order of their arrival.
 #[derive(Debug, Clone)]
@@ -354,8 +352,8 @@ impl Times {
     fn within(&self, file: &DataFile) -> &[usize] {
         let (mut min, mut max) = file.creation_time.unwrap_or((i64::MIN, i64::MAX));
         if let Some(day) = file.event_date {
-            min = min.max(i64::from(day) * MICROS_PER_DAY);
-            max = max.min((i64::from(day) + 1) * MICROS_PER_DAY - 1);
+            min = min.max(i64::from(day) * DAY_MICROS);
+            max = max.min((i64::from(day) + 1) * DAY_MICROS - 1);
         }
         let begin = self.0.partition_point(|(time, _)| *time < min);
         let end = self.0.partition_point(|(time, _)| *time <= max);
@@ -381,7 +379,7 @@ fn by_day(new_rows: &[NewRow]) -> BTreeMap<i32, Vec<RowIndex>> {
     let mut days: BTreeMap<i32, Vec<&NewRow>> = BTreeMap::new();
     for new in sorted {
         // Years 1 to 9999 are what a time may be: a day number fits.
-        let day = new.creation_time.div_euclid(MICROS_PER_DAY) as i32;
+        let day = new.creation_time.div_euclid(DAY_MICROS) as i32;
         days.entry(day).or_default().push(new);
     }
     let rows = |mut day: Vec<&NewRow>| {

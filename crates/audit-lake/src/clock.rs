@@ -1,8 +1,17 @@
 //! Time and unique ids come in from outside, so that tests are deterministic.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use uuid::Uuid;
+
+/// A day in microseconds.
+pub const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A stretch of time in microseconds, as clocks count them; what has no room is the longest that has.
+pub fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
 
 /// Where the lake reads the time.
 pub trait Clock: Send + Sync + Debug {

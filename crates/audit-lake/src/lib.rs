@@ -39,7 +39,7 @@ mod verify;
 mod versions;
 
 pub use append::{AppendOptions, Appended, Arrival, Origin};
-pub use clock::{Clock, IdSource, RandomIds, SystemClock};
+pub use clock::{Clock, DAY_MICROS, IdSource, RandomIds, SystemClock, micros};
 pub use commit::{CommitOutcome, NewFile};
 pub use document::{Change, Document, DocumentKind, Documents};
 pub use error::{Error, Result};

@@ -9,8 +9,9 @@ pub(crate) use audit_collector::{
 };
 pub(crate) use audit_ingest::canonical;
 pub(crate) use audit_lake::{
-    Clock, Compaction, Error as LakeError, Finding, InternalNetworks, Ledger, Maintained,
-    MaintenancePolicy, MaintenanceProgress, NetworksDecision, Severity, SystemClock, Verified,
+    Clock, Compaction, DAY_MICROS, Error as LakeError, Finding, InternalNetworks, Ledger,
+    Maintained, MaintenancePolicy, MaintenanceProgress, NetworksDecision, Severity, SystemClock,
+    Verified,
 };
 pub(crate) use audit_schema::{
     ContentType, TACTICS, bundled_queries, content_state, tables, views,

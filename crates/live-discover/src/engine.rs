@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audit_lake::{
-    Clock, InternalNetworks, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId,
+    Clock, InternalNetworks, Lake, LakeOptions, Snapshot, SystemClock, TableName, TenantId, micros,
 };
 use datafusion::common::config::{ConfigNonZeroUsize, SpillCompression};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
@@ -160,8 +160,7 @@ impl EngineBuilder {
             Some(handle) => QueryRuntime::of_host(handle)?,
             None => QueryRuntime::own(state.config().target_partitions())?,
         };
-        let freshness_micros =
-            i64::try_from(self.options.freshness.as_micros()).unwrap_or(i64::MAX);
+        let freshness_micros = micros(self.options.freshness);
         Ok(Engine {
             shared: Arc::new(Shared {
                 inside: Inside::new(self.internal_networks, freshness_micros),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit_lake::micros;
 use audit_schema::RangeMode;
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
@@ -224,7 +225,7 @@ impl TimeRange {
             (Some(from), _) => point(Some(from))?,
             (None, None) => Some(TimePoint::ago(DEFAULT_RANGE)),
             (None, Some(TimePoint(Point::At(to)))) => Some(TimePoint::at_micros(
-                to.saturating_sub(i64::try_from(DEFAULT_RANGE.as_micros()).unwrap_or(i64::MAX)),
+                to.saturating_sub(micros(DEFAULT_RANGE)),
             )),
             (None, Some(TimePoint(Point::Relative(_)))) => {
                 return Err(Error::invalid(

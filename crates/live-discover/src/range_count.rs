@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use audit_lake::DAY_MICROS;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::{SortOptions, concat, partition};
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
@@ -30,8 +31,6 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 use crate::node::{NodeRule, only_child, with_new_children};
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Puts the quick count in the place of DataFusion's.
 pub(crate) const RANGE_COUNTS: NodeRule<BoundedWindowAggExec> = NodeRule {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use audit_lake::{DataFile, Snapshot, TableName, TenantId};
+use audit_lake::{DAY_MICROS, DataFile, Snapshot, TableName, TenantId};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
@@ -157,8 +157,6 @@ pub(crate) fn filter_of(table: TableName, window: &Window) -> Option<Expr> {
         Window::Commits(_) | Window::Around { .. } => None,
     }
 }
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 fn time(micros: i64) -> ScalarValue {
     ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))

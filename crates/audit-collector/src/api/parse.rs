@@ -157,6 +157,8 @@ pub(super) fn time(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use audit_lake::DAY_MICROS;
+
     use super::*;
     use uuid::Uuid;
 
@@ -249,8 +251,7 @@ mod tests {
     /// By the year 1 of what was never set a blob had expired before it was asked for, and coverage began there.
     #[test]
     fn a_time_that_cannot_be_is_as_if_it_were_not_said() {
-        const DAY: i64 = 24 * 3_600_000_000;
-        let from = 20_000 * DAY;
+        let from = 20_000 * DAY_MICROS;
         let text = |micros| {
             DateTime::from_timestamp_micros(micros)
                 .unwrap()
@@ -261,14 +262,14 @@ mod tests {
         for (created, expires, expected) in [
             (
                 text(from + 5),
-                text(from + 7 * DAY),
-                (from + 5, Some(7 * DAY)),
+                text(from + 7 * DAY_MICROS),
+                (from + 5, Some(7 * DAY_MICROS)),
             ),
             // Late, and kept for longer than Microsoft says.
             (
-                text(from - 5 * DAY),
-                text(from + 15 * DAY),
-                (from - 5 * DAY, Some(15 * DAY)),
+                text(from - 5 * DAY_MICROS),
+                text(from + 15 * DAY_MICROS),
+                (from - 5 * DAY_MICROS, Some(15 * DAY_MICROS)),
             ),
             (never.clone(), never, (from, None)),
             (end.clone(), end, (from, None)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use audit_lake::micros;
 use audit_schema::ContentType;
 
 use super::TenantCollector;
@@ -182,8 +183,4 @@ fn ends_soon(kind: ApiErrorKind) -> bool {
             | ApiErrorKind::WindowInvalid
             | ApiErrorKind::StartTooSoon
     )
-}
-
-pub(super) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

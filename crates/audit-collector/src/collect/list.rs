@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use audit_lake::micros;
 use audit_schema::ContentType;
 use futures::future::join_all;
 
-use super::feed::micros;
 use super::{TenantCollector, blob_entry, ends_all};
 use crate::api::{ApiClient, ContentBlobRef};
 use crate::error::{ApiError, ApiErrorKind};

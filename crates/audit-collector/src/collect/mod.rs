@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_lake::{Lake, Ledger, TenantId};
+use audit_lake::{Lake, Ledger, TenantId, micros};
 use audit_schema::ContentType;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,10 +30,10 @@ use crate::health::{FeedHealth, Health, Stop, StopCause};
 use crate::ledger::{self, BlobState, Entry, WindowState};
 use crate::pace::Pace;
 use crate::timeline::{Closing, Rules, Settled};
-use feed::{FeedRun, REST, REST_UNTIL_MENDED, micros, stop_of};
+use feed::{FeedRun, REST, REST_UNTIL_MENDED, stop_of};
 
 /// How much of what is missed is written down at a time.
-const MISSED_NOTED: i64 = 3_600 * 1_000_000;
+const MISSED_NOTED_MICROS: i64 = 3_600 * 1_000_000;
 
 /// How often the ledger is read anew because others write to it at the same time.
 const WRITES_MAX: u32 = 20;
@@ -259,7 +259,7 @@ impl TenantCollector {
                 .iter()
                 .map(|closing| closing.window.end - closing.window.start))
             .sum();
-            if is_stopped && total < MISSED_NOTED {
+            if is_stopped && total < MISSED_NOTED_MICROS {
                 Vec::new()
             } else {
                 missed
@@ -392,10 +392,9 @@ impl TenantCollector {
         health.last_error = errors
             .filter_map(|waiting| waiting.last_error.clone())
             .next_back();
-        let silent_micros = i64::try_from(self.shared.options.silent_after.as_micros());
+        let silent_micros = micros(self.shared.options.silent_after);
         // Where blobs wait, the service had something.
-        if let (None, Some(last), Ok(silent_micros)) =
-            (&health.stopped, feed.last_content_created, silent_micros)
+        if let (None, Some(last)) = (&health.stopped, feed.last_content_created)
             && now - last > silent_micros
             && feed.waiting.is_empty()
         {

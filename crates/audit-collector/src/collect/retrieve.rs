@@ -6,18 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use audit_ingest::envelope::Form;
 use audit_ingest::pipeline::{IngestError, IngestOptions, Input, Outcome, Report, ingest};
-use audit_lake::Origin;
+use audit_lake::{Origin, micros};
 use audit_schema::ContentType;
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::feed::micros;
 use super::fetch::{Fetched, fetch};
 use super::{Polled, TenantCollector, blob_entry, ends_all, ends_feed};
 use crate::error::{ApiError, ApiErrorKind};
-use crate::feeds::GIVEN_UP_AGAIN;
+use crate::feeds::GIVEN_UP_AGAIN_MICROS;
 use crate::ledger::{BlobKey, BlobState, Entry, Stored};
 use crate::spool::Body;
 
@@ -224,7 +223,7 @@ impl TenantCollector {
             waiting.attempts += 1;
             waiting.last_error = Some(error);
         } else if let Some(lost) = feed.given_up.get_mut(&blob.content_id) {
-            lost.next_attempt = now + GIVEN_UP_AGAIN;
+            lost.next_attempt = now + GIVEN_UP_AGAIN_MICROS;
         }
     }
 
@@ -234,7 +233,7 @@ impl TenantCollector {
         let feed = self.feeds.entry(blob.content_type.as_str()).or_default();
         let lost = feed.given_up.get_mut(&blob.content_id);
         lost.is_some_and(|lost| {
-            lost.next_attempt = now + GIVEN_UP_AGAIN;
+            lost.next_attempt = now + GIVEN_UP_AGAIN_MICROS;
             true
         })
     }

@@ -7,9 +7,7 @@ use crate::commit::CommitOutcome;
 use crate::error::{Error, Result};
 use crate::snapshot::{DataFile, format_date};
 use crate::table::{self, TableChange};
-use crate::{Lake, TableName, TenantId};
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
+use crate::{DAY_MICROS, Lake, TableName, TenantId};
 
 /// What expired.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,7 +39,7 @@ impl Lake {
         if self.snapshot(&tenant, table).await?.is_none() {
             return Ok(Expired::default());
         }
-        let today = self.clock().now_micros().div_euclid(MICROS_PER_DAY);
+        let today = self.clock().now_micros().div_euclid(DAY_MICROS);
         // The calendar of 32 bits has more days than any clock.
         let first_kept = (today - i64::from(keep_days.get())) as i32;
         let handle = self.open_or_create_table(tenant, table).await?;

@@ -17,7 +17,7 @@ use crate::actions;
 use crate::error::{Error, Result};
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
-use crate::{Lake, TableName, TenantId, paths, table};
+use crate::{Lake, TableName, TenantId, micros, paths, table};
 
 /// Paths that are gathered before they are deleted.
 const BATCH: usize = 10_000;
@@ -55,8 +55,7 @@ impl Lake {
             return Ok(vacuumed);
         };
         let now = self.clock().now_micros();
-        let before =
-            |age: Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        let before = |age: Duration| now.saturating_sub(micros(age));
         let left_before = before(after);
         let written_before = before(after.max(HOUR));
         let Some(snapshot) = self.snapshot(&tenant, table).await? else {

@@ -10,6 +10,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 
 use super::{Check, Tally};
+use crate::DAY_MICROS;
 use crate::data_file::{ROW_GROUP_ROWS, USER_ROWS};
 use crate::error::Result;
 use crate::keys::{Canonical, Key, KeyColumns, Kind, Texts};
@@ -20,8 +21,6 @@ const KEYS_MAX: u64 = 16 << 20;
 
 /// What tells whether rows are of one key.
 const COMPARED: [&str; 5] = ["id", "record_type", "operation", "creation_time", "variant"];
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 pub(super) async fn check(check: &mut Check<'_>, canonical: Canonical) -> Result<()> {
     let days: BTreeSet<Option<i32>> = (check.snapshot.files().iter())
@@ -393,8 +392,8 @@ impl<'a> Rows<'a> {
             tenant: check.snapshot.tenant().to_string(),
             version: check.snapshot.version() as i64,
             day: day.map(|day| {
-                let begin = i64::from(day) * MICROS_PER_DAY;
-                (begin, begin + MICROS_PER_DAY - 1)
+                let begin = i64::from(day) * DAY_MICROS;
+                (begin, begin + DAY_MICROS - 1)
             }),
             rows: 0,
             last: ([None, None], None, i64::MIN),

@@ -11,12 +11,12 @@ use chrono::{DateTime, SecondsFormat};
 use super::{open_connected, write_rows};
 use crate::args;
 use crate::failure::Failure;
-use crate::library::{ContentType, Coverage, DayCoverage, DayState, Error, Loss, TenantId};
+use crate::library::{
+    ContentType, Coverage, DAY_MICROS, DayCoverage, DayState, Error, Loss, TenantId,
+};
 use crate::output::{list_width, note, print};
 use crate::show::{Column, Grid};
 use crate::units;
-
-const DAY_MICROS: i64 = 24 * 3_600_000_000;
 
 pub(crate) async fn run(location: &str, arguments: args::Coverage) -> Result<ExitCode, Failure> {
     let lake = open_connected(location).await?;

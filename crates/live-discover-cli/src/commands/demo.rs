@@ -14,7 +14,7 @@ use super::{ask, coverage, program, quoted};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{
-    Clock, Coverage, Engine, Error, Lake, LakeOptions, Limits, Query, Request, Session,
+    Clock, Coverage, DAY_MICROS, Engine, Error, Lake, LakeOptions, Limits, Query, Request, Session,
     SystemClock, TenantScope, TimeRange, bundled_queries,
 };
 use crate::output::{print, stdout_width};
@@ -38,7 +38,6 @@ const SHOWN_BLOCKS: usize = 2;
 const MARKER: &str = "demo.txt";
 
 const HOUR_MICROS: i64 = 3_600_000_000;
-const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 /// A shorter time than this is drawn by the hour.
 const DAYS_MIN: i64 = 4;
 

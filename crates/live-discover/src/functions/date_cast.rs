@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use audit_lake::DAY_MICROS;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, TimeUnit, TimestampMicrosecondType as Micros,
@@ -19,8 +20,6 @@ use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, TryCast, Volatility,
 };
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Puts the division in the place of the cast.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audit_lake::DAY_MICROS;
 use chrono::{DateTime, Datelike, Months};
 use datafusion::arrow::array::{AsArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::{
@@ -46,7 +47,6 @@ pub(super) const FUNCTION: Function = Function {
 const MONDAY_MICROS: i64 = 946_857_600_000_000;
 /// 2000-01-01 in µs since 1970.
 const MONTH_MICROS: i64 = 946_684_800_000_000;
-const DAY_MICROS: i64 = 86_400_000_000;
 
 fn make() -> ScalarUDF {
     ScalarUDF::from(TimeBucket {

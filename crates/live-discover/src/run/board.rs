@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audit_lake::micros;
 use tokio::sync::watch;
 
 use super::result::Part;
@@ -408,8 +409,7 @@ pub(crate) enum End {
 }
 
 fn until(now_micros: i64, expire: std::time::Duration) -> i64 {
-    let micros = i64::try_from(expire.as_micros()).unwrap_or(i64::MAX);
-    now_micros.saturating_add(micros)
+    now_micros.saturating_add(micros(expire))
 }
 
 /// An empty result, or a count of zero, may mean that nothing happened, or that nobody looked where it did.

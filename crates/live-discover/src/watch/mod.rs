@@ -16,7 +16,7 @@ mod window;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use audit_lake::{Change, DocumentKind, Documents, Lake, TableName, TenantId};
+use audit_lake::{Change, DocumentKind, Documents, Lake, TableName, TenantId, micros};
 
 pub use definition::{NewWatch, Watch, WatchedQuery};
 pub use identity::ResultId;
@@ -362,7 +362,7 @@ impl Watches {
     async fn hand_out_again(&self, name: &str, version: u64, state: State) -> Result<Advance> {
         let held = (state.pending.as_ref()).filter(|pending| pending.host != self.host);
         if let Some(pending) = held {
-            let lease = i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX);
+            let lease = micros(self.lease);
             let until_micros = pending.handed_out_micros.saturating_add(lease);
             if self.now_micros() < until_micros {
                 let outcome = AdvanceOutcome::HeldElsewhere { until_micros };

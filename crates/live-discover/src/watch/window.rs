@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_lake::{DataFile, Snapshot};
+use audit_lake::{DataFile, Snapshot, micros};
 use serde::{Deserialize, Serialize};
 
 use crate::range::{Bounds, Window};
@@ -91,7 +91,7 @@ pub(super) fn version(snapshot: &Snapshot) -> i64 {
 }
 
 fn around<'a>(files: impl Iterator<Item = &'a DataFile>, look_back: Duration) -> Vec<Bounds> {
-    let look_back = i64::try_from(look_back.as_micros()).unwrap_or(i64::MAX);
+    let look_back = micros(look_back);
     let mut times = Vec::new();
     for file in files {
         let Some((min, max)) = file.creation_time else {

@@ -11,9 +11,9 @@ use object_store::memory::InMemory;
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
-use super::{HOUR, held};
+use super::{HOUR_MICROS, held};
 use crate::ledger::BlobState;
-use crate::timeline::DAY;
+use audit_lake::DAY_MICROS;
 
 /// Numbers by a seed.
 struct Dice(u64);
@@ -66,7 +66,7 @@ async fn campaign(seed: u64) {
     }
     let publish = |dice: &mut Dice| {
         let content_type = ContentType::ALL[dice.below(5) as usize];
-        let created = world.now() - dice.below(20) as i64 * HOUR / 10;
+        let created = world.now() - dice.below(20) as i64 * HOUR_MICROS / 10;
         let records = dice.below(4) as usize;
         world.publish(content_type, created, records)
     };
@@ -105,7 +105,7 @@ async fn campaign(seed: u64) {
             world
                 .server
                 .clock()
-                .advance(HOUR / 6 * (1 + dice.below(12) as i64));
+                .advance(HOUR_MICROS / 6 * (1 + dice.below(12) as i64));
             if polled.is_err() {
                 break;
             }
@@ -119,7 +119,7 @@ async fn campaign(seed: u64) {
         });
     }
     for _ in 0..6 {
-        world.server.clock().advance(7 * HOUR);
+        world.server.clock().advance(7 * HOUR_MICROS);
         world.collect().await;
     }
     let gone: BTreeSet<String> = world.blobs(BlobState::Lost).await.into_keys().collect();
@@ -150,7 +150,7 @@ async fn campaign(seed: u64) {
     }
     assert_eq!(held(&world).await, expected, "seed {seed}");
     // In the end every window is complete.
-    world.server.clock().advance(3 * DAY);
+    world.server.clock().advance(3 * DAY_MICROS);
     let mut collector = world.collector().await;
     super::poll(&mut collector).await;
     assert_eq!(collector.backlog(), 0, "seed {seed}");

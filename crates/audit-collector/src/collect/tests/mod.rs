@@ -11,10 +11,11 @@ use audit_schema::ContentType;
 use audit_testkit::api::ApiOperation;
 
 use crate::ledger::{BlobState, Entry, WindowState};
-use crate::timeline::{DAY, Settled};
+use crate::timeline::Settled;
+use audit_lake::DAY_MICROS;
 use world::{World, poll};
 
-const HOUR: i64 = DAY / 24;
+const HOUR_MICROS: i64 = DAY_MICROS / 24;
 
 async fn held(world: &World) -> BTreeSet<String> {
     let ids = world.ids().await;
@@ -28,7 +29,7 @@ async fn everything_that_is_listed_comes_into_the_lake_once() {
     let now = world.now();
     for (at, content_type) in ContentType::ALL.into_iter().enumerate() {
         for back in 0..6 {
-            world.publish(content_type, now - back * DAY - HOUR, 3 + at);
+            world.publish(content_type, now - back * DAY_MICROS - HOUR_MICROS, 3 + at);
         }
     }
     let polled = world.collect().await;
@@ -90,7 +91,11 @@ async fn one_commit_a_flush() {
     let world = World::new().await;
     let now = world.now();
     for minute in 0..50 {
-        world.publish(ContentType::Exchange, now - HOUR - minute * 60_000_000, 2);
+        world.publish(
+            ContentType::Exchange,
+            now - HOUR_MICROS - minute * 60_000_000,
+            2,
+        );
     }
     world.collect().await;
     let tenant = world::TENANT.parse().unwrap();
@@ -108,7 +113,7 @@ async fn one_commit_a_flush() {
 async fn windows_are_complete_once_late_content_can_no_longer_come() {
     let world = World::new().await;
     let now = world.now();
-    world.publish(ContentType::Exchange, now - 5 * DAY, 2);
+    world.publish(ContentType::Exchange, now - 5 * DAY_MICROS, 2);
     world.collect().await;
     let complete = async || {
         let rows = world.ledger().await.into_iter();
@@ -124,7 +129,7 @@ async fn windows_are_complete_once_late_content_can_no_longer_come() {
         windows.collect::<Vec<_>>()
     };
     assert_eq!(complete().await.len(), 5);
-    world.server.clock().advance(DAY);
+    world.server.clock().advance(DAY_MICROS);
     world.collect().await;
     let windows = complete().await;
     assert_eq!(windows.len(), 6);
@@ -135,7 +140,7 @@ async fn windows_are_complete_once_late_content_can_no_longer_come() {
 async fn a_collector_that_stays_asks_little() {
     let world = World::new().await;
     let now = world.now();
-    world.publish(ContentType::Exchange, now - HOUR, 2);
+    world.publish(ContentType::Exchange, now - HOUR_MICROS, 2);
     let mut collector = world.collector().await;
     poll(&mut collector).await;
     world.server.reset_requests();
@@ -154,16 +159,16 @@ async fn a_collector_that_stays_asks_little() {
 async fn an_outage_of_nine_days_is_named() {
     let world = World::new().await;
     let start = world.now();
-    world.publish(ContentType::Exchange, start - HOUR, 2);
+    world.publish(ContentType::Exchange, start - HOUR_MICROS, 2);
     world.collect().await;
-    world.publish(ContentType::Exchange, start + HOUR, 2);
-    world.server.clock().advance(9 * DAY);
+    world.publish(ContentType::Exchange, start + HOUR_MICROS, 2);
+    world.server.clock().advance(9 * DAY_MICROS);
     let now = world.now();
-    let (_, late) = world.publish(ContentType::Exchange, now - DAY, 2);
+    let (_, late) = world.publish(ContentType::Exchange, now - DAY_MICROS, 2);
     let mut collector = world.collector().await;
     for _ in 0..5 {
         // Time goes on while it works.
-        world.server.clock().advance(HOUR / 60);
+        world.server.clock().advance(HOUR_MICROS / 60);
         poll(&mut collector).await;
     }
     assert!(late.is_subset(&held(&world).await));
@@ -182,7 +187,7 @@ async fn an_outage_of_nine_days_is_named() {
     assert_eq!(lost.len(), 1, "{lost:?}");
     let (window, reason) = &lost[0];
     assert_eq!(window.start, start);
-    assert!((now - 7 * DAY..now - 7 * DAY + HOUR).contains(&window.end));
+    assert!((now - 7 * DAY_MICROS..now - 7 * DAY_MICROS + HOUR_MICROS).contains(&window.end));
     let coverage = crate::Coverage::read(&world.lake, world::TENANT.parse().unwrap()).await;
     let exchange = coverage.unwrap().days.into_iter();
     let states: String = exchange

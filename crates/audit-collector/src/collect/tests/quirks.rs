@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::fetch::DRIP;
 use super::world::{World, blob, poll, record};
-use super::{HOUR, held};
+use super::{HOUR_MICROS, held};
 use crate::health::StopCause;
 use crate::ledger::{BlobState, Entry, WindowState};
-use crate::timeline::{DAY, Settled};
+use crate::timeline::Settled;
+use audit_lake::DAY_MICROS;
 
 /// A world with content of all types.
 async fn world() -> World {
@@ -25,7 +26,7 @@ async fn world() -> World {
     let now = world.now();
     for content_type in ContentType::ALL {
         for back in 1..4 {
-            world.publish(content_type, now - back * DAY, 2);
+            world.publish(content_type, now - back * DAY_MICROS, 2);
         }
     }
     world
@@ -83,7 +84,7 @@ async fn t6_t7_t22_t23_t24_t25_trouble_that_passes_loses_nothing() {
                     collector.health()
                 );
                 poll(&mut collector).await;
-                world.server.clock().advance(HOUR / 12);
+                world.server.clock().advance(HOUR_MICROS / 12);
             }
             assert!(world.server.injected() > 0, "{kind:?} at {operation:?}");
             let lost = world.blobs(BlobState::Lost).await;
@@ -108,7 +109,11 @@ async fn b1_b2_b7_what_never_comes_whole_is_named_and_all_else_is_there() {
         ),
     ] {
         let world = world().await;
-        let (broken, records) = world.publish(ContentType::Exchange, world.now() - DAY - HOUR, 2);
+        let (broken, records) = world.publish(
+            ContentType::Exchange,
+            world.now() - DAY_MICROS - HOUR_MICROS,
+            2,
+        );
         let fault = ApiFault {
             url_contains: broken.clone(),
             ..ApiFault::new(kind.clone()).on(ApiOperation::GetBlob)
@@ -137,7 +142,11 @@ async fn b1_b2_b7_what_never_comes_whole_is_named_and_all_else_is_there() {
 #[tokio::test]
 async fn b1_a_lost_blob_that_comes_back_is_stored() {
     let world = world().await;
-    let (broken, records) = world.publish(ContentType::Exchange, world.now() - DAY - HOUR, 2);
+    let (broken, records) = world.publish(
+        ContentType::Exchange,
+        world.now() - DAY_MICROS - HOUR_MICROS,
+        2,
+    );
     world.server.fault(ApiFault {
         url_contains: broken.clone(),
         ..ApiFault::new(ApiFaultKind::NotFound).on(ApiOperation::GetBlob)
@@ -145,7 +154,7 @@ async fn b1_a_lost_blob_that_comes_back_is_stored() {
     world.collect().await;
     assert!(world.blobs(BlobState::Lost).await.contains_key(&broken));
     world.server.heal();
-    world.server.clock().advance(7 * HOUR);
+    world.server.clock().advance(7 * HOUR_MICROS);
     world.collect().await;
     assert!(world.blobs(BlobState::Stored).await.contains_key(&broken));
     assert!(records.is_subset(&held(&world).await));
@@ -156,10 +165,14 @@ async fn t14_t15_late_blobs_in_listed_windows_are_found() {
     let world = world().await;
     let mut collector = world.collector().await;
     poll(&mut collector).await;
-    for (hours, back) in [(1, HOUR), (20, 30 * HOUR), (1, 40 * HOUR)] {
-        world.server.clock().advance(hours * HOUR);
+    for (hours, back) in [
+        (1, HOUR_MICROS),
+        (20, 30 * HOUR_MICROS),
+        (1, 40 * HOUR_MICROS),
+    ] {
+        world.server.clock().advance(hours * HOUR_MICROS);
         let created = world.now() - back;
-        let text = blob(&[record(&format!("late {back}"), created - 5 * DAY)]);
+        let text = blob(&[record(&format!("late {back}"), created - 5 * DAY_MICROS)]);
         world
             .tenant
             .publish_late(ContentType::General.as_str(), created, text);
@@ -182,7 +195,11 @@ async fn t16_t18_listings_in_pages_of_any_kind_are_followed_to_their_end() {
         world.tenant.configure(|settings| settings.page_size = 3);
         let now = world.now();
         for minute in 0..20 {
-            world.publish(ContentType::SharePoint, now - HOUR - minute * 60_000_000, 1);
+            world.publish(
+                ContentType::SharePoint,
+                now - HOUR_MICROS - minute * 60_000_000,
+                1,
+            );
         }
         let times = match kind {
             ApiFaultKind::StalePageToken => 2,
@@ -199,8 +216,8 @@ async fn t19_a_next_page_elsewhere_is_not_asked_and_the_others_go_on() {
     let world = world().await;
     world.tenant.configure(|settings| settings.page_size = 1);
     let now = world.now();
-    world.publish(ContentType::Exchange, now - HOUR, 1);
-    world.publish(ContentType::Exchange, now - 2 * HOUR, 1);
+    world.publish(ContentType::Exchange, now - HOUR_MICROS, 1);
+    world.publish(ContentType::Exchange, now - 2 * HOUR_MICROS, 1);
     let root = world.server.foreign_root();
     world.server.fault(
         ApiFault::new(ApiFaultKind::ForeignNextPage { root })
@@ -241,14 +258,14 @@ async fn t4_t5_auditing_that_is_off_is_told_and_collected_once_it_is_on() {
     );
     // No start before an hour has passed.
     world.server.reset_requests();
-    world.server.clock().advance(HOUR / 2);
+    world.server.clock().advance(HOUR_MICROS / 2);
     poll(&mut collector).await;
     assert_eq!(
         world.server.requests().of(ApiOperation::StartSubscription),
         0
     );
     world.tenant.configure(|settings| settings.auditing = true);
-    world.server.clock().advance(HOUR);
+    world.server.clock().advance(HOUR_MICROS);
     poll(&mut collector).await;
     assert_eq!(held(&world).await, world.truth());
     let health = collector.health();
@@ -268,8 +285,8 @@ async fn t2_t5_a_subscription_disabled_by_somebody_is_started_again() {
     world
         .tenant
         .disable_subscription(ContentType::Exchange.as_str());
-    world.server.clock().advance(HOUR);
-    world.publish(ContentType::Exchange, world.now() - HOUR / 2, 1);
+    world.server.clock().advance(HOUR_MICROS);
+    world.publish(ContentType::Exchange, world.now() - HOUR_MICROS / 2, 1);
     poll(&mut collector).await;
     poll(&mut collector).await;
     assert_eq!(held(&world).await, world.truth());
@@ -302,8 +319,8 @@ async fn t27_silence_is_told() {
     let world = world().await;
     let mut collector = world.collector().await;
     poll(&mut collector).await;
-    world.server.clock().advance(DAY);
-    world.publish(ContentType::Exchange, world.now() - HOUR, 1);
+    world.server.clock().advance(DAY_MICROS);
+    world.publish(ContentType::Exchange, world.now() - HOUR_MICROS, 1);
     poll(&mut collector).await;
     let health = collector.health();
     let silent: Vec<_> = health
@@ -324,8 +341,8 @@ async fn t27_content_that_waits_for_this_machine_is_no_silence_and_says_why() {
     let mut world = world().await;
     let folder = tempfile::tempdir().unwrap().path().join("gone");
     world.options.spool_folder = Some(folder.clone());
-    let (_, records) = world.publish(ContentType::Exchange, world.now() - 2 * DAY, 3_000);
-    world.server.clock().advance(2 * HOUR);
+    let (_, records) = world.publish(ContentType::Exchange, world.now() - 2 * DAY_MICROS, 3_000);
+    world.server.clock().advance(2 * HOUR_MICROS);
     let mut collector = world.collector().await;
     poll(&mut collector).await;
     assert_eq!(
@@ -346,21 +363,23 @@ async fn t27_content_that_waits_for_this_machine_is_no_silence_and_says_why() {
 async fn b8_b9_b10_b11_blobs_of_any_kind_are_stored() {
     let world = World::new().await;
     let now = world.now();
-    world.tenant.publish("Audit.General", now - HOUR, blob(&[]));
-    let a = record("a", now - DAY);
+    world
+        .tenant
+        .publish("Audit.General", now - HOUR_MICROS, blob(&[]));
+    let a = record("a", now - DAY_MICROS);
     let other_order = r#"{"Id":"a","Operation":"FileAccessed","OrganizationId":"0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7","RecordType":6,"UserId":"ada@contoso.com","Workload":"SharePoint","CreationTime":"TIME"}"#;
     let time = &a[17..36];
     world.tenant.publish(
         "Audit.General",
-        now - 2 * HOUR,
-        blob(&[a.clone(), record("b", now - DAY)]),
+        now - 2 * HOUR_MICROS,
+        blob(&[a.clone(), record("b", now - DAY_MICROS)]),
     );
     world.tenant.publish(
         "DLP.All",
-        now - 3 * HOUR,
+        now - 3 * HOUR_MICROS,
         blob(&[a.clone(), other_order.replace("TIME", time)]),
     );
-    let (paged, _) = world.publish(ContentType::Exchange, now - HOUR, 7);
+    let (paged, _) = world.publish(ContentType::Exchange, now - HOUR_MICROS, 7);
     world.server.fault(ApiFault {
         url_contains: paged,
         ..ApiFault::new(ApiFaultKind::PagedBlob { records: 3 }).on(ApiOperation::GetBlob)
@@ -385,7 +404,7 @@ async fn b2_what_expires_while_it_cannot_be_asked_for_is_named() {
     world
         .server
         .fault(ApiFault::new(ApiFaultKind::PermissionMissing).of(ContentType::Exchange.as_str()));
-    world.server.clock().advance(8 * DAY);
+    world.server.clock().advance(8 * DAY_MICROS);
     poll(&mut collector).await;
     assert_eq!(collector.backlog(), 0);
     let expired = world.blobs(BlobState::Expired).await;
@@ -407,7 +426,7 @@ async fn t29_a_content_type_that_never_worked_is_missed_too() {
     poll(&mut collector).await;
     // It is missed hour by hour, not poll by poll.
     for _ in 0..90 {
-        world.server.clock().advance(HOUR / 30);
+        world.server.clock().advance(HOUR_MICROS / 30);
         poll(&mut collector).await;
     }
     let lost = async || {
@@ -430,7 +449,7 @@ async fn t29_a_content_type_that_never_worked_is_missed_too() {
         "{windows:?}"
     );
     world.server.heal();
-    world.server.clock().advance(HOUR);
+    world.server.clock().advance(HOUR_MICROS);
     poll(&mut collector).await;
     let windows = lost().await;
     assert!(
@@ -450,7 +469,7 @@ async fn t3_subscriptions_that_are_never_listed_cost_a_start_in_15_minutes_and_c
     let mut collector = world.collector().await;
     for _ in 0..10 {
         poll(&mut collector).await;
-        world.server.clock().advance(HOUR / 60);
+        world.server.clock().advance(HOUR_MICROS / 60);
     }
     assert_eq!(held(&world).await, world.truth());
     let requests = world.server.requests();
@@ -464,8 +483,8 @@ async fn t13_content_that_appears_behind_the_last_listing_is_found() {
     let mut collector = world.collector().await;
     poll(&mut collector).await;
     let listed_to = world.now();
-    world.server.clock().advance(HOUR / 60);
-    let text = blob(&[record("behind", listed_to - HOUR)]);
+    world.server.clock().advance(HOUR_MICROS / 60);
+    let text = blob(&[record("behind", listed_to - HOUR_MICROS)]);
     world
         .tenant
         .publish_late("Audit.Exchange", listed_to - 30_000_000, text);
@@ -477,7 +496,7 @@ async fn t13_content_that_appears_behind_the_last_listing_is_found() {
 #[tokio::test]
 async fn t28_a_tenant_with_content_of_one_type_alone_is_healthy() {
     let world = World::new().await;
-    world.publish(ContentType::General, world.now() - HOUR, 3);
+    world.publish(ContentType::General, world.now() - HOUR_MICROS, 3);
     let mut collector = world.collector().await;
     poll(&mut collector).await;
     assert_eq!(held(&world).await.len(), 3);
@@ -487,7 +506,7 @@ async fn t28_a_tenant_with_content_of_one_type_alone_is_healthy() {
 #[tokio::test]
 async fn b4_one_blob_in_trouble_waits_and_all_others_are_stored() {
     let world = world().await;
-    let (broken, records) = world.publish(ContentType::Exchange, world.now() - 6 * DAY, 2);
+    let (broken, records) = world.publish(ContentType::Exchange, world.now() - 6 * DAY_MICROS, 2);
     world.server.fault(ApiFault {
         url_contains: broken.clone(),
         ..ApiFault::new(ApiFaultKind::InternalError).on(ApiOperation::GetBlob)
@@ -508,13 +527,13 @@ async fn b4_one_blob_in_trouble_waits_and_all_others_are_stored() {
                 window,
                 state: WindowState::Settled(_),
                 ..
-            } => window.contains(&(world.now() - 6 * DAY)),
+            } => window.contains(&(world.now() - 6 * DAY_MICROS)),
             _ => false,
         })
     };
     assert!(!is_complete().await);
     world.server.heal();
-    world.server.clock().advance(HOUR / 60);
+    world.server.clock().advance(HOUR_MICROS / 60);
     poll(&mut collector).await;
     assert_eq!(held(&world).await, world.truth());
     assert!(is_complete().await);
@@ -524,7 +543,7 @@ async fn b4_one_blob_in_trouble_waits_and_all_others_are_stored() {
 #[tokio::test]
 async fn b4_t25_a_blob_that_drips_is_put_off_and_one_that_hangs_keeps_nothing_from_the_lake() {
     let mut world = world().await;
-    let (slow, records) = world.publish(ContentType::Exchange, world.now() - 2 * HOUR, 2);
+    let (slow, records) = world.publish(ContentType::Exchange, world.now() - 2 * HOUR_MICROS, 2);
     let strikes = |kind| ApiFault {
         url_contains: slow.clone(),
         ..ApiFault::new(kind).on(ApiOperation::GetBlob)
@@ -551,8 +570,8 @@ async fn b4_t25_a_blob_that_drips_is_put_off_and_one_that_hangs_keeps_nothing_fr
 
     world.server.heal();
     world.server.fault(strikes(ApiFaultKind::StallInBody));
-    let (_, new) = world.publish(ContentType::General, world.now() - HOUR, 2);
-    world.server.clock().advance(HOUR);
+    let (_, new) = world.publish(ContentType::General, world.now() - HOUR_MICROS, 2);
+    world.server.clock().advance(HOUR_MICROS);
     world.options.flush_after = Duration::from_secs(7);
     world.reached = Some(Duration::from_secs(7));
     let mut collector = world.collector().await;
@@ -580,7 +599,7 @@ async fn b4_t25_a_blob_that_drips_is_put_off_and_one_that_hangs_keeps_nothing_fr
 #[tokio::test]
 async fn b9_a_blob_whose_pages_link_to_each_other_is_kept_and_named() {
     let world = world().await;
-    let (endless, _) = world.publish(ContentType::Exchange, world.now() - 2 * HOUR, 2);
+    let (endless, _) = world.publish(ContentType::Exchange, world.now() - 2 * HOUR_MICROS, 2);
     world.server.fault(ApiFault {
         url_contains: endless.clone(),
         ..ApiFault::new(ApiFaultKind::BlobInCircle)
@@ -616,11 +635,11 @@ async fn t12_what_is_lost_is_told_by_the_clock_of_an_answer() {
     world
         .server
         .fault(ApiFault::new(ApiFaultKind::UnavailableHtml));
-    world.server.clock().advance(10 * DAY);
+    world.server.clock().advance(10 * DAY_MICROS);
     poll(&mut collector).await;
     assert_eq!(settled(Settled::Lost).await, 0);
     world.server.heal();
-    world.server.clock().advance(HOUR);
+    world.server.clock().advance(HOUR_MICROS);
     poll(&mut collector).await;
     assert_eq!(settled(Settled::Lost).await, ContentType::ALL.len());
 }
@@ -632,7 +651,7 @@ async fn b6_what_the_ledger_calls_stored_is_in_the_lake_whenever_the_process_die
         let world = World::with(LakeOptions::default(), Some(Arc::clone(&store) as _)).await;
         let now = world.now();
         let blobs: Vec<_> = (1..4)
-            .map(|back| world.publish(ContentType::Exchange, now - back * HOUR, 2))
+            .map(|back| world.publish(ContentType::Exchange, now - back * HOUR_MICROS, 2))
             .collect();
         store.freeze_after_writes(writes);
         if let Ok(mut collector) = world.try_collector().await {
@@ -663,20 +682,22 @@ async fn b6_what_the_ledger_calls_stored_is_in_the_lake_whenever_the_process_die
 async fn b12_b13_one_id_with_two_contents_and_records_without_id_are_kept() {
     let world = World::new().await;
     let now = world.now();
-    let a = record("a", now - DAY);
+    let a = record("a", now - DAY_MICROS);
     let changed = a.replace("ada@contoso.com", "eve@contoso.com");
-    let nameless = record("", now - DAY);
+    let nameless = record("", now - DAY_MICROS);
     let without = a.replace(r#""Id":"a","#, "");
     world.tenant.publish(
         "Audit.General",
-        now - HOUR,
+        now - HOUR_MICROS,
         blob(&[a.clone(), nameless, without]),
     );
     world.collect().await;
-    world.server.clock().advance(HOUR);
-    world
-        .tenant
-        .publish("Audit.General", world.now() - HOUR / 2, blob(&[changed, a]));
+    world.server.clock().advance(HOUR_MICROS);
+    world.tenant.publish(
+        "Audit.General",
+        world.now() - HOUR_MICROS / 2,
+        blob(&[changed, a]),
+    );
     world.collect().await;
     let tenant = super::world::TENANT.parse().unwrap();
     let snapshot = world
@@ -692,16 +713,18 @@ async fn b12_b13_one_id_with_two_contents_and_records_without_id_are_kept() {
 async fn b14_b15_b16_events_long_before_their_blob_keep_both_times() {
     let world = World::new().await;
     let now = world.now();
-    let event = now - 20 * DAY;
-    world
-        .tenant
-        .publish("Audit.General", now - HOUR, blob(&[record("old", event)]));
-    world.collect().await;
-    // The same event in another blob, five days later.
-    world.server.clock().advance(5 * DAY);
+    let event = now - 20 * DAY_MICROS;
     world.tenant.publish(
         "Audit.General",
-        world.now() - HOUR,
+        now - HOUR_MICROS,
+        blob(&[record("old", event)]),
+    );
+    world.collect().await;
+    // The same event in another blob, five days later.
+    world.server.clock().advance(5 * DAY_MICROS);
+    world.tenant.publish(
+        "Audit.General",
+        world.now() - HOUR_MICROS,
         blob(&[record("old", event)]),
     );
     let polled = world.collect().await;
@@ -717,13 +740,13 @@ async fn b14_b15_b16_events_long_before_their_blob_keep_both_times() {
         panic!("one file");
     };
     let day = i64::from(file.event_date.unwrap());
-    assert_eq!(day, event.div_euclid(DAY));
+    assert_eq!(day, event.div_euclid(DAY_MICROS));
 }
 
 #[tokio::test]
 async fn t19_blobs_that_were_listed_below_another_root_are_asked_for_at_the_configured_one() {
     let world = World::new().await;
-    world.publish(ContentType::Exchange, world.now() - HOUR, 2);
+    world.publish(ContentType::Exchange, world.now() - HOUR_MICROS, 2);
     let root = world.server.foreign_root();
     world.server.fault(
         ApiFault::new(ApiFaultKind::ForeignContentUri { root }).on(ApiOperation::ListContent),
