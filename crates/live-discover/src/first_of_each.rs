@@ -60,7 +60,7 @@ use crate::first_pass;
 use crate::node::{only_child, with_new_children};
 
 /// More rows of each key than that are not looked for like this.
-const ROWS_MAX: usize = 100;
+const ROWS_OF_KEY_MAX: usize = 100;
 
 /// Puts the step below sorts whose rows are numbered, where the first numbers alone are wanted. It comes before filters
 /// that are known later are handed on.
@@ -102,7 +102,7 @@ impl PhysicalOptimizerRule for FirstsOfEach {
 fn below_filter(filter: &FilterExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     for condition in split_conjunction(filter.predicate()) {
         if let Some((column, count)) = first_numbers(condition)
-            && (1..=ROWS_MAX).contains(&count)
+            && (1..=ROWS_OF_KEY_MAX).contains(&count)
             && let Some(input) = below_window(filter.input(), column, count)?
         {
             return Ok(Some(input));

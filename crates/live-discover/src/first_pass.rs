@@ -41,7 +41,7 @@ use futures::TryStreamExt;
 use crate::node::{Once, with_new_children};
 
 /// More rows than that are a result to be read, for which all columns are needed anyway.
-pub(crate) const ROWS_MAX: usize = 10_000;
+pub(crate) const FIRST_ROWS_MAX: usize = 10_000;
 /// Rows up to which one pass will do.
 const SCANNED_ROWS_MIN: usize = 16 << 10;
 /// Columns beyond those that filter and order, from which on they are worth being read late.
@@ -86,7 +86,7 @@ fn two_passes(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionP
     let Some(column) = order.expr.downcast_ref::<Column>() else {
         return Ok(None);
     };
-    if fetch > ROWS_MAX || !gains(sort)? {
+    if fetch > FIRST_ROWS_MAX || !gains(sort)? {
         return Ok(None);
     }
     let late = |node| Ok(with_late_columns(node));

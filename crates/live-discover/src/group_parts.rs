@@ -46,8 +46,6 @@ const PART_BITS: u32 = 4;
 const LEVELS: u32 = u64::BITS / PART_BITS;
 /// Bytes of rows that are divided at a time.
 const DIVIDED_BYTES: usize = 8 << 20;
-/// Where of ten rows more than so many were a group of their own, the next ones are divided as they are.
-const MOST_IN_TEN: usize = 8;
 /// Differs from that by which rows come to this thread, of which some bits are alike in all of them.
 const HASH: RandomState = RandomState::with_seed(0x6772_6f75_7073);
 
@@ -201,6 +199,12 @@ struct Work {
     baseline: BaselineMetrics,
 }
 
+/// Whether most rows were a group of their own: to group others like them makes little less of them.
+pub(crate) fn is_in_vain(groups: usize, rows: usize) -> bool {
+    const MOST_IN_TEN: usize = 8;
+    groups > rows / 10 * MOST_IN_TEN
+}
+
 /// What became of rows.
 enum Read {
     /// All groups are in memory.
@@ -253,6 +257,7 @@ impl Work {
         let mut is_grouping_in_vain = false;
         while let Some(batch) = rows.try_next().await? {
             let _timer = self.baseline.elapsed_compute().timer();
+            // The next ones are divided as they are.
             if is_grouping_in_vain {
                 parts.add(batch)?;
                 continue;
@@ -263,7 +268,7 @@ impl Work {
                 if level == LEVELS || table.keys.len() == 1 {
                     return Err(no_room);
                 }
-                is_grouping_in_vain = table.keys.len() > table.rows / 10 * MOST_IN_TEN;
+                is_grouping_in_vain = is_in_vain(table.keys.len(), table.rows);
                 table.move_to(&mut parts)?;
                 are_divided = true;
             }
@@ -463,7 +468,7 @@ mod tests {
     use datafusion::prelude::SessionContext;
 
     use super::*;
-    use crate::testing::{ask, with_rule};
+    use crate::testing::{ask, sorted, with_rule};
 
     /// 20,000 rows, most of a key of their own; some have none.
     const TABLE: &str = "CREATE TABLE t AS SELECT \
@@ -568,12 +573,6 @@ mod tests {
         assert!(once > 0, "{once}");
         // Parts that have no room are divided, too.
         assert!(again > once, "{once} {again}");
-    }
-
-    fn sorted(rows: &str) -> Vec<&str> {
-        let mut rows: Vec<&str> = rows.lines().collect();
-        rows.sort_unstable();
-        rows
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@
 //! what comes out for the query's memory as long as it lives. Functions that we add have bounds of their own.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, ArrayData, ArrayRef, AsArray, Int64Array, RecordBatch};
@@ -551,7 +550,7 @@ pub(crate) fn let_go(batch: &RecordBatch) {
 }
 
 /// `||` of texts, as DataFusion has it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Join {
     signature: Signature,
 }
@@ -561,20 +560,6 @@ impl Join {
         Self {
             signature: Signature::user_defined(Volatility::Immutable),
         }
-    }
-}
-
-impl PartialEq for Join {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Join {}
-
-impl Hash for Join {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        "||".hash(state);
     }
 }
 

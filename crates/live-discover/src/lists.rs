@@ -262,7 +262,7 @@ mod tests {
     use datafusion::physical_plan::collect;
 
     use super::*;
-    use crate::testing::{ask, with_rule_for_joins};
+    use crate::testing::{ask, sorted, with_rule_for_joins};
 
     /// With nulls on both sides, and values that are there more than once.
     const TABLES: [&str; 2] = [
@@ -343,12 +343,6 @@ mod tests {
         ),
         ("SELECT count(*) FROM t JOIN u ON u.k = t.k", 0),
     ];
-
-    fn sorted(answer: &str) -> Vec<&str> {
-        let mut lines: Vec<&str> = answer.lines().collect();
-        lines.sort_unstable();
-        lines
-    }
 
     #[tokio::test]
     async fn answers_are_those_of_joins() {

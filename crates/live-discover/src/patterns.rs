@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use regex::RegexBuilder;
 
 use crate::error::{Error, Result};
+use crate::words::shown;
 
 /// Of a pattern's text. A longer one is a list of words, for which there is `IN (…)` or a lookup table.
 const PATTERN_BYTES_MAX: usize = 4096;
@@ -167,7 +168,7 @@ fn verify_text(pattern: &str) -> Result<()> {
         Err(regex::Error::CompiledTooBig(_)) => Err(Error::invalid(format!(
             "the regular expression `{}` takes more than {} MiB: repeat less, or classes of ASCII instead of \
              Unicode, such as `[0-9]` for `\\d`",
-            abridged(pattern),
+            shown(pattern),
             COMPILED_BYTES_MAX >> 20
         ))),
         Err(error) => {
@@ -175,19 +176,10 @@ fn verify_text(pattern: &str) -> Result<()> {
             let reason = text.lines().last().unwrap_or_default();
             Err(Error::invalid(format!(
                 "the regular expression `{}` cannot be used: {}",
-                abridged(pattern),
+                shown(pattern),
                 reason.trim_start_matches("error: ")
             )))
         }
-    }
-}
-
-/// Enough of a pattern to know it by.
-fn abridged(pattern: &str) -> String {
-    const CHARACTERS_MAX: usize = 40;
-    match pattern.char_indices().nth(CHARACTERS_MAX) {
-        Some((end, _)) => format!("{}…", pattern.get(..end).unwrap_or_default()),
-        None => pattern.to_owned(),
     }
 }
 

@@ -256,7 +256,7 @@ mod tests {
     use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
-    use crate::testing::ask;
+    use crate::testing::{self, ask};
 
     const TABLE: &str = "CREATE TABLE t AS SELECT g, n, s, NULLIF(s, 'x') AS r, [n] AS l FROM (VALUES
         ('a', 1, 'x'), ('a', 3, 'y'), ('a', 2, 'x'), ('a', 1, ''), ('b', 1, NULL), ('b', NULL, NULL),
@@ -307,12 +307,6 @@ mod tests {
         context
     }
 
-    fn sorted(rows: &str) -> Vec<&str> {
-        let mut rows: Vec<&str> = rows.lines().collect();
-        rows.sort_unstable();
-        rows
-    }
-
     #[tokio::test]
     async fn answers_are_those_of_datafusion() {
         let theirs = context(Optimizer::new()).await;
@@ -328,7 +322,11 @@ mod tests {
             let plan = ask(&ours, &format!("EXPLAIN {sql}")).await;
             assert_eq!(is_put_in_order(&plan), *is_sorted, "{sql}\n{plan}");
             let expected = ask(&theirs, sql).await;
-            assert_eq!(sorted(&ask(&ours, sql).await), sorted(&expected), "{sql}");
+            assert_eq!(
+                testing::sorted(&ask(&ours, sql).await),
+                testing::sorted(&expected),
+                "{sql}"
+            );
         }
         // DataFusion gives both in the order of the first.
         let two = "SELECT array_to_string(array_agg(DISTINCT n ORDER BY n), ' ') AS up,

@@ -41,3 +41,10 @@ pub(crate) async fn ask(context: &SessionContext, sql: &str) -> String {
     let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
     pretty_format_batches(&rows).unwrap().to_string()
 }
+
+/// The lines of an answer without an order.
+pub(crate) fn sorted(answer: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = answer.lines().collect();
+    lines.sort_unstable();
+    lines
+}

@@ -225,6 +225,15 @@ fn signature(message: &str) -> Option<String> {
     ))
 }
 
+/// A value in a message: enough to know it by.
+pub(crate) fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

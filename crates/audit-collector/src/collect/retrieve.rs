@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use audit_ingest::envelope::Form;
-use audit_ingest::pipeline::{IngestError, IngestOptions, Input, Outcome, Report, ingest};
+use audit_ingest::pipeline::{
+    Contents, IngestError, IngestOptions, Input, Outcome, Report, ingest,
+};
 use audit_lake::{Origin, micros};
 use audit_schema::ContentType;
 use futures::{StreamExt, stream};
@@ -331,6 +333,7 @@ fn inputs(arrived: &Arrived) -> impl Iterator<Item = Input> {
 /// What the pages of a blob held, together.
 fn stored(pages: &Report) -> Result<Stored, String> {
     let mut stored = Stored::default();
+    let mut all = Contents::default();
     let mut hashes = Vec::new();
     for page in &pages.inputs {
         let (held, contents) = match (&page.outcome, &page.contents) {
@@ -341,12 +344,10 @@ fn stored(pages: &Report) -> Result<Stored, String> {
         stored.held += held;
         stored.size_bytes += contents.size_bytes;
         hashes.push(contents.sha256.as_str());
-        stored.audit_version = stored.audit_version.max(contents.audit_version);
-        stored.creation_times = match (stored.creation_times, contents.creation_times) {
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-            (a, b) => a.or(b),
-        };
+        all.widen(contents.creation_times, contents.audit_version);
     }
+    stored.audit_version = all.audit_version;
+    stored.creation_times = all.creation_times;
     stored.records = pages.records();
     stored.duplicates = pages.duplicates();
     stored.rejects = pages.rejects();

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use super::read::InputDigest;
+use super::report::wider;
 use super::{
     Contents, FLUSH_BYTES, FLUSH_INPUTS, GATHERED_BYTES_MAX, IngestError, Input, Outcome, Progress,
     Report,
@@ -558,23 +559,15 @@ impl Tally {
 }
 
 fn contents<'a>(digest: &InputDigest, tallies: impl Iterator<Item = &'a Tally>) -> Contents {
-    let contents = Contents {
+    let mut contents = Contents {
         size_bytes: digest.size_bytes,
         sha256: digest.sha256.clone(),
         ..Contents::default()
     };
-    tallies.fold(contents, |contents, tally| Contents {
-        creation_times: wider(contents.creation_times, tally.times),
-        audit_version: contents.audit_version.max(tally.audit_version),
-        ..contents
-    })
-}
-
-fn wider(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-        (a, b) => a.or(b),
+    for tally in tallies {
+        contents.widen(tally.times, tally.audit_version);
     }
+    contents
 }
 
 /// What an input's name says of it: a folder of the API's content types is named by them.

@@ -81,6 +81,22 @@ pub struct Contents {
     pub audit_version: Option<u64>,
 }
 
+impl Contents {
+    /// Takes in further records: when their earliest and latest happened, and the version that has the last of them.
+    pub fn widen(&mut self, creation_times: Option<(i64, i64)>, audit_version: Option<u64>) {
+        self.creation_times = wider(self.creation_times, creation_times);
+        self.audit_version = self.audit_version.max(audit_version);
+    }
+}
+
+/// From the earlier beginning to the later end.
+pub(super) fn wider(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
 /// How an input ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -37,15 +37,15 @@ use super::paged::alone;
 use super::read::{self, Group, Reading};
 use super::rows::{self, Rows};
 use super::search::{self, Search};
+use crate::group_parts::is_in_vain;
 use crate::index::running::Running;
 use crate::stop;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.
 const GROUPS_MAX: usize = 1 << 20;
-/// After so many rows it is asked whether it is of use to count here: where more than so many of ten rows are a group of
-/// their own, as of ids, the step that puts the parts together would do it all again.
+/// After so many rows it is asked whether it is of use to count here: where most are a group of their own, as of ids, the
+/// step that puts the parts together would do it all again.
 const ROWS_LOOKED_AT: usize = 100_000;
-const MOST_IN_TEN: usize = 8;
 
 /// A partial [`AggregateExec`] and the scan, filters and projections below it, in one.
 #[derive(Debug, Clone)]
@@ -138,12 +138,7 @@ impl AggregateByCodesExec {
                 None => filters.push(used.expression(filter, &input.table)?),
             }
         }
-        // Of a bag only what one key has in it is kept.
-        let is_small = |wanted: &Wanted| {
-            wanted.key.is_some()
-                || wanted.column >= input.constant_from
-                || input.is_small(wanted.column)
-        };
+        let is_small = |wanted: &Wanted| input.is_small(wanted);
         if Groups::new(&key_types).is_none() || !used.columns.iter().all(is_small) {
             return Ok(None);
         }
@@ -349,13 +344,9 @@ impl Partial {
 
 impl DisplayAs for AggregateByCodesExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files: usize = self.input.groups.iter().map(|group| group.len()).sum();
+        let files = self.input.files();
         write!(f, "{}: {}, files={files}", Self::NAME, self.text)?;
-        let filters: Vec<String> = self.input.filters.iter().map(ToString::to_string).collect();
-        match filters.is_empty() {
-            true => Ok(()),
-            false => write!(f, ", filter={}", filters.join(" AND ")),
-        }
+        self.input.fmt_filters(f)
     }
 }
 
@@ -564,7 +555,7 @@ impl State {
         let _timer = compute.timer();
         plan.add(&rows, wanted, self.batch_rows, &mut self.partial)?;
         let groups = self.partial.groups.count();
-        self.hands_on = self.rows >= ROWS_LOOKED_AT && groups > self.rows / 10 * MOST_IN_TEN;
+        self.hands_on = self.rows >= ROWS_LOOKED_AT && is_in_vain(groups, self.rows);
         if self.hands_on || self.partial.is_full() {
             self.give_counted()?;
         }

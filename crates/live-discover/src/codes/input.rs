@@ -1,5 +1,6 @@
 //! What a step reads: a scan of Parquet files, and what filters and projections above it make of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use audit_lake::TableName;
@@ -18,6 +19,7 @@ use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr,
 };
 
+use super::expression::Wanted;
 use crate::first_of_each::MayBeFirst;
 use crate::index::running::is_of_run;
 use crate::scan;
@@ -148,7 +150,7 @@ impl Input {
     /// Whether the index of texts leaves few rows of each file, of so many bytes in the file at most, or the file is small.
     pub(super) fn is_narrow(&self, bytes_max: u64) -> bool {
         /// Rows of a file that are looked at at once.
-        const ROWS_MAX: usize = 8 << 10;
+        const NARROW_ROWS_MAX: usize = 8 << 10;
         /// A file of so many bytes has few rows, and its index often tells nothing of them.
         const FILE_BYTES: u64 = 256 << 10;
         let mut files = self.groups.iter().flat_map(FileGroup::iter);
@@ -171,12 +173,34 @@ impl Input {
                 }
             }
             let bytes = file.object_meta.size / (all.max(1) as u64) * selected as u64;
-            selected <= ROWS_MAX && bytes <= bytes_max
+            selected <= NARROW_ROWS_MAX && bytes <= bytes_max
         })
     }
 
-    /// Whether a column of the table is small enough to be decoded for a whole row group at once.
-    pub(super) fn is_small(&self, column: usize) -> bool {
+    /// How many there are.
+    pub(super) fn files(&self) -> usize {
+        self.groups.iter().map(|group| group.len()).sum()
+    }
+
+    /// The filters as EXPLAIN tells them, if there are any.
+    pub(super) fn fmt_filters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filters: Vec<String> = self.filters.iter().map(ToString::to_string).collect();
+        match filters.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", filter={}", filters.join(" AND ")),
+        }
+    }
+
+    /// Whether what is wanted is small enough to be decoded for a whole row group at once: of a bag only what one key has
+    /// in it is kept.
+    pub(super) fn is_small(&self, wanted: &Wanted) -> bool {
+        wanted.key.is_some()
+            || wanted.column >= self.constant_from
+            || self.is_small_column(wanted.column)
+    }
+
+    /// The same of a column of the table.
+    pub(super) fn is_small_column(&self, column: usize) -> bool {
         let field = self.table.field(column);
         let is_plain = field.data_type().is_primitive()
             || matches!(field.data_type(), DataType::Utf8View | DataType::Boolean);

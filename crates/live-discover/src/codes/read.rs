@@ -239,7 +239,7 @@ impl Reading {
                 None => Reads::Field(FieldReads {
                     field: Arc::clone(&input.table.fields()[column]),
                     bag_key: key,
-                    is_small: input.is_small(column),
+                    is_small: input.is_small_column(column),
                 }),
             }
         });

@@ -84,7 +84,7 @@ impl Search {
         let (text, pattern) = Pattern::of(filter)?;
         let column = text.downcast_ref::<Column>()?.index();
         let field = &input.table.fields()[column];
-        let is_large = column < input.constant_from && !input.is_small(column);
+        let is_large = column < input.constant_from && !input.is_small_column(column);
         let is_text = field.data_type() == &DataType::Utf8View;
         (is_text && is_large && !pattern.negated).then(|| Self {
             column: Arc::clone(field),

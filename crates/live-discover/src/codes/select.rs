@@ -40,7 +40,7 @@ use super::input::{Input, in_common};
 use super::is_number;
 use super::read::FILES_AHEAD;
 use super::search::Search;
-use crate::first_pass::ROWS_MAX;
+use crate::first_pass::FIRST_ROWS_MAX;
 use crate::index::running::{becomes_known, is_of_run};
 
 /// Large columns decide over rows that have so many bytes in a file at most.
@@ -132,7 +132,7 @@ impl SelectByCodesExec {
             .over_table(&order.expr)
             .filter(|key| key.is::<Column>());
         match key {
-            Some(key) if (1..=ROWS_MAX).contains(&fetch) => {
+            Some(key) if (1..=FIRST_ROWS_MAX).contains(&fetch) => {
                 let order = PhysicalSortExpr::new(key, order.options);
                 Self::new(input, sort.input(), Some((order, fetch)))
             }
@@ -173,11 +173,7 @@ impl SelectByCodesExec {
         if input.asks_blooms && known.flat_map(collect_columns).any(|of| is_key(&of)) {
             return Ok(None);
         }
-        let is_small = |wanted: &Wanted| {
-            wanted.key.is_some()
-                || wanted.column >= input.constant_from
-                || input.is_small(wanted.column)
-        };
+        let is_small = |wanted: &Wanted| input.is_small(wanted);
         if !used.columns.iter().all(is_small) && !input.is_narrow(LARGE_BYTES_MAX) {
             return Ok(None);
         }
@@ -255,7 +251,6 @@ fn bounds(file: &PartitionedFile, column: usize) -> Option<(i64, i64)> {
 
 impl DisplayAs for SelectByCodesExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files: usize = self.input.groups.iter().map(|group| group.len()).sum();
         // Of a table's columns most are in no file.
         let columns = self
             .input
@@ -264,11 +259,13 @@ impl DisplayAs for SelectByCodesExec {
             .filter(|column| !column.is::<Literal>());
         let columns: Vec<String> = columns.map(ToString::to_string).collect();
         let columns = columns.join(", ");
-        write!(f, "{}: columns=[{columns}], files={files}", Self::NAME)?;
-        let filters: Vec<String> = self.input.filters.iter().map(ToString::to_string).collect();
-        if !filters.is_empty() {
-            write!(f, ", filter={}", filters.join(" AND "))?;
-        }
+        write!(
+            f,
+            "{}: columns=[{columns}], files={}",
+            Self::NAME,
+            self.input.files()
+        )?;
+        self.input.fmt_filters(f)?;
         if let Some(First { fetch, order, .. }) = &self.first {
             write!(f, ", first={fetch} by {order}")?;
         }

@@ -23,12 +23,6 @@ pub(crate) struct LakeDialect;
 /// Tighter than all operators between two values, `||` (40) among them, and looser than `::` (50), as in PostgreSQL.
 const JSON_OPERATOR_PRECEDENCE: u8 = 45;
 
-macro_rules! supports {
-    ($($name:ident),* $(,)?) => {
-        $(fn $name(&self) -> bool { true })*
-    };
-}
-
 impl Dialect for LakeDialect {
     fn dialect(&self) -> TypeId {
         TypeId::of::<GenericDialect>()

@@ -1,5 +1,12 @@
 //! The SQL that is understood.
 
+/// Methods of a grammar for what it has.
+macro_rules! supports {
+    ($($name:ident),* $(,)?) => {
+        $(fn $name(&self) -> bool { true })*
+    };
+}
+
 mod json_index;
 mod lake;
 mod operators;

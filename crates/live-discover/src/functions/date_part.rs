@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature,
 };
 
+use super::as_inner::as_inner;
 use super::date_trunc::in_utc;
 
 /// Puts it in the place of DataFusion's, which `extract` calls whatever is registered.
@@ -69,24 +70,10 @@ struct DatePart {
 }
 
 impl ScalarUDFImpl for DatePart {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
+    as_inner!();
 
     fn signature(&self) -> &Signature {
         self.inner.signature()
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arguments)
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(arguments)
     }
 
     fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -111,10 +98,6 @@ impl ScalarUDFImpl for DatePart {
         context: &SimplifyContext,
     ) -> Result<PreimageResult> {
         self.inner.inner().preimage(arguments, value, context)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
     Signature,
 };
 
+use super::as_inner::as_inner;
+
 /// What stands in place of DataFusion's.
 pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::new_from_impl(DateTrunc {
@@ -30,24 +32,10 @@ struct DateTrunc {
 }
 
 impl ScalarUDFImpl for DateTrunc {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
+    as_inner!();
 
     fn signature(&self) -> &Signature {
         self.inner.signature()
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arguments)
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(arguments)
     }
 
     fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -70,10 +58,6 @@ impl ScalarUDFImpl for DateTrunc {
 
     fn output_ordering(&self, arguments: &[ExprProperties]) -> Result<SortProperties> {
         self.inner.output_ordering(arguments)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

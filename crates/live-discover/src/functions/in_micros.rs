@@ -19,6 +19,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
+use super::as_inner::as_inner;
+
 /// What stands in place of DataFusion's `to_char`, which takes microseconds but asks for nanoseconds first.
 pub(super) fn to_char() -> ScalarUDF {
     let inner = datetime::to_char();
@@ -47,24 +49,10 @@ struct ToChar {
 }
 
 impl ScalarUDFImpl for ToChar {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
+    as_inner!();
 
     fn signature(&self) -> &Signature {
         &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arguments)
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(arguments)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -73,10 +61,6 @@ impl ScalarUDFImpl for ToChar {
 
     fn output_ordering(&self, arguments: &[ExprProperties]) -> Result<SortProperties> {
         self.inner.output_ordering(arguments)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

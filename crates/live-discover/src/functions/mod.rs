@@ -3,6 +3,7 @@
 //! What the list says of a function is what is registered, documented in `docs/functions.md`, and tested.
 
 pub(crate) mod any_text_matches;
+mod as_inner;
 mod cidr_contains;
 mod date_cast;
 mod date_part;

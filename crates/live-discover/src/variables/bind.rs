@@ -12,6 +12,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, Position, Result};
 use crate::limits::LimitKind;
 use crate::names;
+use crate::words::shown;
 
 /// What the values are bound under.
 #[derive(Debug, Clone, Copy)]
@@ -476,17 +477,6 @@ fn is_text(value_type: ValueType) -> bool {
 
 fn is_keyword(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(word) if word.keyword == keyword)
-}
-
-/// A value in a message, cut short.
-fn shown(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 40;
-    let mut characters = text.chars();
-    let mut shown: String = characters.by_ref().take(CHARACTERS_MAX).collect();
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cold]

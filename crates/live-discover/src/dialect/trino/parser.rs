@@ -18,12 +18,6 @@ use crate::dialect::operators;
 #[derive(Debug)]
 pub(crate) struct TrinoDialect;
 
-macro_rules! supports {
-    ($($name:ident),* $(,)?) => {
-        $(fn $name(&self) -> bool { true })*
-    };
-}
-
 impl Dialect for TrinoDialect {
     fn dialect(&self) -> TypeId {
         TypeId::of::<GenericDialect>()
