@@ -11,7 +11,7 @@ use datafusion::common::Result;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 
 use super::column::{Place, Selection, corrupt};
-use super::paged::alone;
+use super::kept_pages::alone;
 use super::pages::{self, Wanted};
 
 /// Bytes of the pages that texts are taken from at a time, about: until they are copied they hold these.

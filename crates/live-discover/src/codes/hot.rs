@@ -10,7 +10,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::coded::Coded;
 use super::column::Chunk;
-use super::paged::KeptPages;
+use super::kept_pages::KeptPages;
 use super::search::Searched;
 use super::shape::Shape;
 use super::texts::Texts;

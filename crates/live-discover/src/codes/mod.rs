@@ -9,7 +9,8 @@
 //!  read, pages, hot   files ─► row groups, their columns kept decoded, or fetched: whole, or the pages of some rows
 //!  unread             what is fetched of a row group's columns, and how that is decoded
 //!  shape              what is kept of a footer for columns that are kept
-//!  paged              rows of a column ─► their values, by blocks of pages that are kept
+//!  page_rows          rows of a column ─► its pages, and blocks of these
+//!  paged, kept_pages  their values, by blocks of pages that are kept
 //!  exact              the same, where nothing is kept
 //!  unpack             pages as they lie in the file ─► as their writer had them
 //!  column             a column of a row group ─► codes and texts, or values
@@ -35,10 +36,12 @@ mod first;
 mod groups;
 mod hot;
 mod input;
+mod kept_pages;
 mod keys;
 mod matching;
 mod numbers;
 mod packed;
+mod page_rows;
 mod paged;
 mod pages;
 mod read;

@@ -2,7 +2,7 @@
 //! the next rows. Who looks at a record looks at it again, and at those around it.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
@@ -10,132 +10,17 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{cast, concat, interleave, take};
 use datafusion::arrow::datatypes::Field;
-use datafusion::common::{HashMap, Result};
+use datafusion::common::Result;
 use parquet::arrow::arrow_reader::RowSelection;
-use parquet::file::page_index::offset_index::PageLocation;
 
 use super::coded::Coded;
 use super::column::{Chunk, Place, corrupt};
+use super::kept_pages::{KeptPages, Values};
+use super::page_rows::{Block, Page, block_rows};
 use super::pages::{self, Part, Wanted};
-
-/// Rows of a block at most: a page of texts of few values may have 20,000, which hold 320 kB decoded.
-const BLOCK_ROWS: usize = 32;
-
-/// Bytes of a block of more than one row, as the footer counts them in the mean.
-const BLOCK_BYTES: u64 = 2 << 10;
-
-/// Blocks are kept where of their pages' rows, or of the column's, one in so many is wanted at most: whoever reads all of a
-/// column would take the place of what is asked for again.
-const KEPT_FROM: usize = 4;
-
-/// Rows that have the same text, in the mean, from which on it is held once.
-const ROWS_A_TEXT_MIN: usize = 4;
-
-/// Different texts that are met before it is asked how many rows have the same.
-const SEEN_MIN: usize = 2048;
 
 /// Texts of so many rows of an array are copied, in the mean: to go on with views would take all buffers of each array along.
 const COPIED_MAX: usize = 16;
-
-/// Decoded blocks of pages of a column of a row group. There may be more of them at any time, and never fewer.
-#[derive(Debug, Default)]
-pub(super) struct KeptPages(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    /// By the block's first row: where its rows begin, in what was read at once.
-    blocks: HashMap<usize, (Values, usize)>,
-    /// What they hold.
-    bytes: usize,
-}
-
-/// Values of blocks that were read at once.
-#[derive(Debug, Clone)]
-struct Values {
-    values: ArrayRef,
-    /// Where texts repeat, `values` has null and each of them once, and this says which of them each row has.
-    codes: Option<Arc<[u16]>>,
-}
-
-impl Values {
-    /// Values as they are.
-    fn plain(values: ArrayRef) -> Self {
-        Self {
-            values,
-            codes: None,
-        }
-    }
-
-    /// The same in less memory.
-    fn small(values: ArrayRef) -> Self {
-        let Some(texts) = values.as_string_view_opt() else {
-            return Self::plain(values);
-        };
-        match coded(texts) {
-            Some((texts, codes)) => Self {
-                values: Arc::new(texts),
-                codes: Some(codes.into()),
-            },
-            None => Self::plain(alone(values)),
-        }
-    }
-
-    /// Whether it is what was read at once with other blocks.
-    fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.values, &other.values)
-    }
-
-    fn rows(&self) -> usize {
-        let codes = self.codes.as_ref();
-        codes.map_or(self.values.len(), |codes| codes.len())
-    }
-
-    /// Which of the values a row has.
-    fn of_row(&self, row: usize) -> usize {
-        let codes = self.codes.as_ref();
-        codes.map_or(row, |codes| usize::from(codes[row]))
-    }
-
-    fn size(&self) -> usize {
-        let codes = self.codes.as_ref();
-        self.values.get_array_memory_size() + codes.map_or(0, |codes| size_of_val(codes.as_ref()))
-    }
-}
-
-impl KeptPages {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What they hold.
-    pub(super) fn bytes(&self) -> usize {
-        self.kept().bytes
-    }
-
-    /// Puts blocks there that were read at once, one behind the other, and tells how many bytes they add.
-    fn add(&self, read: &Values, blocks: &[Range<usize>]) -> usize {
-        /// Of an entry of the map.
-        const ENTRY_BYTES: usize = 64;
-        /// A block has some more than a power of two, of which an allocator may make a fourth more.
-        const ROUNDED: usize = 4;
-        let mut kept = self.kept();
-        let before = kept.blocks.len();
-        let mut start = 0;
-        for block in blocks {
-            // Another query may have been quicker.
-            let in_place = kept.blocks.entry(block.start);
-            in_place.or_insert_with(|| (read.clone(), start));
-            start += block.len();
-        }
-        let bytes = read.size();
-        let added = match kept.blocks.len() - before {
-            0 => 0,
-            entries => bytes + bytes / ROUNDED + entries * ENTRY_BYTES,
-        };
-        kept.bytes += added;
-        added
-    }
-}
 
 /// The blocks that some rows of a column are in; of a column of bags, those of its keys.
 pub(super) struct Paged {
@@ -144,15 +29,6 @@ pub(super) struct Paged {
     blocks: Vec<Block>,
     missing: Option<Missing>,
     kept: Arc<KeptPages>,
-}
-
-/// Some rows of a page that lie behind each other.
-#[derive(Debug, PartialEq, Eq)]
-struct Block {
-    /// Where it is in the row group.
-    range: Range<usize>,
-    /// Which of the rows that are asked for are in it.
-    wanted: Range<usize>,
 }
 
 /// Where a block is among what was read.
@@ -169,15 +45,6 @@ struct Missing {
     rows: RowSelection,
     /// Where their bytes are.
     wanted: Wanted,
-}
-
-/// A page.
-pub(super) struct Page {
-    pub(super) number: usize,
-    /// Where it is in the row group.
-    pub(super) range: Range<usize>,
-    /// Which of the rows that are asked for are in it.
-    pub(super) wanted: Range<usize>,
 }
 
 impl Paged {
@@ -357,81 +224,6 @@ fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<Vec<&'a StringViewArray>> {
     arrays.map(|array| array.as_string_view_opt()).collect()
 }
 
-/// Whether the rows of `pages` are few of those that these have, or these few of the column's.
-pub(super) fn is_little(place: &Place<'_>, pages: &[Page]) -> bool {
-    let of_pages: usize = pages.iter().map(|page| page.range.len()).sum();
-    let rows: usize = pages.iter().map(|page| page.wanted.len()).sum();
-    rows * KEPT_FROM <= of_pages || of_pages * KEPT_FROM <= place.rows()
-}
-
-/// Rows of a block of a column at most.
-fn block_rows(place: &Place<'_>) -> usize {
-    let row_bytes = place.bytes_of(1);
-    let rows = usize::try_from(BLOCK_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX);
-    rows.clamp(1, BLOCK_ROWS)
-}
-
-impl Page {
-    /// In parts of so many rows at most, about as many in each: those that have one of the `rows` that are asked for.
-    fn blocks(&self, rows: &[u32], rows_max: usize) -> impl Iterator<Item = Block> {
-        let Range { start, end } = self.range;
-        let count = end - start;
-        let block_rows = count.div_ceil(count.div_ceil(rows_max).max(1)).max(1);
-        let mut left = self.wanted.clone();
-        std::iter::from_fn(move || {
-            let first = *rows[left.clone()].first()? as usize;
-            let range = start + (first - start) / block_rows * block_rows;
-            let range = range..end.min(range + block_rows);
-            let wanted = left.start..left.start + in_front(&rows[left.clone()], range.end);
-            left.start = wanted.end;
-            Some(Block { range, wanted })
-        })
-    }
-}
-
-/// How many of some rows, which are in order, are in front of another one.
-fn in_front(rows: &[u32], end: usize) -> usize {
-    let first = rows.first().map_or(end, |first| *first as usize);
-    // From the first on there are no more.
-    let near = &rows[..rows.len().min(end.saturating_sub(first))];
-    near.partition_point(|row| (*row as usize) < end)
-}
-
-/// The pages of rows, which are in order.
-///
-/// # Errors
-///
-/// An index of pages that contradicts itself.
-pub(super) fn pages_of(place: &Place<'_>, rows: &[u32]) -> Result<Vec<Page>> {
-    let contradicts = || corrupt("an index of pages that contradicts itself");
-    let locations = place.pages().unwrap_or_default();
-    let mut pages: Vec<Page> = Vec::new();
-    let (mut left, mut end) = (0..rows.len(), 0);
-    while let Some(first) = rows[left.clone()].first() {
-        let first = *first as usize;
-        let behind = locations.partition_point(|page| first_row(page) <= first);
-        let number = behind.saturating_sub(1);
-        let start = locations.get(number).map_or(0, first_row);
-        let range = start..locations.get(number + 1).map_or(place.rows(), first_row);
-        if !range.contains(&first) || range.end > place.rows() || range.start < end {
-            return Err(contradicts());
-        }
-        end = range.end;
-        let wanted = left.start..left.start + in_front(&rows[left.clone()], range.end);
-        left.start = wanted.end;
-        pages.push(Page {
-            number,
-            range,
-            wanted,
-        });
-    }
-    Ok(pages)
-}
-
-fn first_row(page: &PageLocation) -> usize {
-    usize::try_from(page.first_row_index).unwrap_or(0)
-}
-
 /// The values of rows that are whole blocks.
 fn read(
     place: &Place<'_>,
@@ -448,109 +240,12 @@ fn read(
     }
 }
 
-/// Values that hold no others: a part of a column of texts takes all of their bytes along, which count as often as there
-/// are parts.
-pub(super) fn alone(values: ArrayRef) -> ArrayRef {
-    match values.as_string_view_opt() {
-        Some(texts) if is_sparse(texts) => Arc::new(texts.gc()),
-        _ => values,
-    }
-}
-
-/// Whether most of what the texts hold is the text of no row, as of a dictionary.
-fn is_sparse(texts: &StringViewArray) -> bool {
-    let held: usize = texts.data_buffers().iter().map(|buffer| buffer.len()).sum();
-    texts.total_buffer_bytes_used() * 2 < held
-}
-
-/// Null and each of the texts once, and for each row which of them it has; `None` where not so many rows have the same.
-fn coded(texts: &StringViewArray) -> Option<(StringViewArray, Vec<u16>)> {
-    let different_max = (texts.len() / ROWS_A_TEXT_MIN).min(usize::from(u16::MAX));
-    let mut known: HashMap<Option<u128>, u16> = [(None, 0)].into_iter().collect();
-    let mut firsts: Vec<Option<u32>> = vec![None];
-    let mut codes: Vec<u16> = Vec::with_capacity(texts.len());
-    let mut last = None;
-    // Of one dictionary, texts are the same whose views are; of others some may be taken to be different.
-    for (row, view) in texts.views().iter().enumerate() {
-        let view = texts.is_valid(row).then_some(*view);
-        let code = match last {
-            Some((same, code)) if same == view => code,
-            _ => match known.get(&view) {
-                Some(code) => *code,
-                None if firsts.len() >= different_max => return None,
-                // Of ids it shows soon that each is another.
-                None if firsts.len() >= SEEN_MIN + row / ROWS_A_TEXT_MIN => return None,
-                None => {
-                    let code = u16::try_from(firsts.len()).ok()?;
-                    firsts.push(Some(u32::try_from(row).ok()?));
-                    known.insert(view, code);
-                    code
-                }
-            },
-        };
-        last = Some((view, code));
-        codes.push(code);
-    }
-    let texts = take(texts, &UInt32Array::from(firsts), None).ok()?;
-    Some((texts.as_string_view_opt()?.gc(), codes))
-}
-
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::Int64Array;
 
     use super::*;
     use crate::codes::column::Selection;
-
-    #[test]
-    fn texts_that_repeat_are_held_once() {
-        let long = "a text that has no room in a view";
-        let different = StringViewArray::from(vec![Some("a"), None, Some(long), Some("")]);
-        // As those of a dictionary are.
-        let rows: UInt32Array = (0..600).map(|row| row % 4).collect::<Vec<_>>().into();
-        let plain = take(&different, &rows, None).unwrap();
-        let small = Values::small(Arc::clone(&plain));
-        assert_eq!((small.rows(), small.values.len()), (600, 4));
-        assert!(small.size() * 4 < plain.get_array_memory_size());
-        let values = small.values.as_string_view();
-        for (row, text) in plain.as_string_view().iter().enumerate() {
-            let at = small.of_row(row);
-            let found = values.is_valid(at).then(|| values.value(at));
-            assert_eq!(found, text, "{row}");
-        }
-
-        // Of texts of which each is another nothing is said twice.
-        let numbers = (0..600).map(|number| Some(number.to_string()));
-        let texts: ArrayRef = Arc::new(numbers.collect::<StringViewArray>());
-        let small = Values::small(Arc::clone(&texts));
-        assert!(small.codes.is_none());
-        assert_eq!(&small.values, &texts);
-        assert_eq!(Values::small(new_empty_array(texts.data_type())).rows(), 0);
-    }
-
-    #[test]
-    fn a_page_is_read_in_blocks_of_about_as_many_rows() {
-        let page = Page {
-            number: 7,
-            range: 1_000..1_600,
-            wanted: 2..6,
-        };
-        // Two are in the page before, one in the next.
-        let rows = [3, 999, 1_000, 1_199, 1_200, 1_599, 1_600];
-        let found = |rows_max| {
-            let blocks = page.blocks(&rows, rows_max);
-            let blocks = blocks.map(|Block { range, wanted }| (range, &rows[wanted]));
-            blocks.collect::<Vec<_>>()
-        };
-        assert_eq!(found(600), [(1_000..1_600, &rows[2..6])]);
-        // Three of 200 rows in place of two of 256 and one of 88.
-        let blocks = [
-            (1_000..1_200, &rows[2..4]),
-            (1_200..1_400, &rows[4..5]),
-            (1_400..1_600, &rows[5..6]),
-        ];
-        assert_eq!(found(256), blocks);
-    }
 
     /// The `rows` of a column of which all but `kept` were read at once, and these before, in blocks of ten.
     fn picked(values: &ArrayRef, rows: &[u32], kept: Range<usize>) -> Chunk {

@@ -18,7 +18,7 @@ use parquet::column::page::{Page as Unpacked, PageReader};
 use super::column::{Place, Selection, corrupt};
 use super::input::Input;
 use super::matching::Pattern;
-use super::paged::{Page, pages_of};
+use super::page_rows::{Page, pages_of};
 use super::pages::{self, Part, Wanted};
 use super::read::{Opened, Reading};
 use super::unpack::Unpacking;

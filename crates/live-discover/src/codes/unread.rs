@@ -12,7 +12,9 @@ use parquet::file::metadata::ParquetMetaData;
 use super::column::{Chunk, Place, Selection};
 use super::exact::Exact;
 use super::hot::HotColumns;
-use super::paged::{KeptPages, Paged, is_little, pages_of};
+use super::kept_pages::KeptPages;
+use super::page_rows::{is_little, pages_of};
+use super::paged::Paged;
 use super::rows::{Rows, Source};
 use crate::memory::{Key, Part as Kept};
 
