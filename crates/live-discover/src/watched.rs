@@ -12,28 +12,23 @@
 //! - What functions made is counted for the query until the last step gives it.
 //! - The text of an EXPLAIN has the names of files, and not where they lie.
 
+mod asking;
+mod values;
+
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions, StringArray,
-    StringViewArray,
-};
-use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
-use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{RecordBatchStream, TaskContext};
-use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::joins::utils::JoinFilter;
-use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
@@ -41,13 +36,14 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use self::asking::stoppable;
+use self::values::{compact, widest, without_places};
 use crate::error::Error;
 use crate::growth;
 use crate::limits::LimitKind;
 use crate::node::with_new_children;
 use crate::range_count::RangeCountExec;
 use crate::range_join::RangeJoinExec;
-use crate::scrub::scrub;
 use crate::stop::Stop;
 use crate::turns::{Queue, Turns};
 
@@ -66,8 +62,10 @@ const COPYING: [&str; 9] = [
     "BoundedWindowAggExec",
     "ScalarSubqueryExec",
 ];
+
 /// Steps that keep rows of their input and do not count them.
 const KEEPING: [&str; 2] = ["WindowAggExec", "BoundedWindowAggExec"];
+
 /// Further steps that hold batches, which they do count.
 const HOLDING: [&str; 4] = [
     "SortExec",
@@ -75,6 +73,7 @@ const HOLDING: [&str; 4] = [
     "SortPreservingMergeExec",
     RangeCountExec::NAME,
 ];
+
 /// Steps whose text tells where files lie.
 const EXPLAINING: [&str; 2] = ["ExplainExec", "AnalyzeExec"];
 
@@ -121,7 +120,6 @@ fn watch_step(
                 row_bytes_max,
                 is_kept: true,
                 given: given.clone(),
-                is_compacted: true,
                 takes_turns: false,
                 hides_places: false,
                 is_last: false,
@@ -136,45 +134,10 @@ fn watch_step(
         row_bytes_max: None,
         is_kept: false,
         given,
-        is_compacted: false,
         takes_turns: is_copying,
         hides_places: EXPLAINING.contains(&name.as_str()),
         is_last: false,
     })
-}
-
-/// A join whose condition asks whether to go on: it may try many rows before it has one to give.
-fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Arc<Stop>) -> Result<Arc<dyn ExecutionPlan>> {
-    let asking = |filter: &JoinFilter| {
-        let expression = Arc::new(Asking {
-            inner: Arc::clone(filter.expression()),
-            stop: Arc::clone(stop),
-        });
-        JoinFilter::new(
-            expression,
-            filter.column_indices().to_vec(),
-            Arc::clone(filter.schema()),
-        )
-    };
-    if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>()
-        && let Some(filter) = join.filter()
-    {
-        let projection = join.projection().as_ref().map(|columns| columns.to_vec());
-        return Ok(Arc::new(NestedLoopJoinExec::try_new(
-            Arc::clone(join.left()),
-            Arc::clone(join.right()),
-            Some(asking(filter)),
-            join.join_type(),
-            projection,
-        )?));
-    }
-    if let Some(join) = plan.downcast_ref::<HashJoinExec>()
-        && let Some(filter) = join.filter()
-    {
-        let filter = asking(filter);
-        return join.builder().with_filter(Some(filter)).build_exec();
-    }
-    Ok(plan)
 }
 
 /// A step that looks like the one inside.
@@ -187,9 +150,8 @@ struct Watched {
     row_bytes_max: Option<usize>,
     /// Of a step that keeps rows: how many it gave.
     given: Option<Given>,
-    /// Whether its rows go into that step; else it is the step.
+    /// Whether its rows go into a step that keeps or holds them, and hold no more than themselves; else it is the step.
     is_kept: bool,
-    is_compacted: bool,
     takes_turns: bool,
     hides_places: bool,
     /// Whether what it gives is the result.
@@ -269,7 +231,7 @@ impl ExecutionPlan for Watched {
             queue: self.turns.as_ref().map(Turns::queue),
             row_bytes_max: self.row_bytes_max,
             rows,
-            is_compacted: self.is_compacted,
+            is_kept: self.is_kept,
             takes_turns: self.takes_turns,
             hides_places: self.hides_places,
             is_last: self.is_last,
@@ -287,7 +249,7 @@ struct WatchedStream {
     queue: Option<Queue>,
     row_bytes_max: Option<usize>,
     rows: Option<Rows>,
-    is_compacted: bool,
+    is_kept: bool,
     takes_turns: bool,
     hides_places: bool,
     is_last: bool,
@@ -367,7 +329,7 @@ impl Stream for WatchedStream {
         };
         match ready!(polled) {
             Some(Ok(batch)) if self.hides_places => Poll::Ready(Some(Ok(without_places(&batch)))),
-            Some(Ok(batch)) if self.is_compacted => {
+            Some(Ok(batch)) if self.is_kept => {
                 let compacted = compact(&batch);
                 Poll::Ready(Some(
                     compacted.and_then(|batch| self.look_at(&batch).map(|()| batch)),
@@ -387,189 +349,5 @@ impl Stream for WatchedStream {
 impl RecordBatchStream for WatchedStream {
     fn schema(&self) -> SchemaRef {
         self.inner.schema()
-    }
-}
-
-/// The batch, with texts of its own where their pages hold much else.
-fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter();
-    let columns = columns.map(|column| match column.as_string_view_opt() {
-        Some(views) if is_sparse(views) => Arc::new(views.gc()) as ArrayRef,
-        _ => Arc::clone(column),
-    });
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let compacted = RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)?;
-    Ok(compacted)
-}
-
-/// Whether more than a fourth of what the views hold is not theirs. Texts that stand in a dictionary are not copied: they
-/// are many.
-fn is_sparse(views: &StringViewArray) -> bool {
-    let buffers = views.data_buffers().iter();
-    let held: usize = buffers.map(|buffer| buffer.capacity()).sum();
-    held / 4 * 3 > views.total_buffer_bytes_used()
-}
-
-/// Bytes of the largest value of a column when it is copied; views share theirs.
-fn widest(column: &ArrayRef) -> usize {
-    const VIEW_BYTES: usize = 16;
-    match column.data_type() {
-        DataType::Utf8 => longest(column.as_string::<i32>().offsets()),
-        DataType::LargeUtf8 => longest(column.as_string::<i64>().offsets()),
-        DataType::Binary => longest(column.as_binary::<i32>().offsets()),
-        DataType::LargeBinary => longest(column.as_binary::<i64>().offsets()),
-        DataType::List(_) => {
-            let list = column.as_list::<i32>();
-            of_elements(longest(list.offsets()), list.values())
-        }
-        DataType::LargeList(_) => {
-            let list = column.as_list::<i64>();
-            of_elements(longest(list.offsets()), list.values())
-        }
-        DataType::Map(..) => {
-            let map = column.as_map();
-            let entries: ArrayRef = Arc::new(map.entries().clone());
-            of_elements(longest(map.offsets()), &entries)
-        }
-        DataType::Struct(_) => column.as_struct().columns().iter().map(widest).sum(),
-        _ => VIEW_BYTES,
-    }
-}
-
-fn longest<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> usize {
-    let lengths = offsets.windows(2).map(|pair| match pair {
-        [start, end] => end.as_usize() - start.as_usize(),
-        _ => 0,
-    });
-    lengths.max().unwrap_or(0)
-}
-
-/// Of so many elements as many bytes as these have in the mean: an array that is a part of another has all of its buffers.
-fn of_elements(count: usize, elements: &ArrayRef) -> usize {
-    let bytes = elements.to_data().get_slice_memory_size();
-    let bytes = bytes.unwrap_or_else(|_| elements.get_array_memory_size());
-    count.saturating_mul(bytes / elements.len().max(1))
-}
-
-/// A condition that is the one inside, as long as the query goes on.
-#[derive(Debug)]
-struct Asking {
-    inner: Arc<dyn PhysicalExpr>,
-    stop: Arc<Stop>,
-}
-
-impl PartialEq for Asking {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner.eq(&other.inner)
-    }
-}
-
-impl Eq for Asking {}
-
-impl Hash for Asking {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inner.hash(state);
-    }
-}
-
-impl fmt::Display for Asking {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(formatter)
-    }
-}
-
-impl PhysicalExpr for Asking {
-    fn data_type(&self, schema: &Schema) -> Result<DataType> {
-        self.inner.data_type(schema)
-    }
-
-    fn nullable(&self, schema: &Schema) -> Result<bool> {
-        self.inner.nullable(schema)
-    }
-
-    fn return_field(&self, schema: &Schema) -> Result<FieldRef> {
-        self.inner.return_field(schema)
-    }
-
-    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        self.stop.check()?;
-        self.inner.evaluate(batch)
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
-        vec![&self.inner]
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn PhysicalExpr>>,
-    ) -> Result<Arc<dyn PhysicalExpr>> {
-        let [inner] = <[_; 1]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("a condition is one expression".to_owned()))?;
-        Ok(Arc::new(Self {
-            inner,
-            stop: Arc::clone(&self.stop),
-        }))
-    }
-
-    fn fmt_sql(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt_sql(formatter)
-    }
-}
-
-/// The text of an EXPLAIN without the places of files.
-fn without_places(batch: &RecordBatch) -> RecordBatch {
-    let columns = batch
-        .columns()
-        .iter()
-        .map(|column| match column.data_type() {
-            DataType::Utf8 => {
-                let texts = column.as_string::<i32>().iter();
-                let scrubbed: StringArray = texts.map(|text| text.map(scrub)).collect();
-                Arc::new(scrubbed) as ArrayRef
-            }
-            _ => Arc::clone(column),
-        });
-    // The same columns of the same types: it cannot fail.
-    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap_or_else(|_| batch.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::arrow::datatypes::Field;
-
-    use super::*;
-
-    #[test]
-    fn elements_of_a_part_have_no_more_than_its_bytes() {
-        use datafusion::arrow::array::{StringArray, StructArray};
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(vec!["0123456789"; 10_000]));
-        let field = Field::new("key", DataType::Utf8, false);
-        let entries = StructArray::from(vec![(Arc::new(field), texts)]);
-        let all: ArrayRef = Arc::new(entries.clone());
-        let some: ArrayRef = Arc::new(entries.slice(5_000, 10));
-        assert_eq!((of_elements(2, &all), of_elements(2, &some)), (28, 28));
-    }
-
-    /// How a sort's memory is divided rests on it: see `merges` in `memory::query`.
-    #[test]
-    fn a_batch_that_is_held_has_a_third_more_than_its_own_at_most() {
-        const ROWS: usize = 1_000;
-        let text = "a text that is too long for a view of its own".repeat(20);
-        let page: StringViewArray = (0..ROWS).map(|_| Some(text.as_str())).collect();
-        let page = page.gc();
-        for rows in [1, 10, 100, 300, 500, 700, 760, 900, ROWS] {
-            let field = Field::new("raw", DataType::Utf8View, false);
-            let part: ArrayRef = Arc::new(page.slice(0, rows));
-            let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![part]);
-            let held = get_record_batch_memory_size(&compact(&batch.unwrap()).unwrap());
-            let own = rows * text.len();
-            // Views of all of a page's rows stay with those of some.
-            let views = 16 * ROWS;
-            assert!(
-                held >= own && held <= own / 3 * 4 + views + 1_024,
-                "{rows}: {held}, {own}"
-            );
-        }
     }
 }
