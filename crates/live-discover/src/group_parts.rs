@@ -5,22 +5,20 @@
 //! go to disk by the hash of their keys, so that each part of them has room and is grouped by itself, one after the other.
 //! A part that has no room either is divided again, by the next bits of the hash.
 
+mod spilled;
+mod table;
+
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::compute::interleave_record_batch;
-use datafusion::arrow::datatypes::Schema;
-use datafusion::common::hash_utils::{RandomState, create_hashes};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
-use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, SpillMetrics,
@@ -34,20 +32,12 @@ use datafusion_execution::SpillFile;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
+use self::spilled::{LEVELS, Parts};
+use self::table::Table;
 use crate::node::{NodeRule, only_child, with_new_children};
 
 /// How its memory is called: what [`crate::memory`] sets more aside for.
 pub(crate) const CONSUMER: &str = "GroupParts[";
-
-/// Parts that groups are divided into at a time, by so many bits of the hash.
-const PARTS: usize = 1 << PART_BITS;
-const PART_BITS: u32 = 4;
-/// How often parts are divided again at most: as far as the bits reach.
-const LEVELS: u32 = u64::BITS / PART_BITS;
-/// Bytes of rows that are divided at a time.
-const DIVIDED_BYTES: usize = 8 << 20;
-/// Differs from that by which rows come to this thread, of which some bits are alike in all of them.
-const HASH: RandomState = RandomState::with_seed(0x6772_6f75_7073);
 
 /// Puts [`GroupPartsExec`] in the place of DataFusion's step.
 pub(crate) const GROUP_PARTS: NodeRule<AggregateExec> = NodeRule {
@@ -303,159 +293,6 @@ impl Work {
             Ok(batch)
         });
         Ok(stream::iter(batches).boxed())
-    }
-}
-
-/// Groups in memory.
-struct Table {
-    keys: Box<dyn GroupValues>,
-    accumulators: Vec<Box<dyn GroupsAccumulator>>,
-    /// The group of each row of a batch.
-    groups: Vec<usize>,
-    /// Rows that are in it.
-    rows: usize,
-    memory: MemoryReservation,
-}
-
-impl Table {
-    fn new(plan: &GroupPartsExec, memory: MemoryReservation) -> Result<Self> {
-        let schema = plan.input.schema();
-        let keys = Arc::new(Schema::new(schema.fields()[..plan.keys].to_vec()));
-        let accumulators = plan.aggregates.iter();
-        let accumulators = accumulators.map(|(function, _)| function.create_groups_accumulator());
-        Ok(Self {
-            keys: new_group_values(keys, &GroupOrdering::None)?,
-            accumulators: accumulators.collect::<Result<_>>()?,
-            groups: Vec::new(),
-            rows: 0,
-            memory,
-        })
-    }
-
-    fn add(&mut self, plan: &GroupPartsExec, batch: &RecordBatch) -> Result<()> {
-        let (keys, mut states) = batch.columns().split_at(plan.keys);
-        self.keys.intern(keys, &mut self.groups)?;
-        self.rows += batch.num_rows();
-        let count = self.keys.len();
-        for (accumulator, (_, columns)) in self.accumulators.iter_mut().zip(&plan.aggregates) {
-            let (state, others) = states.split_at(*columns);
-            accumulator.merge_batch(state, &self.groups, count)?;
-            states = others;
-        }
-        Ok(())
-    }
-
-    fn reserve(&self) -> Result<()> {
-        let accumulators = self.accumulators.iter();
-        let accumulators = accumulators.map(|accumulator| accumulator.size());
-        let groups = self.groups.capacity() * size_of::<usize>();
-        let bytes = self.keys.size() + groups + accumulators.sum::<usize>();
-        self.memory.try_resize(bytes)
-    }
-
-    /// Divides its groups, as rows like those that were added.
-    fn move_to(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        if self.rows == 0 {
-            return Ok(());
-        }
-        let mut columns = self.keys.emit(EmitTo::All)?;
-        for accumulator in &mut self.accumulators {
-            columns.extend(accumulator.state(EmitTo::All)?);
-        }
-        let work = parts.work;
-        parts.add(RecordBatch::try_new(
-            Arc::clone(work.spill.schema()),
-            columns,
-        )?)?;
-        *self = Self::new(&work.plan, self.memory.new_empty())?;
-        Ok(())
-    }
-}
-
-/// A file that rows are added to, and that is given once there are no more: DataFusion has a type for it without a name.
-type PartFile = Box<dyn FnMut(Option<&RecordBatch>) -> Result<Option<Arc<dyn SpillFile>>> + Send>;
-
-fn part_file(spill: &SpillManager) -> Result<PartFile> {
-    let mut file = spill.create_in_progress_file("groups")?;
-    Ok(Box::new(move |rows| match rows {
-        Some(rows) => file.append_batch(rows).map(|_| None),
-        None => file.finish(),
-    }))
-}
-
-/// Rows that are divided by the hash of their keys.
-struct Parts<'a> {
-    work: &'a Work,
-    level: u32,
-    files: [Option<PartFile>; PARTS],
-    /// Rows that are to be divided together.
-    rows: Vec<RecordBatch>,
-    bytes: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn new(work: &'a Work, level: u32) -> Self {
-        Self {
-            work,
-            level,
-            files: std::array::from_fn(|_| None),
-            rows: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn add(&mut self, batch: RecordBatch) -> Result<()> {
-        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
-        let slices = bytes.div_ceil(DIVIDED_BYTES).clamp(1, rows.max(1));
-        let rows_each = rows.div_ceil(slices).max(1);
-        for start in (0..rows).step_by(rows_each) {
-            self.rows
-                .push(batch.slice(start, rows_each.min(rows - start)));
-            self.bytes += bytes / slices;
-            if self.bytes >= DIVIDED_BYTES {
-                self.divide()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts the rows on disk.
-    fn divide(&mut self) -> Result<()> {
-        let mut parts: [Vec<(usize, usize)>; PARTS] = std::array::from_fn(|_| Vec::new());
-        let mut hashes = Vec::new();
-        for (at, batch) in self.rows.iter().enumerate() {
-            hashes.clear();
-            hashes.resize(batch.num_rows(), 0);
-            let keys: &[ArrayRef] = &batch.columns()[..self.work.plan.keys];
-            create_hashes(keys, &HASH, &mut hashes)?;
-            for (row, hash) in hashes.iter().enumerate() {
-                let part = hash.rotate_left((self.level + 1) * PART_BITS) as usize % PARTS;
-                parts[part].push((at, row));
-            }
-        }
-        let rows: Vec<&RecordBatch> = self.rows.iter().collect();
-        for (part, file) in parts.iter().zip(&mut self.files) {
-            if part.is_empty() {
-                continue;
-            }
-            let part = interleave_record_batch(&rows, part)?;
-            let file = match file {
-                Some(file) => file,
-                none => none.insert(part_file(&self.work.spill)?),
-            };
-            file(Some(&part))?;
-        }
-        self.rows.clear();
-        self.bytes = 0;
-        Ok(())
-    }
-
-    /// The parts that have rows.
-    fn finish(mut self) -> Result<Vec<Arc<dyn SpillFile>>> {
-        self.divide()?;
-        let files = self.files.iter_mut().flatten();
-        let files = files.map(|file| file(None));
-        files.filter_map(Result::transpose).collect()
     }
 }
 

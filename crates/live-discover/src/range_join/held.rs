@@ -18,7 +18,8 @@ use datafusion::physical_plan::{PhysicalExpr, SendableRecordBatchStream};
 use futures::TryStreamExt;
 use hashbrown::HashMap;
 
-use super::{RangeJoinExec, Side, numbers};
+use super::condition::numbers;
+use super::{RangeJoinExec, Side};
 use crate::stop;
 
 /// Rows that are looked at between looks at whether the query goes on.
