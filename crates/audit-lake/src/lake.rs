@@ -15,9 +15,10 @@ use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
 use crate::durable::{self, DurableFolder};
 use crate::error::{Error, Result};
 use crate::existing::KeyFiles;
+use crate::follow::{Followed, follow};
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
-use crate::table::{self, DeltaTableHandle, Followed};
+use crate::table::{self, DeltaTableHandle};
 use crate::{TableName, TenantId, paths};
 
 /// The version of the lake's layout that this crate reads and writes.
@@ -202,7 +203,7 @@ impl Lake {
             Arc::clone(tables.entry((*tenant, table)).or_default())
         };
         let mut followed = slot.lock().await;
-        table::follow(self, *tenant, table, &mut followed).await?;
+        follow(self, *tenant, table, &mut followed).await?;
         Ok(followed
             .as_ref()
             .map(|followed| Arc::clone(&followed.snapshot)))

@@ -26,7 +26,7 @@ use crate::keys::Canonical;
 use crate::retry::{self, retry};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::text_index::TextIndex;
-use crate::{Lake, TableName, TenantId, actions, checkpoint, checksum, paths, table};
+use crate::{Lake, TableName, TenantId, actions, checkpoint, checksum, log, paths};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl AuditRows {
     async fn of(lake: &Lake, tenant: TenantId) -> Result<Self> {
         let audit = lake.snapshot(&tenant, TableName::Audit).await?;
         let expired = match &audit {
-            Some(audit) => table::log_facts(lake, audit).await?.rows_expired,
+            Some(audit) => log::log_facts(lake, audit).await?.rows_expired,
             None => 0,
         };
         Ok(Self { audit, expired })
@@ -261,7 +261,7 @@ impl<'a> Check<'a> {
     async fn check_log(&mut self) -> Result<()> {
         let store = self.lake.store();
         let store = &store;
-        let objects = table::log_objects(store, &self.root()).await?;
+        let objects = log::log_objects(store, &self.root()).await?;
         let commits = objects.iter().map(|object| object.location.clone());
         let commits = commits.filter(|path| paths::version_of_file(path).is_some());
         let mut read = futures::stream::iter(commits)

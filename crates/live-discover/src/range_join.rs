@@ -385,6 +385,7 @@ impl ExecutionPlan for RangeJoinExec {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::common::tree_node::TreeNode;
     use datafusion::prelude::SessionContext;
 
     use super::*;

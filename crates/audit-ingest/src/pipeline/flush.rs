@@ -8,18 +8,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use audit_lake::{AppendOptions, Arrival, Lake, Origin, TableName, TenantId};
 use audit_schema::ContentType;
 use audit_schema::content_state::{STORED, STORED_AGAIN};
-use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use super::read::InputDigest;
 use super::report::wider;
+use super::rows::TenantRows;
 use super::{
     Contents, FLUSH_BYTES, FLUSH_INPUTS, GATHERED_BYTES_MAX, IngestError, Input, Outcome, Progress,
     Report,
@@ -37,14 +35,14 @@ const BATCH_BYTES: usize = 8 << 10;
 
 /// What an input held for one tenant.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    held: u64,
-    records: u64,
-    duplicates: u64,
-    rejects: u64,
+pub(super) struct Tally {
+    pub(super) held: u64,
+    pub(super) records: u64,
+    pub(super) duplicates: u64,
+    pub(super) rejects: u64,
     /// Earliest and latest `creation_time`, in microseconds.
-    times: Option<(i64, i64)>,
-    audit_version: Option<u64>,
+    pub(super) times: Option<(i64, i64)>,
+    pub(super) audit_version: Option<u64>,
 }
 
 /// The records of some inputs, or parts of them, on their way to one commit a tenant.
@@ -64,10 +62,10 @@ struct TenantPart {
 }
 
 #[derive(Debug)]
-struct Ended {
-    input: usize,
-    form: Option<Form>,
-    digest: InputDigest,
+pub(super) struct Ended {
+    pub(super) input: usize,
+    pub(super) form: Option<Form>,
+    pub(super) digest: InputDigest,
 }
 
 /// What a flush leaves for the next: the tallies of inputs that have not ended.
@@ -84,6 +82,7 @@ pub(super) struct Flusher {
 struct Context {
     lake: Lake,
     inputs: Arc<Vec<Input>>,
+    /// Of each input.
     origins: Vec<Origin>,
     /// What their rows say: of a file, which is no content blob, its name.
     row_origins: Vec<Arc<Origin>>,
@@ -276,7 +275,7 @@ impl Context {
                 flushed.size_bytes += appended.size_bytes;
             }
             if !part.rejects.is_empty() {
-                let rows = self.reject_rows(&tenant, &part.rejects)?;
+                let rows = self.rows(&tenant).of_rejects(&part.rejects)?;
                 self.lake
                     .append_keyed(id, TableName::Rejects, &rows)
                     .await?;
@@ -327,7 +326,7 @@ impl Context {
         for (tenant, entries) in by_tenant {
             let id: TenantId = tenant.parse().unwrap_or(TenantId::UNKNOWN);
             let ledger = TableName::Content;
-            let rows = self.ledger_rows(&tenant, &entries, STORED)?;
+            let rows = self.rows(&tenant).of_ledger(&entries, STORED)?;
             let new = self.lake.append_keyed(id, ledger, &rows).await?;
             // Stored before, and its records had left the table since.
             let is_again = |(at, (_, tally)): &(usize, &(&Ended, Tally))| {
@@ -337,188 +336,21 @@ impl Context {
                 .map(|(_, entry)| *entry)
                 .collect();
             if !again.is_empty() {
-                let rows = self.ledger_rows(&tenant, &again, STORED_AGAIN)?;
+                let rows = self.rows(&tenant).of_ledger(&again, STORED_AGAIN)?;
                 self.lake.append_keyed(id, ledger, &rows).await?;
             }
         }
         Ok(outcomes)
     }
 
-    fn reject_rows(
-        &self,
-        tenant: &str,
-        rejects: &[(usize, Reject)],
-    ) -> Result<RecordBatch, IngestError> {
-        let names = || {
-            rejects
-                .iter()
-                .map(|(input, _)| self.inputs[*input].name.as_str())
-        };
-        let ids = rejects.iter().zip(names()).map(|((_, reject), name)| {
-            // The reason too: a cut text and a cut stream may end at one place, both without bytes.
-            let reason = reject.reason.code().as_bytes();
-            digest(&[
-                tenant.as_bytes(),
-                name.as_bytes(),
-                &reject.offset.to_be_bytes(),
-                reason,
-                &reject.bytes,
-            ])
-        });
-        let now = self.lake.clock().now_micros();
-        rows(vec![
-            ("tenant_id", texts(rejects.iter().map(|_| Some(tenant)))),
-            ("reject_id", Arc::new(StringArray::from_iter_values(ids))),
-            ("source", texts(names().map(Some))),
-            (
-                "content_type",
-                texts(
-                    rejects
-                        .iter()
-                        .map(|(input, _)| self.origins[*input].content_type.as_deref()),
-                ),
-            ),
-            (
-                "content_id",
-                texts(
-                    rejects
-                        .iter()
-                        .map(|(input, _)| self.origins[*input].content_id.as_deref()),
-                ),
-            ),
-            (
-                "byte_offset",
-                integers(rejects.iter().map(|(_, reject)| reject.offset)),
-            ),
-            (
-                "byte_length",
-                integers(rejects.iter().map(|(_, reject)| reject.bytes.len() as u64)),
-            ),
-            (
-                "reason",
-                texts(rejects.iter().map(|(_, reject)| Some(reject.reason.code()))),
-            ),
-            (
-                "detail",
-                texts(
-                    rejects
-                        .iter()
-                        .map(|(_, reject)| Some(reject.detail.as_str()).filter(|d| !d.is_empty())),
-                ),
-            ),
-            (
-                "bytes",
-                Arc::new(BinaryArray::from_iter_values(
-                    rejects.iter().map(|(_, reject)| &reject.bytes),
-                )),
-            ),
-            ("ingested_at", times(rejects.iter().map(|_| Some(now)))),
-        ])
-    }
-
-    fn ledger_rows(
-        &self,
-        tenant: &str,
-        entries: &[(&Ended, Tally)],
-        state: &str,
-    ) -> Result<RecordBatch, IngestError> {
-        let name = |end: &Ended| self.inputs[end.input].name.as_str();
-        let origin = |end: &Ended| &self.origins[end.input];
-        let ids = entries.iter().map(|(end, tally)| {
-            let version = tally.audit_version.unwrap_or_default().to_be_bytes();
-            let mut parts = vec![
-                tenant.as_bytes(),
-                name(end).as_bytes(),
-                end.digest.sha256.as_bytes(),
-                state.as_bytes(),
-            ];
-            // Once for each input, but again and again.
-            if state == STORED_AGAIN {
-                parts.push(&version);
-            }
-            digest(&parts)
-        });
-        let now = self.lake.clock().now_micros();
-        rows(vec![
-            ("tenant_id", texts(entries.iter().map(|_| Some(tenant)))),
-            ("entry_id", Arc::new(StringArray::from_iter_values(ids))),
-            (
-                "source",
-                texts(entries.iter().map(|(end, _)| Some(name(end)))),
-            ),
-            (
-                "form",
-                texts(entries.iter().map(|(end, _)| end.form.map(Form::name))),
-            ),
-            (
-                "content_type",
-                texts(
-                    entries
-                        .iter()
-                        .map(|(end, _)| origin(end).content_type.as_deref()),
-                ),
-            ),
-            (
-                "content_id",
-                texts(
-                    entries
-                        .iter()
-                        .map(|(end, _)| origin(end).content_id.as_deref()),
-                ),
-            ),
-            ("state", texts(entries.iter().map(|_| Some(state)))),
-            ("state_at", times(entries.iter().map(|_| Some(now)))),
-            (
-                "size_bytes",
-                integers(entries.iter().map(|(end, _)| end.digest.size_bytes)),
-            ),
-            (
-                "sha256",
-                texts(
-                    entries
-                        .iter()
-                        .map(|(end, _)| Some(end.digest.sha256.as_str())),
-                ),
-            ),
-            (
-                "held",
-                integers(entries.iter().map(|(_, tally)| tally.held)),
-            ),
-            (
-                "records",
-                integers(entries.iter().map(|(_, tally)| tally.records)),
-            ),
-            (
-                "duplicates",
-                integers(entries.iter().map(|(_, tally)| tally.duplicates)),
-            ),
-            (
-                "rejects",
-                integers(entries.iter().map(|(_, tally)| tally.rejects)),
-            ),
-            (
-                "first_creation_time",
-                times(
-                    entries
-                        .iter()
-                        .map(|(_, tally)| tally.times.map(|(first, _)| first)),
-                ),
-            ),
-            (
-                "last_creation_time",
-                times(
-                    entries
-                        .iter()
-                        .map(|(_, tally)| tally.times.map(|(_, last)| last)),
-                ),
-            ),
-            (
-                "audit_version",
-                Arc::new(Int64Array::from_iter(entries.iter().map(|(_, tally)| {
-                    tally.audit_version.map(|version| version as i64)
-                }))),
-            ),
-        ])
+    /// What makes the rows of a tenant.
+    fn rows<'a>(&'a self, tenant: &'a str) -> TenantRows<'a> {
+        TenantRows {
+            tenant,
+            inputs: &self.inputs,
+            origins: &self.origins,
+            now_micros: self.lake.clock().now_micros(),
+        }
     }
 }
 
@@ -577,35 +409,4 @@ fn origin(name: &str) -> Origin {
         content_type: content_type.map(|content_type| content_type.as_str().to_owned()),
         ..Origin::default()
     }
-}
-
-/// SHA-256 of the parts, each with its length, so that no two lists of parts are alike.
-fn digest(parts: &[&[u8]]) -> String {
-    let mut sha256 = Sha256::new();
-    for part in parts {
-        sha256.update((part.len() as u64).to_be_bytes());
-        sha256.update(part);
-    }
-    hex::encode(sha256.finalize())
-}
-
-fn rows(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, IngestError> {
-    RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, array)| (name, array, true)),
-    )
-    .map_err(|e| IngestError::Internal(e.to_string()))
-}
-
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    Arc::new(StringArray::from_iter(values))
-}
-
-fn integers(values: impl Iterator<Item = u64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(
-        values.map(|value| value as i64),
-    ))
-}
-
-fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
 }

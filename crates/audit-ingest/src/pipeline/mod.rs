@@ -8,6 +8,7 @@ mod folder;
 mod input;
 mod read;
 mod report;
+mod rows;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};

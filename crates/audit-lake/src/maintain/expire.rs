@@ -6,8 +6,8 @@ use super::{ATTEMPTS_MAX, MaintenancePolicy};
 use crate::commit::CommitOutcome;
 use crate::error::{Error, Result};
 use crate::snapshot::{DataFile, format_date};
-use crate::table::{self, TableChange};
-use crate::{DAY_MICROS, Lake, TableName, TenantId};
+use crate::table::TableChange;
+use crate::{DAY_MICROS, Lake, TableName, TenantId, log};
 
 /// What expired.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Lake {
             if removed.is_empty() || policy.dry_run {
                 return Ok(expired);
             }
-            let before = table::log_facts(self, &base).await?.rows_expired;
+            let before = log::log_facts(self, &base).await?.rows_expired;
             let predicate = format!("[\"event_date < '{}'\"]", format_date(first_kept)?);
             let change = TableChange {
                 operation: "DELETE",

@@ -17,7 +17,7 @@ use crate::actions;
 use crate::error::{Error, Result};
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
-use crate::{Lake, TableName, TenantId, micros, paths, table};
+use crate::{Lake, TableName, TenantId, log, micros, paths};
 
 /// Paths that are gathered before they are deleted.
 const BATCH: usize = 10_000;
@@ -83,9 +83,9 @@ impl Lake {
             }
         }
         if !policy.dry_run {
-            let facts = table::log_facts(self, &snapshot).await?;
+            let facts = log::log_facts(self, &snapshot).await?;
             let cutoff = before(facts.log_retention.max(after));
-            vacuumed.log_files = table::clean_log(self, &snapshot, cutoff).await? as u64;
+            vacuumed.log_files = log::clean_log(self, &snapshot, cutoff).await? as u64;
         }
         Ok(vacuumed)
     }
