@@ -1,6 +1,7 @@
 //! The ledger's entries against themselves, the rows and the rejects.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -161,70 +162,79 @@ async fn each_batch(
     check: &mut Check<'_>,
     mut each: impl FnMut(&RecordBatch, u64, &mut Tally),
 ) -> Result<()> {
-    let hasher = std::hash::RandomState::new();
-    let mut ids: HashSet<u64> = HashSet::new();
     let snapshot = Arc::clone(&check.snapshot);
     let key = snapshot.table().key_column();
-    // Rows whose key may be one met before, to be compared exactly: by hash, the keys in full.
-    let mut suspects: HashMap<u64, HashSet<String>> = HashMap::new();
-    for exact in [false, true] {
-        if exact && suspects.is_empty() {
-            break;
+    let hasher = RandomState::new();
+    let (mut met, mut met_again) = (HashSet::new(), HashSet::new());
+    for file in snapshot.files() {
+        if check.overtaken_by.is_some() {
+            return Ok(());
         }
-        for file in snapshot.files() {
-            if check.overtaken_by.is_some() {
-                return Ok(());
-            }
-            if !exact && !check.is_whole(file).await? {
-                check.file_done();
-                continue;
-            }
-            let names = exact.then_some([key]);
-            let Some(mut stream) = check
-                .open(file, names.as_ref().map(|names| &names[..]))
-                .await?
-            else {
-                continue;
-            };
-            let (mut rows, mut wrong, mut twice) = (0, Tally::default(), Tally::default());
-            loop {
-                let next = stream.try_next().await;
-                let Some(Some(batch)) = check.read(file, next).await? else {
-                    break;
-                };
-                let keys = Texts::of(&batch, key);
-                for row in 0..batch.num_rows() {
-                    let value = keys.map_or("", |keys| keys.value(row));
-                    let hash = std::hash::BuildHasher::hash_one(&hasher, value);
-                    if !exact {
-                        if !ids.insert(hash) {
-                            suspects.insert(hash, HashSet::new());
-                        }
-                    } else if let Some(seen) = suspects.get_mut(&hash)
-                        && !seen.insert(value.to_owned())
-                    {
-                        twice.add(rows + row as u64, || {
-                            format!("the {key} `{value}` is there twice")
-                        });
-                    }
-                }
-                if !exact {
-                    each(&batch, rows, &mut wrong);
-                }
-                rows += batch.num_rows() as u64;
-            }
-            twice.report(check, &file.path);
-            if !exact {
-                if rows != file.rows {
-                    check.broken(
-                        &file.path,
-                        format!("has {rows} rows, by the log {}", file.rows),
-                    );
-                }
-                wrong.report(check, &file.path);
-                check.file_done();
-            }
+        if !check.is_whole(file).await? {
+            check.file_done();
+            continue;
         }
+        let Some(mut stream) = check.open(file, None).await? else {
+            continue;
+        };
+        let (mut rows, mut wrong) = (0, Tally::default());
+        while let Some(Some(batch)) = check.read(file, stream.try_next().await).await? {
+            let keys = Texts::of(&batch, key);
+            for row in 0..batch.num_rows() {
+                let hash = hasher.hash_one(keys.map_or("", |keys| keys.value(row)));
+                if !met.insert(hash) {
+                    met_again.insert(hash);
+                }
+            }
+            each(&batch, rows, &mut wrong);
+            rows += batch.num_rows() as u64;
+        }
+        if rows != file.rows {
+            check.broken(
+                &file.path,
+                format!("has {rows} rows, by the log {}", file.rows),
+            );
+        }
+        wrong.report(check, &file.path);
+        check.file_done();
+    }
+    drop(met);
+    report_repeated(check, &hasher, &met_again).await
+}
+
+/// Reports rows that have the key of another, by the keys in full of those that have one of these hashes.
+async fn report_repeated(
+    check: &mut Check<'_>,
+    hasher: &RandomState,
+    suspects: &HashSet<u64>,
+) -> Result<()> {
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    let snapshot = Arc::clone(&check.snapshot);
+    let key = snapshot.table().key_column();
+    let mut met: HashSet<String> = HashSet::new();
+    for file in snapshot.files() {
+        if check.overtaken_by.is_some() {
+            return Ok(());
+        }
+        let Some(mut stream) = check.open(file, Some(&[key])).await? else {
+            continue;
+        };
+        let (mut rows, mut twice) = (0, Tally::default());
+        while let Some(Some(batch)) = check.read(file, stream.try_next().await).await? {
+            let keys = Texts::of(&batch, key);
+            for row in 0..batch.num_rows() {
+                let value = keys.map_or("", |keys| keys.value(row));
+                if suspects.contains(&hasher.hash_one(value)) && !met.insert(value.to_owned()) {
+                    twice.add(rows + row as u64, || {
+                        format!("the {key} `{value}` is there twice")
+                    });
+                }
+            }
+            rows += batch.num_rows() as u64;
+        }
+        twice.report(check, &file.path);
     }
     Ok(())
 }
