@@ -112,7 +112,16 @@ pub mod ingest {
 /// The Microsoft 365 integration: consent, subscriptions, collection, coverage; see `audit_collector`.
 #[cfg(feature = "collect")]
 pub mod collect {
-    pub use audit_collector::*;
+    pub use audit_collector::{
+        ApiError, ApiErrorKind, ApiUsage, Certificate, Cloud, CloudError, CollectOptions,
+        Collector, CollectorError, CollectorOptions, Consent, ConsentError, ConsentRequest,
+        ConsentState, ContentHint, Coverage, Credential, CredentialError, CredentialProvider,
+        DayCoverage, DayState, FeedHealth, Health, HolderInfo, Integration, IntegrationConfig,
+        IntegrationError, IntegrationState, Integrations, LeaseState, Loss, Metrics, Networks,
+        Observations, Pace, PollSummary, Prerequisite, PrerequisiteId, PrerequisiteState, Removal,
+        Secret, StateEvent, StateSince, Stop, StopCause, SystemPace, TenantOutcome, TenantSummary,
+        Timeouts, TokenClaims, TokenErrorKind, WebhookAnswer, WebhookReceiver, prerequisites,
+    };
 }
 
 /// Keeping a lake quick and small: [`Lake::maintain`] and what it takes and tells; see `audit_lake`.
