@@ -34,6 +34,15 @@ pub(crate) struct Rules {
     pub(crate) again: Duration,
 }
 
+/// Which windows are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Windows {
+    /// Those in which there may be something new by now.
+    Due,
+    /// Also those that may get late content and were listed a short while ago.
+    All,
+}
+
 /// How a stretch of time ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
@@ -131,8 +140,8 @@ impl Timeline {
         missed
     }
 
-    /// The windows to list now, the oldest first. `all`: also those that were listed a short while ago.
-    pub(crate) fn due(&self, now: i64, rules: Rules, all: bool) -> Vec<Range<i64>> {
+    /// The windows to list now, the oldest first.
+    pub(crate) fn due(&self, now: i64, rules: Rules, windows: Windows) -> Vec<Range<i64>> {
         let limit = limit(now);
         let mut due = Vec::new();
         for (day, end) in self.open_days(now) {
@@ -143,7 +152,7 @@ impl Timeline {
             let is_stale = day.listed_at.is_none_or(|at| {
                 now >= at.saturating_add(micros(rules.again)) || now >= end + micros(rules.late)
             });
-            if all || is_stale {
+            if windows == Windows::All || is_stale {
                 due.push(from..to);
             } else if day.listed_to < to {
                 due.push(from.max(day.listed_to - OVERLAP_MICROS)..to);
@@ -258,7 +267,7 @@ mod tests {
 
     fn listed_once(at: i64) -> Timeline {
         let mut timeline = Timeline::default();
-        for window in timeline.clone().due(at, RULES, false) {
+        for window in timeline.clone().due(at, RULES, Windows::Due) {
             timeline.listed(window, at);
         }
         timeline
@@ -272,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_first_listing_goes_back_seven_days_less_a_margin_in_windows_of_a_day() {
-        let due = Timeline::default().due(NOON, RULES, false);
+        let due = Timeline::default().due(NOON, RULES, Windows::Due);
         assert_eq!(due.len(), 8);
         assert_eq!(due[0].start, NOON - 7 * DAY_MICROS + MARGIN_MICROS);
         assert_eq!(due[7], 20_000 * DAY_MICROS..NOON);
@@ -288,18 +297,20 @@ mod tests {
     fn windows_are_listed_until_late_content_can_no_longer_come() {
         let timeline = listed_once(NOON);
         // At once: only what is new since.
-        let due = timeline.due(NOON + 60 * SECOND_MICROS, RULES, false);
+        let due = timeline.due(NOON + 60 * SECOND_MICROS, RULES, Windows::Due);
         assert_eq!(
             (due.len(), &due[0]),
             (1, &(NOON - HOUR_MICROS..NOON + 60 * SECOND_MICROS))
         );
         // An hour later: today, and the days whose end is less than 48 hours ago, each from its beginning.
-        let due = timeline.due(NOON + HOUR_MICROS, RULES, false);
+        let due = timeline.due(NOON + HOUR_MICROS, RULES, Windows::Due);
         let starts: Vec<i64> = due.iter().map(|window| day_of(window.start)).collect();
         assert_eq!(starts, [19_998, 19_999, 20_000]);
         assert!(due.iter().all(|window| window.start % DAY_MICROS == 0));
         assert_eq!(
-            timeline.due(NOON + 60 * SECOND_MICROS, RULES, true).len(),
+            timeline
+                .due(NOON + 60 * SECOND_MICROS, RULES, Windows::All)
+                .len(),
             3
         );
     }
@@ -367,12 +378,12 @@ mod tests {
         );
         close(&mut timeline, &missed);
         assert!(timeline.missed(now, RULES).is_empty());
-        let due = timeline.due(now, RULES, false);
+        let due = timeline.due(now, RULES, Windows::Due);
         assert_eq!((due[0].start, due.len()), (limit, 8));
         // Time goes on before the rest is listed: it is listed from where the lost window ends.
         let now = now + 60 * SECOND_MICROS;
         assert!(timeline.missed(now, RULES).is_empty());
-        let due = timeline.due(now, RULES, false);
+        let due = timeline.due(now, RULES, Windows::Due);
         assert_eq!(due[0].start, limit);
         for window in due {
             timeline.listed(window, now);
@@ -394,7 +405,11 @@ mod tests {
             day + 5 * HOUR_MICROS..day + 6 * HOUR_MICROS,
             day + 6 * HOUR_MICROS,
         );
-        let due = timeline.due(day + 2 * HOUR_MICROS + 60 * SECOND_MICROS, RULES, false);
+        let due = timeline.due(
+            day + 2 * HOUR_MICROS + 60 * SECOND_MICROS,
+            RULES,
+            Windows::Due,
+        );
         assert_eq!(
             (due.len(), &due[0]),
             (
@@ -408,7 +423,7 @@ mod tests {
             day..day + DAY_MICROS - SECOND_MICROS,
             day + DAY_MICROS - SECOND_MICROS,
         );
-        let due = timeline.due(day + DAY_MICROS + SECOND_MICROS, RULES, false);
+        let due = timeline.due(day + DAY_MICROS + SECOND_MICROS, RULES, Windows::Due);
         assert_eq!(
             due[0],
             day + DAY_MICROS - SECOND_MICROS - OVERLAP_MICROS..day + DAY_MICROS

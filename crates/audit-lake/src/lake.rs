@@ -142,7 +142,7 @@ impl Lake {
             })?;
             for above in folder.ancestors().skip(1) {
                 // What it may not open, this program has not made.
-                durable::sync_folder(above).unwrap_or_default();
+                let _ = durable::sync_folder(above);
             }
         }
         Self::at(location, options)?.created().await

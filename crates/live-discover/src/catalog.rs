@@ -118,25 +118,34 @@ async fn tenants_of(lake: &Lake, scope: &TenantScope) -> Result<Vec<TenantId>> {
     }
 }
 
+/// What a query needs a catalogue of.
+#[derive(Clone, Copy)]
+pub(crate) struct Needed<'a> {
+    /// The columns that tables have alone, beside those that a window goes by; there are no views then.
+    pub(crate) columns: Option<&'a HashSet<String>>,
+    pub(crate) window: &'a Window,
+    pub(crate) references: &'a [TableReference],
+    pub(crate) lookups: &'a Lookups,
+    /// Whether views have the record's text, for a query that searches it.
+    pub(crate) with_raw: bool,
+}
+
 /// A catalogue of the tables, each with the rows in the window, and of the views that the query names.
 ///
-/// With `columns` the tables have these alone, and what a window goes by; there are no views then. `with_raw` adds the
-/// record's text to the views, for a query that searches it.
 /// `state_with` gives a session state that sees the catalogue; it plans the views.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what a catalogue is of, and for whom"
-)]
 pub(crate) async fn catalogue(
     tables: &[(TableName, Vec<Arc<Snapshot>>)],
-    columns: Option<&HashSet<String>>,
-    window: &Window,
-    references: &[TableReference],
-    lookups: &Lookups,
-    with_raw: bool,
+    needed: Needed<'_>,
     planned: &Arc<Planned>,
     state_with: impl FnOnce(Arc<dyn CatalogProviderList>) -> SessionState,
 ) -> Result<SessionState> {
+    let Needed {
+        columns,
+        window,
+        references,
+        lookups,
+        with_raw,
+    } = needed;
     let schema = Arc::new(MemorySchemaProvider::new());
     let is_named = |name: &str| references.iter().any(|reference| reference.table() == name);
     let is_beside_lookup = lookups.keys().any(|name| is_named(name));

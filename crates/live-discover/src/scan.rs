@@ -35,7 +35,8 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use crate::estimate::{per_million, row_bytes};
 use crate::table::{
-    CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, TENANT_ID, TenantFile, is_constant_in_file,
+    CREATION_TIME, EVENT_DATE, INGEST_SEQUENCE, LakeTable, TENANT_ID, TenantFile,
+    is_constant_in_file,
 };
 
 /// The lake's store under a name that nothing else has; no other store is known to the runtime.
@@ -64,21 +65,16 @@ impl<'a> ScanFile<'a> {
     }
 }
 
-/// Reads the columns `projected` of the rows of `files` that may match `filters`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what a scan is given, and whose it is"
-)]
+/// Reads the columns `projected` of the rows of a table's `files` that may match `filters`.
 pub(crate) fn plan(
     state: &dyn Session,
-    table: TableName,
-    schema: &SchemaRef,
+    of: &LakeTable,
     projected: &[usize],
     filters: &[Expr],
-    is_beside_lookup: bool,
     limit: Option<usize>,
     files: &[ScanFile<'_>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let (table, schema) = (of.table, &of.schema);
     if files.is_empty() {
         return Ok(Arc::new(EmptyExec::new(Arc::new(
             schema.project(projected)?,
@@ -107,7 +103,7 @@ pub(crate) fn plan(
         ..Default::default()
     };
     options.global.pushdown_filters =
-        is_narrow(files) || pays_late_materialisation(table, names, filters, is_beside_lookup);
+        is_narrow(files) || pays_late_materialisation(table, names, filters, of.is_beside_lookup);
     // The index of texts knows of ids what their filter knows.
     options.global.bloom_filter_on_read = files.iter().any(|file| file.rows.is_none());
     // The cheapest filter first: the others see only what it leaves.

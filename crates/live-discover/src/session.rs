@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 
-use crate::catalog::{self, Lookups, TenantScope};
+use crate::catalog::{self, Lookups, Needed, TenantScope};
 use crate::columns;
 use crate::dialect::Dialect;
 use crate::engine::{Engine, Shared};
@@ -324,17 +324,14 @@ async fn plan(
         false => columns::named(&statement),
     };
     let (state, planned) = loop {
-        let mut state = catalog::catalogue(
-            &tables,
-            columns.as_ref(),
-            &window,
-            &references,
-            &lookups,
-            searches_records,
-            &planned,
-            state_with,
-        )
-        .await?;
+        let needed = Needed {
+            columns: columns.as_ref(),
+            window: &window,
+            references: &references,
+            lookups: &lookups,
+            with_raw: searches_records,
+        };
+        let mut state = catalog::catalogue(&tables, needed, &planned, state_with).await?;
         if let Some(inside) = &inside {
             functions::register_for_session(&mut state, inside)?;
         }

@@ -28,12 +28,12 @@ pub(crate) const STATE_AT: &str = "state_at";
 ///
 /// It holds the files of the session's tenants and no way to find others.
 pub(crate) struct LakeTable {
-    table: TableName,
-    schema: SchemaRef,
+    pub(crate) table: TableName,
+    pub(crate) schema: SchemaRef,
     snapshots: Vec<Arc<Snapshot>>,
     /// Whether the query has a table of the session's own beside it: a join with one selects few rows, by a filter
     /// that is known only while it runs.
-    is_beside_lookup: bool,
+    pub(crate) is_beside_lookup: bool,
     planned: Arc<Planned>,
 }
 
@@ -229,18 +229,7 @@ impl TableProvider for LakeTable {
             Some(projection) => projection.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let scan = |read: &[usize]| {
-            scan::plan(
-                state,
-                self.table,
-                &self.schema,
-                read,
-                filters,
-                self.is_beside_lookup,
-                limit,
-                &files,
-            )
-        };
+        let scan = |read: &[usize]| scan::plan(state, self, read, filters, limit, &files);
         match present::columns(state, self.table, &self.schema, &projected, &files).await? {
             Some(read) => present::with_nulls(&self.schema, &projected, &read, scan(&read)?),
             None => scan(&projected),

@@ -13,7 +13,7 @@ use crate::api::{ApiClient, ContentBlobRef};
 use crate::error::{ApiError, ApiErrorKind};
 use crate::feeds::Feed;
 use crate::ledger::{BlobKey, BlobState, Entry, WindowState};
-use crate::timeline::{Rules, Timeline};
+use crate::timeline::{Rules, Timeline, Windows};
 
 /// How often a window is listed anew because its next page can no longer be asked for (quirk T16).
 const RESTARTS_MAX: u32 = 5;
@@ -33,15 +33,15 @@ struct Listed {
 impl TenantCollector {
     /// Lists all content types side by side, and writes down what there is; once more where a subscription was found off
     /// and is started.
-    pub(super) async fn list(&mut self, all: bool) -> audit_lake::Result<()> {
-        if self.list_once(all).await? {
-            self.list_once(false).await?;
+    pub(super) async fn list(&mut self, windows: Windows) -> audit_lake::Result<()> {
+        if self.list_once(windows).await? {
+            self.list_once(Windows::Due).await?;
         }
         Ok(())
     }
 
     /// Whether a subscription was started.
-    async fn list_once(&mut self, all: bool) -> audit_lake::Result<bool> {
+    async fn list_once(&mut self, windows: Windows) -> audit_lake::Result<bool> {
         let now = self.now();
         let rules = self.rules;
         let nothing = Feed::default();
@@ -49,7 +49,7 @@ impl TenantCollector {
             let run = self.runs.get(content_type.as_str())?;
             let may_list = run.subscribed != Some(false) && run.list_from <= now;
             let feed = self.feeds.get(content_type.as_str()).unwrap_or(&nothing);
-            may_list.then(|| list_feed(&self.client, content_type, feed, rules, all))
+            may_list.then(|| list_feed(&self.client, content_type, feed, rules, windows))
         });
         let listed = join_all(listings).await;
         let mut entries = Vec::new();
@@ -138,12 +138,12 @@ async fn list_feed(
     content_type: ContentType,
     feed: &Feed,
     rules: Rules,
-    all: bool,
+    which: Windows,
 ) -> (ContentType, Listed) {
     let mut listed = Listed::default();
     let mut seen = HashSet::new();
     let mut is_clamped = false;
-    let mut windows = feed.timeline.due(client.server_now_micros(), rules, all);
+    let mut windows = feed.timeline.due(client.server_now_micros(), rules, which);
     windows.reverse();
     while let Some(window) = windows.pop() {
         let at = client.server_now_micros();
@@ -166,7 +166,7 @@ async fn list_feed(
             // The server's clock is known better now (quirk T12).
             Err(error) if error.kind() == ApiErrorKind::WindowInvalid && !is_clamped => {
                 is_clamped = true;
-                let due = feed.timeline.due(client.server_now_micros(), rules, all);
+                let due = feed.timeline.due(client.server_now_micros(), rules, which);
                 windows = due
                     .into_iter()
                     .filter(|due| due.end >= window.end)

@@ -29,7 +29,7 @@ use crate::feeds::{self, Feed, Feeds};
 use crate::health::{FeedHealth, Health, Stop, StopCause};
 use crate::ledger::{self, BlobState, Entry, WindowState};
 use crate::pace::Pace;
-use crate::timeline::{Closing, Rules, Settled};
+use crate::timeline::{Closing, Rules, Settled, Windows};
 use feed::{FeedRun, REST, REST_UNTIL_MENDED, stop_of};
 
 /// How much of what is missed is written down at a time.
@@ -141,14 +141,12 @@ impl TenantCollector {
 
     /// Does what is due, and returns when nothing is or when it is told to stop. What was committed until then stays.
     ///
-    /// `all`: windows that may get late content are listed again, also if that was done a short while ago.
-    ///
     /// # Errors
     ///
     /// What the lake says. Trouble with the API is no error: see [`health`](Self::health).
     pub(crate) async fn poll(
         &mut self,
-        all: bool,
+        windows: Windows,
         cancel: &CancellationToken,
     ) -> audit_lake::Result<Polled> {
         let mut polled = Polled::default();
@@ -173,7 +171,7 @@ impl TenantCollector {
             self.close_expired(&mut polled).await?;
         }
         if self.stopped.is_none() && !cancel.is_cancelled() {
-            self.list(all).await?;
+            self.list(windows).await?;
             self.retrieve(&mut polled, cancel).await?;
             self.close_complete().await?;
         }

@@ -13,6 +13,7 @@ use crate::collect::{Polled, TenantCollector};
 use crate::health::{Health, StopCause};
 use crate::integration::{Integration, IntegrationConfig, IntegrationState, StateEvent};
 use crate::lease::{HolderInfo, Lease, LeaseState};
+use crate::timeline::Windows;
 
 pub(super) struct Tenant {
     lease: Lease,
@@ -144,11 +145,15 @@ impl Tenant {
                 message: "a collector was made and is not there".to_owned(),
             });
         };
+        let windows = match is_first {
+            true => Windows::All,
+            false => Windows::Due,
+        };
         let before = collector.usage();
         // What another collector does not know is lost with the lease: it stops before that.
         let cancel = cancel.child_token();
         let polled = {
-            let mut poll = std::pin::pin!(collector.poll(is_first, &cancel));
+            let mut poll = std::pin::pin!(collector.poll(windows, &cancel));
             loop {
                 tokio::select! {
                     polled = &mut poll => break polled,

@@ -11,7 +11,7 @@ use object_store::path::Path;
 
 use super::choose::choose;
 use super::merge::{Plan, Source};
-use super::{ATTEMPTS_MAX, MaintenancePolicy, MaintenanceProgress};
+use super::{ATTEMPTS_MAX, Compaction, MaintenancePolicy, MaintenanceProgress};
 use crate::append::{discard, put};
 use crate::commit::{CommitOutcome, NewFile};
 use crate::error::{Error, Result};
@@ -86,7 +86,14 @@ impl Lake {
         for task in tasks {
             files += task.len() as u64;
             let version = self
-                .compact_files(&handle, &worker, task, policy, &mut compacted)
+                .compact_files(
+                    &handle,
+                    &worker,
+                    task,
+                    compaction,
+                    policy.threads,
+                    &mut compacted,
+                )
                 .await?;
             last_version = version.or(last_version);
             progress(MaintenanceProgress {
@@ -110,10 +117,10 @@ impl Lake {
         handle: &DeltaTableHandle,
         worker: &Worker,
         files: Vec<DataFile>,
-        policy: &MaintenancePolicy,
+        compaction: Compaction,
+        threads: NonZeroUsize,
         compacted: &mut Compacted,
     ) -> Result<Option<u64>> {
-        let (threads, compaction) = (policy.threads, policy.compaction.unwrap_or_default());
         if !has_all(handle.snapshot().await?.as_ref(), &files) {
             compacted.lost += 1;
             return Ok(None);

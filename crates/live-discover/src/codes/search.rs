@@ -39,7 +39,7 @@ pub(super) struct Search {
     words: Arc<str>,
 }
 
-/// Those of some rows of a row group that all searches find. `all`: whether other rows are left out for nothing else than
+/// Those of some rows of a row group that all searches find. `by_index_alone`: whether other rows are left out for nothing else than
 /// what indexes know of these searches.
 ///
 /// # Errors
@@ -51,11 +51,13 @@ pub(super) async fn found(
     file: &Opened,
     group: usize,
     mut rows: Selection,
-    all: bool,
+    by_index_alone: bool,
 ) -> Result<Selection> {
-    let all = all && searches.len() == 1;
+    let are_others_known = by_index_alone && searches.len() == 1;
     for search in searches {
-        rows = search.found(reading, file, group, rows, all).await?;
+        rows = search
+            .found(reading, file, group, rows, are_others_known)
+            .await?;
     }
     Ok(rows)
 }
@@ -93,14 +95,14 @@ impl Search {
         })
     }
 
-    /// Those of some rows of a row group that match. `all`: whether none of the others does.
+    /// Those of some rows of a row group that match. `are_others_known`: none of them does.
     async fn found(
         &self,
         reading: &Reading,
         file: &Opened,
         group: usize,
         rows: Selection,
-        all: bool,
+        are_others_known: bool,
     ) -> Result<Selection> {
         let key = Key {
             path: file.object().location.clone(),
@@ -117,7 +119,7 @@ impl Search {
         if left.count() > 0 {
             let found = self.looked_for(reading, file, &place, &left).await?;
             let known = Arc::make_mut(&mut searched);
-            match all {
+            match are_others_known {
                 true => known.add_all(),
                 false => left.each(|row| known.add(row)),
             }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::world::World;
 use super::{HOUR_MICROS, held};
 use crate::ledger::BlobState;
+use crate::timeline::Windows;
 use audit_lake::DAY_MICROS;
 
 /// Numbers by a seed.
@@ -99,8 +100,11 @@ async fn campaign(seed: u64) {
                 store.freeze_after_writes(dice.below(20));
             }
             // The lake may fail, and the process may die at any write: the next one goes on.
-            let all = dice.below(2) == 0;
-            let polled = collector.poll(all, &CancellationToken::new()).await;
+            let windows = match dice.below(2) {
+                0 => Windows::All,
+                _ => Windows::Due,
+            };
+            let polled = collector.poll(windows, &CancellationToken::new()).await;
             store.heal();
             world
                 .server

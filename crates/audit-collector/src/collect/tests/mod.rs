@@ -11,7 +11,7 @@ use audit_schema::ContentType;
 use audit_testkit::api::ApiOperation;
 
 use crate::ledger::{BlobState, Entry, WindowState};
-use crate::timeline::Settled;
+use crate::timeline::{Settled, Windows};
 use audit_lake::DAY_MICROS;
 use world::{World, poll};
 
@@ -147,7 +147,7 @@ async fn a_collector_that_stays_asks_little() {
     world.server.clock().advance(60_000_000);
     world.publish(ContentType::Exchange, world.now() - 1_000_000, 1);
     let cancel = tokio_util::sync::CancellationToken::new();
-    let polled = collector.poll(false, &cancel).await.unwrap();
+    let polled = collector.poll(Windows::Due, &cancel).await.unwrap();
     assert_eq!(polled.records, 1);
     let requests = world.server.requests();
     assert_eq!(requests.of(ApiOperation::ListContent), 5);

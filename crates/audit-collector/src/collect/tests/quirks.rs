@@ -17,7 +17,7 @@ use super::world::{World, blob, poll, record};
 use super::{HOUR_MICROS, held};
 use crate::health::StopCause;
 use crate::ledger::{BlobState, Entry, WindowState};
-use crate::timeline::Settled;
+use crate::timeline::{Settled, Windows};
 use audit_lake::DAY_MICROS;
 
 /// A world with content of all types.
@@ -177,7 +177,7 @@ async fn t14_t15_late_blobs_in_listed_windows_are_found() {
             .tenant
             .publish_late(ContentType::General.as_str(), created, text);
         let cancel = tokio_util::sync::CancellationToken::new();
-        collector.poll(false, &cancel).await.unwrap();
+        collector.poll(Windows::Due, &cancel).await.unwrap();
         assert_eq!(held(&world).await, world.truth(), "{back}");
     }
 }
@@ -489,7 +489,7 @@ async fn t13_content_that_appears_behind_the_last_listing_is_found() {
         .tenant
         .publish_late("Audit.Exchange", listed_to - 30_000_000, text);
     let cancel = tokio_util::sync::CancellationToken::new();
-    collector.poll(false, &cancel).await.unwrap();
+    collector.poll(Windows::Due, &cancel).await.unwrap();
     assert_eq!(held(&world).await, world.truth());
 }
 
@@ -576,7 +576,7 @@ async fn b4_t25_a_blob_that_drips_is_put_off_and_one_that_hangs_keeps_nothing_fr
     world.reached = Some(Duration::from_secs(7));
     let mut collector = world.collector().await;
     let cancel = CancellationToken::new();
-    let mut hanging = std::pin::pin!(collector.poll(true, &cancel));
+    let mut hanging = std::pin::pin!(collector.poll(Windows::All, &cancel));
     loop {
         tokio::select! {
             biased;
@@ -656,7 +656,7 @@ async fn b6_what_the_ledger_calls_stored_is_in_the_lake_whenever_the_process_die
         store.freeze_after_writes(writes);
         if let Ok(mut collector) = world.try_collector().await {
             let cancel = tokio_util::sync::CancellationToken::new();
-            let _ = collector.poll(true, &cancel).await;
+            let _ = collector.poll(Windows::All, &cancel).await;
         }
         store.heal();
         let stored = world.blobs(BlobState::Stored).await;

@@ -18,6 +18,7 @@ use super::super::{CollectOptions, Polled, Shared, TenantCollector};
 use crate::api::{ApiClient, ApiSettings, HttpClient, Timeouts};
 use crate::cloud::Cloud;
 use crate::ledger::{self, BlobState, Entry};
+use crate::timeline::Windows;
 use crate::virtual_time::{CLIENT, OneSecret, SECRET, ServerTime, VirtualPace};
 
 pub(super) const TENANT: &str = "0fad12b5-8d6a-4c43-a01f-e6d0a0d0e1c7";
@@ -212,7 +213,7 @@ impl World {
 
 pub(super) async fn poll(collector: &mut TenantCollector) -> Polled {
     collector
-        .poll(true, &CancellationToken::new())
+        .poll(Windows::All, &CancellationToken::new())
         .await
         .unwrap()
 }
