@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use audit_lake::{DAY_MICROS, TenantId};
 use audit_schema::{ContentType, content_state};
@@ -252,104 +252,127 @@ pub(crate) fn rows(
 
 /// The entries of rows and their times. Rows of ingested files are none of the feed's and are left out.
 pub(crate) fn entries(batch: &RecordBatch) -> Vec<(i64, Entry)> {
-    let texts = |name| {
-        batch
-            .column_by_name(name)
-            .and_then(|array| array.as_string_opt::<i32>())
-    };
-    let times = |name| {
-        let array = batch.column_by_name(name)?;
-        array.as_primitive_opt::<TimestampMicrosecondType>()
-    };
-    let counts = |name| {
-        let array = batch.column_by_name(name)?;
-        array.as_primitive_opt::<arrow::datatypes::Int64Type>()
-    };
-    let [types, ids, sources, states, reasons, hashes] = [
-        "content_type",
-        "content_id",
-        "source",
-        "state",
-        "reason",
-        "sha256",
-    ]
-    .map(texts);
-    let [ats, created, expires, from, to, first, last] = [
-        "state_at",
-        "content_created",
-        "content_expiration",
-        "window_from",
-        "window_to",
-        "first_creation_time",
-        "last_creation_time",
-    ]
-    .map(times);
-    let [size, held, records, duplicates, rejects, versions] = [
-        "size_bytes",
-        "held",
-        "records",
-        "duplicates",
-        "rejects",
-        "audit_version",
-    ]
-    .map(counts);
-    let text = |array: Option<&StringArray>, row| {
-        let array = array.filter(|array: &&StringArray| array.is_valid(row))?;
-        Some(array.value(row).to_owned())
-    };
-    let time = |array: Option<&TimestampMicrosecondArray>, row| {
-        let array = array.filter(|array: &&TimestampMicrosecondArray| array.is_valid(row))?;
-        Some(array.value(row))
-    };
-    let number = |array: Option<&Int64Array>, row| {
-        let array = array.filter(|array: &&Int64Array| array.is_valid(row))?;
-        u64::try_from(array.value(row)).ok()
-    };
-    let entry = |row: usize| -> Option<(i64, Entry)> {
-        let at = time(ats, row)?;
-        let content_type = ContentType::parse(&text(types, row)?)?;
-        let state = text(states, row)?;
-        let reason = text(reasons, row);
-        if let (Some(from), Some(to)) = (time(from, row), time(to, row)) {
-            let state = WindowState::ALL
-                .into_iter()
-                .find(|known| known.as_str() == state)?;
-            let entry = Entry::Window {
+    let columns = Columns::of(batch);
+    let entry = |row| Some((time(columns.state_at, row)?, columns.entry(row)?));
+    (0..batch.num_rows()).filter_map(entry).collect()
+}
+
+type Texts<'a> = Option<&'a StringArray>;
+type Times<'a> = Option<&'a TimestampMicrosecondArray>;
+type Numbers<'a> = Option<&'a Int64Array>;
+
+/// The columns that entries are read from; a column without a value is not there.
+struct Columns<'a> {
+    content_type: Texts<'a>,
+    content_id: Texts<'a>,
+    source: Texts<'a>,
+    state: Texts<'a>,
+    state_at: Times<'a>,
+    reason: Texts<'a>,
+    sha256: Texts<'a>,
+    size_bytes: Numbers<'a>,
+    held: Numbers<'a>,
+    records: Numbers<'a>,
+    duplicates: Numbers<'a>,
+    rejects: Numbers<'a>,
+    first_creation_time: Times<'a>,
+    last_creation_time: Times<'a>,
+    audit_version: Numbers<'a>,
+    content_created: Times<'a>,
+    content_expiration: Times<'a>,
+    window_from: Times<'a>,
+    window_to: Times<'a>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let column = |name| batch.column_by_name(name);
+        let texts = |name| column(name)?.as_string_opt::<i32>();
+        let times = |name| column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
+        let numbers = |name| column(name)?.as_primitive_opt::<Int64Type>();
+        Self {
+            content_type: texts("content_type"),
+            content_id: texts("content_id"),
+            source: texts("source"),
+            state: texts("state"),
+            state_at: times("state_at"),
+            reason: texts("reason"),
+            sha256: texts("sha256"),
+            size_bytes: numbers("size_bytes"),
+            held: numbers("held"),
+            records: numbers("records"),
+            duplicates: numbers("duplicates"),
+            rejects: numbers("rejects"),
+            first_creation_time: times("first_creation_time"),
+            last_creation_time: times("last_creation_time"),
+            audit_version: numbers("audit_version"),
+            content_created: times("content_created"),
+            content_expiration: times("content_expiration"),
+            window_from: times("window_from"),
+            window_to: times("window_to"),
+        }
+    }
+
+    /// `None` for a row that is none of the feed's.
+    fn entry(&self, row: usize) -> Option<Entry> {
+        let content_type = ContentType::parse(text(self.content_type, row)?)?;
+        let state = text(self.state, row)?;
+        let reason = text(self.reason, row).map(str::to_owned);
+        let (from, to) = (time(self.window_from, row), time(self.window_to, row));
+        if let (Some(from), Some(to)) = (from, to) {
+            let mut states = WindowState::ALL.into_iter();
+            return Some(Entry::Window {
                 content_type,
                 window: from..to,
-                state,
+                state: states.find(|known| known.as_str() == state)?,
                 reason,
-            };
-            return Some((at, entry));
+            });
         }
-        let state = BlobState::ALL
-            .into_iter()
-            .find(|known| known.as_str() == state)?;
-        let stored = text(hashes, row).map(|sha256| Stored {
-            sha256,
-            size_bytes: number(size, row).unwrap_or_default(),
-            held: number(held, row).unwrap_or_default(),
-            records: number(records, row).unwrap_or_default(),
-            duplicates: number(duplicates, row).unwrap_or_default(),
-            rejects: number(rejects, row).unwrap_or_default(),
-            creation_times: time(first, row).zip(time(last, row)),
-            audit_version: number(versions, row),
-        });
-        let entry = Entry::Blob {
+        let mut states = BlobState::ALL.into_iter();
+        Some(Entry::Blob {
+            state: states.find(|known| known.as_str() == state)?,
             blob: BlobKey {
                 content_type,
-                content_id: text(ids, row)?.into(),
-                uri: text(sources, row)?,
-                created: time(created, row)?,
-                expires: time(expires, row),
+                content_id: text(self.content_id, row)?.into(),
+                uri: text(self.source, row)?.to_owned(),
+                created: time(self.content_created, row)?,
+                expires: time(self.content_expiration, row),
             },
-            state,
-            stored,
+            stored: self.stored(row),
             reason,
-        };
-        Some((at, entry))
-    };
-    (0..batch.num_rows()).filter_map(entry).collect()
+        })
+    }
+
+    fn stored(&self, row: usize) -> Option<Stored> {
+        let sha256 = text(self.sha256, row)?.to_owned();
+        let count = |numbers| number(numbers, row).unwrap_or_default();
+        let (first, last) = (self.first_creation_time, self.last_creation_time);
+        Some(Stored {
+            sha256,
+            size_bytes: count(self.size_bytes),
+            held: count(self.held),
+            records: count(self.records),
+            duplicates: count(self.duplicates),
+            rejects: count(self.rejects),
+            creation_times: time(first, row).zip(time(last, row)),
+            audit_version: number(self.audit_version, row),
+        })
+    }
+}
+
+fn text(texts: Texts<'_>, row: usize) -> Option<&str> {
+    let texts = texts.filter(|texts| texts.is_valid(row))?;
+    Some(texts.value(row))
+}
+
+fn time(times: Times<'_>, row: usize) -> Option<i64> {
+    let times = times.filter(|times| times.is_valid(row))?;
+    Some(times.value(row))
+}
+
+fn number(numbers: Numbers<'_>, row: usize) -> Option<u64> {
+    let numbers = numbers.filter(|numbers| numbers.is_valid(row))?;
+    u64::try_from(numbers.value(row)).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Bytes from storage to slabs: one thread that reads, hashes, decompresses and splits.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -153,81 +154,27 @@ impl OneInput<'_> {
     ) -> std::io::Result<Result<(), Closed>> {
         let magic = read_up_to(stored, 4)?;
         let compression = Compression::of(&magic);
-        let input = self.at;
-        let mut damage = None;
-        {
-            let whole = std::io::Cursor::new(magic.clone()).chain(&mut *stored);
+        let read = {
+            let whole = std::io::Cursor::new(magic).chain(&mut *stored);
             let mut plain: Box<dyn Read + '_> = match compression {
                 Some(Compression::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(whole)),
                 Some(Compression::Zstd) => Box::new(zstd::stream::read::Decoder::new(whole)?),
                 None => Box::new(whole),
             };
-            let mut prefix = Vec::with_capacity(PREFIX_BYTES);
-            // What comes before an error is in the prefix all the same.
-            match (&mut plain)
-                .take(PREFIX_BYTES as u64)
-                .read_to_end(&mut prefix)
-            {
-                Err(error) if compression.is_some() => {
-                    damage = Some((prefix.len() as u64, damage_of(error)?));
-                }
-                read => {
-                    read?;
-                }
-            }
-            let mut detected = detect(&prefix);
-            if let Some(form) = self.form {
-                detected = detected.with_form(form);
-            } else if let Some(why) = skip(detected.form, self.input).filter(|_| damage.is_none()) {
-                return Ok(self.send(Event::Skipped { input, why }));
-            }
-            if self
-                .send(Event::Started {
-                    input,
-                    form: detected.form,
-                })
-                .is_err()
-            {
-                return Ok(Err(Closed));
-            }
-            let mut reader = Reader::new(&detected);
-            if compression.is_none() {
-                reader.expect_bytes(self.input.size_bytes);
-            }
-            let mut closed = false;
-            let mut sink = |slab| closed |= self.send(Event::Slab { input, slab }).is_err();
-            reader.push(&prefix, &mut sink);
-            let mut at = prefix.len() as u64;
-            while at > 0 && damage.is_none() {
-                match plain.read(buffer) {
-                    Ok(0) => break,
-                    Ok(read) => {
-                        reader.push(&buffer[..read], &mut sink);
-                        at += read as u64;
-                    }
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) if compression.is_some() => damage = Some((at, damage_of(error)?)),
-                    Err(error) => return Err(error),
-                }
-            }
-            // A stream that ended badly at the very beginning is damaged, not empty.
-            if damage.is_none() || at > 0 {
-                reader.finish(&mut sink);
-            }
-            if closed {
-                return Ok(Err(Closed));
-            }
-        }
+            self.read_plain(&mut plain, compression, buffer)?
+        };
+        let damage = match read {
+            ControlFlow::Continue(damage) => damage,
+            ControlFlow::Break(done) => return Ok(done),
+        };
+        let input = self.at;
         if let Some((offset, error)) = damage {
-            let detail = format!("the compressed stream is damaged: {error}");
-            if self
-                .send(Event::Damaged {
-                    input,
-                    offset,
-                    detail,
-                })
-                .is_err()
-            {
+            let damaged = Event::Damaged {
+                input,
+                offset,
+                detail: format!("the compressed stream is damaged: {error}"),
+            };
+            if self.send(damaged).is_err() {
                 return Ok(Err(Closed));
             }
         }
@@ -237,6 +184,74 @@ impl OneInput<'_> {
             input,
             digest: stored.digest(),
         }))
+    }
+
+    /// Sends what is in the input, unpacked, up to where it is damaged. Breaks off with what is done where the input is
+    /// skipped, or nobody listens.
+    fn read_plain(
+        &self,
+        plain: &mut dyn Read,
+        compression: Option<Compression>,
+        buffer: &mut [u8],
+    ) -> std::io::Result<ControlFlow<Result<(), Closed>, Option<Damage>>> {
+        let input = self.at;
+        let (prefix, mut damage) = prefix_of(plain, compression)?;
+        let mut detected = detect(&prefix);
+        if let Some(form) = self.form {
+            detected = detected.with_form(form);
+        } else if let Some(why) = skip(detected.form, self.input).filter(|_| damage.is_none()) {
+            return Ok(ControlFlow::Break(self.send(Event::Skipped { input, why })));
+        }
+        let form = detected.form;
+        if self.send(Event::Started { input, form }).is_err() {
+            return Ok(ControlFlow::Break(Err(Closed)));
+        }
+        let mut reader = Reader::new(&detected);
+        if compression.is_none() {
+            reader.expect_bytes(self.input.size_bytes);
+        }
+        let mut closed = false;
+        let mut sink = |slab| closed |= self.send(Event::Slab { input, slab }).is_err();
+        reader.push(&prefix, &mut sink);
+        let mut at = prefix.len() as u64;
+        while at > 0 && damage.is_none() {
+            match plain.read(buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    reader.push(&buffer[..read], &mut sink);
+                    at += read as u64;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if compression.is_some() => damage = Some((at, damage_of(error)?)),
+                Err(error) => return Err(error),
+            }
+        }
+        // A stream that ended badly at the very beginning is damaged, not empty.
+        if damage.is_none() || at > 0 {
+            reader.finish(&mut sink);
+        }
+        Ok(match closed {
+            true => ControlFlow::Break(Err(Closed)),
+            false => ControlFlow::Continue(damage),
+        })
+    }
+}
+
+/// How far a compressed stream could be read, and what stands there.
+type Damage = (u64, std::io::Error);
+
+/// What an input begins with. What comes before an error is there all the same.
+fn prefix_of(
+    plain: &mut dyn Read,
+    compression: Option<Compression>,
+) -> std::io::Result<(Vec<u8>, Option<Damage>)> {
+    let mut prefix = Vec::with_capacity(PREFIX_BYTES);
+    match plain.take(PREFIX_BYTES as u64).read_to_end(&mut prefix) {
+        Err(error) if compression.is_some() => {
+            let damage = (prefix.len() as u64, damage_of(error)?);
+            Ok((prefix, Some(damage)))
+        }
+        read => read.map(|_| (prefix, None)),
     }
 }
 
