@@ -31,32 +31,32 @@ use crate::catalog::{self, TenantScope};
 use crate::codes::{ByCodes, HotColumns, SelectsByCodes};
 use crate::dialect::{self, Dialect};
 use crate::error::{Error, Result};
-use crate::existence::ASK_ONCE;
-use crate::extremes::EXTREMES_BY_ORDER;
-use crate::first_of_each::FirstsOfEach;
-use crate::first_pass::FirstPass;
 use crate::functions;
-use crate::group_parts::GROUP_PARTS;
-use crate::growth::BoundGrowth;
 use crate::index::narrow::IndexCache;
 use crate::inside::Inside;
-use crate::intervals::ByLength;
 use crate::limits::Limits;
-use crate::lists::Lists;
 use crate::memory::{Budget, Footers};
 use crate::metrics::EngineMetrics;
-use crate::pushdown::WithSieves;
-use crate::range_count::RANGE_COUNTS;
-use crate::range_join::RANGE_JOINS;
-use crate::regroup::REGROUP;
+use crate::rules::existence::ASK_ONCE;
+use crate::rules::extremes::EXTREMES_BY_ORDER;
+use crate::rules::first_of_each::FirstsOfEach;
+use crate::rules::first_pass::FirstPass;
+use crate::rules::group_parts::GROUP_PARTS;
+use crate::rules::growth::BoundGrowth;
+use crate::rules::intervals::ByLength;
+use crate::rules::lists::Lists;
+use crate::rules::pushdown::WithSieves;
+use crate::rules::range_count::RANGE_COUNTS;
+use crate::rules::range_join::RANGE_JOINS;
+use crate::rules::regroup::REGROUP;
+use crate::rules::sorted_arrays::SORTED_ARRAYS;
+use crate::rules::truth::AsCompared;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
 use crate::scrub;
 use crate::session::Session;
-use crate::sorted_arrays::SORTED_ARRAYS;
 use crate::spill::{self, SpillFolder};
 use crate::stop;
-use crate::truth::AsCompared;
 
 /// What all queries of an engine share.
 #[derive(Debug, Clone)]
@@ -363,7 +363,7 @@ fn base_state(
         .optimizer
         .hash_join_inlist_pushdown_max_distinct_values = 1_000;
     // It goes by bounds of one of several aggregates, and not by their FILTER: answers were wrong. What it is good for, the
-    // first and the last of a table, is found without (`extremes.rs`).
+    // first and the last of a table, is found without (`rules/extremes.rs`).
     settings.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     // Records go to disk at a quarter of their size, and a sort of many is as quick as the disk.
     settings.execution.spill_compression = SpillCompression::Lz4Frame;

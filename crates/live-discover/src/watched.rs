@@ -39,11 +39,11 @@ use futures::{Stream, StreamExt};
 use self::asking::stoppable;
 use self::values::{compact, widest, without_places};
 use crate::error::Error;
-use crate::growth;
 use crate::limits::LimitKind;
 use crate::node::with_new_children;
-use crate::range_count::RangeCountExec;
-use crate::range_join::RangeJoinExec;
+use crate::rules::growth;
+use crate::rules::range_count::RangeCountExec;
+use crate::rules::range_join::RangeJoinExec;
 use crate::stop::Stop;
 use crate::turns::{Queue, Turns};
 

@@ -37,8 +37,8 @@ use super::numbers::Numbers;
 use super::read::{self, Group, Reading};
 use super::rows::{self, Rows};
 use super::search::{self, Search};
-use crate::group_parts::is_in_vain;
 use crate::index::running::Running;
+use crate::rules::group_parts::is_in_vain;
 use crate::stop;
 
 /// Groups that are kept at once; with more, what was counted so far goes on to the step that puts the parts together.

@@ -20,8 +20,8 @@ use datafusion::physical_plan::{
 };
 
 use super::expression::Wanted;
-use crate::first_of_each::MayBeFirst;
 use crate::index::running::is_of_run;
+use crate::rules::first_of_each::MayBeFirst;
 use crate::scan;
 
 /// What rows in place of a plan's have in common with them, but for their order. Steps above may rest on it: of what a

@@ -74,9 +74,9 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use self::aggregate::AggregateByCodesExec;
 pub(crate) use self::hot::HotColumns;
 use self::select::SelectByCodesExec;
-use crate::first_of_each::FirstOfEachExec;
-use crate::first_pass::FirstPassExec;
-use crate::range_join::RangeJoinExec;
+use crate::rules::first_of_each::FirstOfEachExec;
+use crate::rules::first_pass::FirstPassExec;
+use crate::rules::range_join::RangeJoinExec;
 
 /// Puts the steps in the place of those that they do the work of.
 #[derive(Debug)]

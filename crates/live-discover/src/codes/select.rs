@@ -40,8 +40,8 @@ use super::input::{Input, in_common};
 use super::is_number;
 use super::read::FILES_AHEAD;
 use super::search::Search;
-use crate::first_pass::FIRST_ROWS_MAX;
 use crate::index::running::{becomes_known, is_of_run};
+use crate::rules::first_pass::FIRST_ROWS_MAX;
 
 /// Large columns decide over rows that have so many bytes in a file at most.
 const LARGE_BYTES_MAX: u64 = 4 << 20;

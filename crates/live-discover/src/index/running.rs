@@ -17,7 +17,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 
 use super::narrow::{Access, Asked, Indexes, sample};
 use super::{condition, wants_first_rows};
-use crate::lists::IsListed;
+use crate::rules::lists::IsListed;
 
 /// The filters of a scan that files are asked by while it runs, and their indexes.
 pub(crate) struct Running {

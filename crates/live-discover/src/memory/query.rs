@@ -13,10 +13,10 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::Budget;
 use crate::estimate::row_bytes;
-use crate::group_parts::{self, GroupPartsExec};
-use crate::lists::ListsExec;
-use crate::range_count::RangeCountExec;
-use crate::range_join::RangeJoinExec;
+use crate::rules::group_parts::{self, GroupPartsExec};
+use crate::rules::lists::ListsExec;
+use crate::rules::range_count::RangeCountExec;
+use crate::rules::range_join::RangeJoinExec;
 
 /// How the engine's total is called in messages.
 pub(crate) const ENGINE_POOL: &str = "memory of the engine";

@@ -309,7 +309,12 @@ fn steps(args: &[ColumnarValue]) -> Result<u64> {
             return Ok((0, 0));
         };
         let (numbers, scale) = (int64_of(value)?, scale(value));
-        let all = || numbers.iter().flatten().map(|number| i128::from(number) * scale);
+        let all = || {
+            numbers
+                .iter()
+                .flatten()
+                .map(|number| i128::from(number) * scale)
+        };
         Ok::<_, DataFusionError>((all().min().unwrap_or(0), all().max().unwrap_or(0)))
     };
     let (start, stop) = (bounds(start)?, bounds(stop)?);

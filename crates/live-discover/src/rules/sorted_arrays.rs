@@ -32,7 +32,7 @@ use datafusion::logical_expr::{
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast, lit, when,
 };
 
-use crate::regroup::{AggregateRule, unnamed};
+use crate::rules::regroup::{AggregateRule, unnamed};
 
 /// The rule that does so. It comes before those that divide aggregates, which know what to do with values that differ.
 pub(crate) const SORTED_ARRAYS: AggregateRule = AggregateRule {

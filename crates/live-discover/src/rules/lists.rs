@@ -45,7 +45,7 @@ use crate::node::{Once, with_new_children};
 /// Puts filters in the place of joins. It comes once the sides of joins are chosen and [`ASK_ONCE`] has made lists short, and
 /// before filters are handed on.
 ///
-/// [`ASK_ONCE`]: crate::existence::ASK_ONCE
+/// [`ASK_ONCE`]: crate::rules::existence::ASK_ONCE
 #[derive(Debug)]
 pub(crate) struct Lists;
 

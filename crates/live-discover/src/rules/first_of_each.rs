@@ -56,8 +56,8 @@ use futures::StreamExt;
 use self::known::Known;
 pub(crate) use self::known::MayBeFirst;
 use crate::codes::{is_exact, is_number};
-use crate::first_pass;
 use crate::node::{only_child, with_new_children};
+use crate::rules::first_pass;
 
 /// More rows of each key than that are not looked for like this.
 const ROWS_OF_KEY_MAX: usize = 100;

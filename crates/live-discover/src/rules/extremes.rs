@@ -15,7 +15,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 
-use crate::regroup::{AggregateRule, as_before, unnamed, value_name};
+use crate::rules::regroup::{AggregateRule, as_before, unnamed, value_name};
 
 /// The rule that does so. It comes after filters have gone to where rows are read.
 pub(crate) const EXTREMES_BY_ORDER: AggregateRule = AggregateRule {
