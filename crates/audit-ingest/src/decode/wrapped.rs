@@ -69,8 +69,11 @@ const LEVELS: [&str; 2] = ["_source", "result"];
 /// Wrappers within wrappers that are taken off: what moves logs moves those of others, too.
 const WRAPPERS_MAX: usize = 3;
 
-/// What Wazuh adds to a record.
+/// What Wazuh adds to a record: the content type.
 const SUBSCRIPTION: &str = "Subscription";
+
+/// What the collector of ddbnl adds, the same.
+const ORIGIN_FEED: &str = "OriginFeed";
 
 /// Wrapper member → record member. The cmdlets begin the names with a capital.
 const GRAPH: [(&str, &str); 11] = [
@@ -149,7 +152,11 @@ pub(super) fn check_raw_event(text: &str) -> Result<(), Bad> {
 /// The members for which an object is looked at closely, whether it has a time or not. None is a record's own.
 pub(super) fn is_marker(key: &str) -> bool {
     let is_payload = matches!(key, "AuditData" | "auditData" | "RawEventData");
-    is_payload || key == "_raw" || key == "dynamicProperties" || is_annotation(key)
+    is_payload
+        || key == "_raw"
+        || key == ORIGIN_FEED
+        || key == "dynamicProperties"
+        || is_annotation(key)
 }
 
 /// Graph's annotations say how to read a member; they are no part of the record.
@@ -213,10 +220,7 @@ fn unwrap_from(text: &str, wrappers: usize) -> Result<Wrapped<'_>, Bad> {
         false => only_record(&members),
     };
     if let Some(text) = text {
-        return Ok(Wrapped {
-            text,
-            outer: Vec::new(),
-        });
+        return without(text, ORIGIN_FEED);
     }
     Err(why_none.unwrap_or_else(|| no_record(&members)))
 }
@@ -241,7 +245,7 @@ fn payload<'a>(
     outside: &[Member<'a>],
     wrappers: usize,
 ) -> Result<Wrapped<'a>, Bad> {
-    let mut text = object(raw).map_err(|bad| Bad {
+    let text = object(raw).map_err(|bad| Bad {
         detail: format!("{}: {}", path.join("."), bad.detail),
         ..bad
     })?;
@@ -257,17 +261,27 @@ fn payload<'a>(
         let (_, raw) = outside.iter().rev().find(is_it)?;
         Some((Cow::Borrowed(*inner), by_number(inner, raw.clone())))
     });
-    let mut outer: Vec<_> = fills.collect();
-    if wrapper == Wrapper::Wazuh {
-        let (added, own): (Vec<_>, Vec<_>) = members_of(text.clone())?
-            .into_iter()
-            .partition(|(key, _)| key == SUBSCRIPTION);
-        if !added.is_empty() {
-            text = Cow::Owned(spell(&own));
-            outer = added;
-        }
+    match wrapper {
+        Wrapper::Wazuh => without(text, SUBSCRIPTION),
+        _ => Ok(Wrapped {
+            text,
+            outer: fills.collect(),
+        }),
     }
-    Ok(Wrapped { text, outer })
+}
+
+/// A record without a member that was added to it.
+fn without<'a>(text: Cow<'a, str>, name: &str) -> Result<Wrapped<'a>, Bad> {
+    let (added, own): (Vec<_>, Vec<_>) = members_of(text.clone())?
+        .into_iter()
+        .partition(|(key, _)| key == name);
+    Ok(match added.is_empty() {
+        true => Wrapped { text, outer: added },
+        false => Wrapped {
+            text: Cow::Owned(spell(&own)),
+            outer: added,
+        },
+    })
 }
 
 impl Wrapped<'_> {

@@ -242,21 +242,22 @@ fn the_cmdlets_of_graph_fill_what_the_record_lacks_too() {
     assert_eq!(read.column("id"), [json!("ab12")]);
 }
 
-/// The content type that Wazuh adds to a record is kept beside it, and is none of what makes two records the same.
+/// The content type that collectors add to a record is kept beside it, and is none of what makes two records the same.
 #[test]
-fn the_subscription_of_wazuh_is_no_part_of_the_record() {
+fn the_content_type_that_collectors_add_is_no_part_of_the_record() {
     let record = RECORD.trim_end_matches('}');
-    let event = format!(
+    let wazuh = format!(
         r#"{{"integration":"office365","office365":{record},"Subscription":"Audit.General"}}}}"#
     );
-    let read = read(event.as_bytes());
-    assert_eq!(read.rejects, []);
-    assert_eq!(read.column("raw"), [json!(RECORD)]);
-    let extra = read.column("extra")[0].as_str().unwrap().to_owned();
-    assert!(
-        extra.ends_with(r#","Subscription":"Audit.General"}"#),
-        "{extra}"
-    );
+    let ddbnl = format!(r#"{record}, "OriginFeed": "Audit.General"}}"#);
+    for (event, name) in [(wazuh, "Subscription"), (ddbnl, "OriginFeed")] {
+        let read = read(event.as_bytes());
+        assert_eq!(read.rejects, [], "{name}");
+        assert_eq!(read.column("raw"), [json!(RECORD)], "{name}");
+        let extra = read.column("extra")[0].as_str().unwrap().to_owned();
+        let added = format!(r#","{name}":"Audit.General"}}"#);
+        assert!(extra.ends_with(&added), "{extra}");
+    }
 }
 
 /// Alerts of Wazuh have texts for numbers.
