@@ -15,8 +15,10 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use crate::table::{
@@ -116,7 +118,7 @@ fn decide(state: &dyn Session, filter: &Expr, files: &[TenantFile<'_>]) -> Resul
         .map(|(name, values)| Field::new(*name, values.data_type().clone(), true))
         .collect();
     let schema = Arc::new(Schema::new(fields));
-    let filter = state.create_physical_expr(filter.clone(), &unqualified(&schema)?)?;
+    let filter = physical(state, filter, &schema)?;
     let values = columns.into_iter().map(|(_, values)| values).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
     let batch = RecordBatch::try_new_with_options(schema, values, &options)?;
@@ -133,7 +135,7 @@ fn may_match(
     filter: &Expr,
     files: &[TenantFile<'_>],
 ) -> Result<Vec<bool>> {
-    let filter = state.create_physical_expr(filter.clone(), &unqualified(schema)?)?;
+    let filter = physical(state, filter, schema)?;
     let predicate = PruningPredicateBuilder::new()
         .with_file_schema(Arc::clone(schema))
         .with_max_in_list_size(PRUNED_IN_LIST_MAX)
@@ -141,9 +143,16 @@ fn may_match(
     predicate.prune(&Bounds { files })
 }
 
-/// Filters come without their table's name.
-fn unqualified(schema: &SchemaRef) -> Result<DFSchema> {
-    DFSchema::try_from(Arc::clone(schema))
+/// The filter as it is asked. It comes without its table's name, and with the types that the plan has found for it: the session
+/// would find others, and some of these twice.
+fn physical(
+    state: &dyn Session,
+    filter: &Expr,
+    schema: &SchemaRef,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let schema = DFSchema::try_from(Arc::clone(schema))?;
+    let context = PhysicalPlanningContext::default();
+    create_physical_expr(filter, &schema, state.execution_props(), &context)
 }
 
 fn tenants(files: &[TenantFile<'_>]) -> ArrayRef {

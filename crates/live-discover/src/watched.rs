@@ -13,6 +13,7 @@
 //! - The text of an EXPLAIN has the names of files, and not where they lie.
 
 mod asking;
+mod copies;
 mod values;
 
 use std::fmt;
@@ -37,6 +38,7 @@ use datafusion::physical_plan::{
 use futures::{Stream, StreamExt};
 
 use self::asking::stoppable;
+use self::copies::is_copied_once;
 use self::values::{compact, widest, without_places};
 use crate::error::Error;
 use crate::limits::LimitKind;
@@ -105,15 +107,15 @@ fn watch_step(
             .map(|_| AtomicUsize::new(0))
             .collect::<Given>()
     });
-    let is_holding = HOLDING.contains(&name.as_str());
-    let row_bytes_max =
-        (is_copying || given.is_some()).then(|| COPIED_BYTES_MAX / batch_rows.max(1));
+    let is_keeping = is_copying || given.is_some();
     let mut children = Vec::new();
-    for child in plan.children() {
+    for (at, child) in plan.children().into_iter().enumerate() {
         let child = Arc::new(watch_step(Arc::clone(child), stop, turns, batch_rows)?);
-        children.push(match row_bytes_max {
-            None if !is_holding => child as Arc<dyn ExecutionPlan>,
-            _ => Arc::new(Watched {
+        let copies = is_keeping && !is_copied_once(plan.as_ref(), at);
+        let row_bytes_max = copies.then(|| COPIED_BYTES_MAX / batch_rows.max(1));
+        children.push(match is_keeping || HOLDING.contains(&name.as_str()) {
+            false => child as Arc<dyn ExecutionPlan>,
+            true => Arc::new(Watched {
                 inner: child,
                 stop: Arc::clone(stop),
                 turns: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, StringViewArray, UInt32Array, new_empty_array,
+    Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder, UInt32Array, new_empty_array,
 };
 use datafusion::arrow::compute::{cast, concat, interleave, take};
 use datafusion::arrow::datatypes::Field;
@@ -134,32 +134,41 @@ impl Paged {
         if let Some(coded) = self.by_codes(&reads, &found)? {
             return Ok(Chunk::Coded(Arc::new(coded)));
         }
-        let blocks = self.blocks.iter().zip(&found);
-        let rows = blocks.flat_map(|(block, found)| {
-            let read = &reads[found.read];
-            let rows = self.rows[block.wanted.clone()].iter();
-            rows.map(move |row| {
-                let row = found.start + (*row as usize - block.range.start);
-                (found.read, read.of_row(row))
-            })
-        });
         let values: Vec<&dyn Array> = reads.iter().map(|read| read.values.as_ref()).collect();
-        if self.rows.len() <= reads.len() * COPIED_MAX
+        let count = self.rows.len();
+        if count <= reads.len() * COPIED_MAX
             && let Some(texts) = texts(&values)
         {
-            let copied = rows.map(|(read, row)| {
+            let mut copied = StringViewBuilder::with_capacity(count);
+            self.each(&reads, &found, |read, row| {
                 let texts = texts[read];
-                texts.is_valid(row).then(|| texts.value(row))
+                copied.append_option(texts.is_valid(row).then(|| texts.value(row)));
             });
-            return Ok(Chunk::Plain(Arc::new(copied.collect::<StringViewArray>())));
+            return Ok(Chunk::Plain(Arc::new(copied.finish())));
         }
         Ok(Chunk::Plain(match values.as_slice() {
             [values] => {
-                let rows = rows.map(|(_, row)| row as u32);
-                take(*values, &rows.collect::<UInt32Array>(), None)?
+                let mut rows = Vec::with_capacity(count);
+                self.each(&reads, &found, |_, row| rows.push(row as u32));
+                take(*values, &UInt32Array::from(rows), None)?
             }
-            _ => interleave(&values, &rows.collect::<Vec<_>>())?,
+            _ => {
+                let mut rows = Vec::with_capacity(count);
+                self.each(&reads, &found, |read, row| rows.push((read, row)));
+                interleave(&values, &rows)?
+            }
         }))
+    }
+
+    /// Tells of each row which read has it, and which of its values it is there.
+    fn each(&self, reads: &[Values], found: &[Found], mut tell: impl FnMut(usize, usize)) {
+        for (block, found) in self.blocks.iter().zip(found) {
+            let read = &reads[found.read];
+            for row in &self.rows[block.wanted.clone()] {
+                let row = found.start + (*row as usize - block.range.start);
+                tell(found.read, read.of_row(row));
+            }
+        }
     }
 
     /// What was read that has the blocks, and where each of these is.

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, FieldRef, Int32Type, TimestampMicrosecondType as Micros,
+    DataType, FieldRef, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType as Micros,
 };
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -77,6 +79,14 @@ impl ScalarUDFImpl for DatePart {
     }
 
     fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let [ColumnarValue::Scalar(part), ColumnarValue::Array(durations)] =
+            arguments.args.as_slice()
+            && let DataType::Duration(unit) = durations.data_type()
+            && let Some(Some(part)) = part.try_as_str()
+            && part.eq_ignore_ascii_case("epoch")
+        {
+            return Ok(ColumnarValue::Array(seconds(durations, *unit)?));
+        }
         if let [ColumnarValue::Scalar(part), ColumnarValue::Array(times)] =
             arguments.args.as_mut_slice()
             && let Some((_, without)) = in_utc(times)
@@ -99,6 +109,20 @@ impl ScalarUDFImpl for DatePart {
     ) -> Result<PreimageResult> {
         self.inner.inner().preimage(arguments, value, context)
     }
+}
+
+/// What times are apart in seconds, with their fractions, which DataFusion drops.
+fn seconds(durations: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
+    let a_second = match unit {
+        TimeUnit::Second => 1.0,
+        TimeUnit::Millisecond => 1e3,
+        TimeUnit::Microsecond => 1e6,
+        TimeUnit::Nanosecond => 1e9,
+    };
+    let counts = cast(durations, &DataType::Int64)?;
+    let counts = counts.as_primitive::<Int64Type>();
+    let seconds = counts.unary::<_, Float64Type>(|count| count as f64 / a_second);
+    Ok(Arc::new(seconds))
 }
 
 /// The parts of times that are a division away.

@@ -3,8 +3,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArguments, GroupByExpr, GroupByWithModifier,
-    NamedWindowExpr, Select, SelectItem, Spanned, TableFactor, WildcardAdditionalOptions,
-    WindowType,
+    NamedWindowExpr, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor,
+    WildcardAdditionalOptions, WindowType,
 };
 
 use super::functions;
@@ -60,6 +60,35 @@ fn of_wildcard(options: &WildcardAdditionalOptions) -> Option<Error> {
 
 fn adds_to_window(window: &str) -> String {
     format!("what a window adds to `{window}` is not supported: write all of it in one place")
+}
+
+/// What is dropped of what puts queries together.
+pub(super) fn of_set(set: &SetExpr) -> Option<Error> {
+    let SetExpr::SetOperation {
+        left,
+        op,
+        set_quantifier,
+        right,
+    } = set
+    else {
+        return None;
+    };
+    let counts = matches!(
+        set_quantifier,
+        SetQuantifier::All | SetQuantifier::AllByName
+    );
+    if counts
+        && matches!(
+            op,
+            SetOperator::Except | SetOperator::Intersect | SetOperator::Minus
+        )
+    {
+        let message = format!(
+            "`{op} ALL` is not supported: write `{op}`, or number the rows of both with row_number() OVER (PARTITION BY …)"
+        );
+        return Some(at(right.span(), message));
+    }
+    of_set(left).or_else(|| of_set(right))
 }
 
 /// What is dropped of a table in FROM.

@@ -205,6 +205,9 @@ impl Visitor for Tree<'_> {
         if !query.locks.is_empty() || query.settings.is_some() || query.for_clause.is_some() {
             return refused(super::only_reads());
         }
+        if let Some(error) = ignored::of_set(&query.body) {
+            return refused(error);
+        }
         match query.body.as_ref() {
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 refused(super::only_reads())

@@ -62,6 +62,11 @@ pub(crate) struct GroupPartsExec {
 impl GroupPartsExec {
     pub(crate) const NAME: &str = "GroupPartsExec";
 
+    /// How many columns it groups by, which are its first.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys
+    }
+
     /// `None` for what is not such a step, or for aggregates that go by an order or have no states by group.
     fn in_place_of(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let group_by = aggregate.group_expr();

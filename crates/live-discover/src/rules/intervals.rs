@@ -1,8 +1,11 @@
-//! Intervals, compared by how long they are.
+//! Intervals, compared by how long they are, and added to dates.
 //!
 //! Arrow compares the months of two intervals, then their days, then the rest: `INTERVAL '36 hours' > INTERVAL '1 day'` is
 //! false, and so is whatever two times are apart, which has no days at all. Here, as in PostgreSQL, a day has 24 hours and a
 //! month 30 days when intervals are compared (<https://www.postgresql.org/docs/current/datatype-datetime.html>).
+//!
+//! A date and an interval are a date in DataFusion, whatever the interval has of a day: `event_date + INTERVAL '8 hours'` was
+//! midnight. As in PostgreSQL they are a time here, unless the interval has whole days.
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,6 +25,7 @@ use datafusion::logical_expr::{
 };
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+const TIME: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 /// Of the longest interval, in nanoseconds.
 const LENGTH: DataType = DataType::Decimal128(38, 0);
 const DAY_NANOS: i128 = 24 * 3600 * 1_000_000_000;
@@ -66,6 +70,61 @@ impl FunctionRewrite for ByLength {
             **expr = LENGTH_OF.call(vec![interval]);
         }
         Ok(Transformed::yes(expr))
+    }
+}
+
+/// Makes a time of a date that a part of a day is added to.
+#[derive(Debug)]
+pub(crate) struct TimesOfDates;
+
+impl FunctionRewrite for TimesOfDates {
+    fn name(&self) -> &str {
+        "times_of_dates"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::Plus | Operator::Minus),
+            right,
+        }) = expr
+        else {
+            return Ok(Transformed::no(expr));
+        };
+        let is_date = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Date32));
+        let is_part_of_day = |expr: &Expr| {
+            matches!(expr.get_type(schema), Ok(DataType::Interval(_))) && !is_of_whole_days(expr)
+        };
+        let time = |date: Box<Expr>| Box::new(cast_to(*date, TIME));
+        let (left, right, is_time) = if is_date(&left) && is_part_of_day(&right) {
+            (time(left), right, true)
+        } else if op == Operator::Plus && is_part_of_day(&left) && is_date(&right) {
+            (left, time(right), true)
+        } else {
+            (left, right, false)
+        };
+        let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
+        Ok(Transformed::new_transformed(expr, is_time))
+    }
+}
+
+/// Whether an interval is known to have no part of a day.
+fn is_of_whole_days(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => {
+            interval.nanoseconds == 0
+        }
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => {
+            interval.milliseconds == 0
+        }
+        Expr::Literal(ScalarValue::IntervalYearMonth(_), _) => true,
+        Expr::Negative(interval) => is_of_whole_days(interval),
+        _ => false,
     }
 }
 

@@ -345,5 +345,15 @@ fn exists_or_not(exists: Exists) -> Result<Expr> {
         };
         return Ok(negated_if(negated, is_there));
     }
-    Ok(Expr::Exists(Exists { subquery, negated }))
+    if !subquery.outer_ref_columns.is_empty() {
+        return Ok(Expr::Exists(Exists { subquery, negated }));
+    }
+    // Whether there is any row is told by one: each row outside would be joined with all of them.
+    let one = LogicalPlanBuilder::new_from_arc(Arc::clone(&subquery.subquery))
+        .limit(0, Some(1))?
+        .build()?;
+    Ok(Expr::Exists(Exists {
+        subquery: subquery.with_plan(Arc::new(one)),
+        negated,
+    }))
 }
