@@ -187,8 +187,7 @@ impl Encoded {
     ///
     /// An index of pages that contradicts itself.
     pub(super) fn some(mut self, rows: &Selection, share: &Arc<Share>) -> Result<UnreadColumn> {
-        // Numbers take little: without that, a step that reads many texts would read the times of its last files anew each time.
-        match share.is_left() || self.is_number() {
+        match share.is_left() {
             true => self.share = Some(Arc::clone(share)),
             false => self.hot = None,
         }
@@ -212,10 +211,6 @@ impl Encoded {
         })
     }
 
-    fn is_number(&self) -> bool {
-        self.field.data_type().is_primitive()
-    }
-
     /// Some of its rows alone.
     fn alone(self, rows: &Selection) -> UnreadColumn {
         let exact = Exact::of(&self.place(), rows);
@@ -225,7 +220,10 @@ impl Encoded {
     /// Whether all of the column is worth being decoded, and kept, where so many hundredths of the work for that are to be
     /// done: when as much has been done by pages.
     fn pays_whole(&self, percent: usize) -> bool {
-        let is_kept = || self.is_small && (self.is_number() || self.place().is_coded());
+        let is_kept = || {
+            let is_number = self.field.data_type().is_primitive();
+            self.is_small && (is_number || self.place().is_coded())
+        };
         let is_read_often = |hot: &Arc<HotColumns>| {
             // Of blocks that are kept nothing is read.
             percent > 0 && is_kept() && hot.is_read_often(&self.key, percent)

@@ -116,7 +116,7 @@ struct State {
     sorted_bytes_max: usize,
     /// Of the others.
     fixed_bytes: usize,
-    /// Of rows on their way, at most so far. What is set aside has room for them: they are of no step.
+    /// Of rows on their way, at most so far, which are of no step.
     passing_bytes: usize,
 }
 
@@ -128,6 +128,11 @@ impl State {
     /// What is set aside for the query.
     fn reserved(&self) -> usize {
         self.share_bytes + self.extra_bytes
+    }
+
+    /// What steps leave of it.
+    fn left(&self) -> usize {
+        self.reserved().saturating_sub(self.bytes())
     }
 
     /// What the query has beyond.
@@ -223,6 +228,15 @@ impl QueryMemory {
         is_there
     }
 
+    /// Counts less of the rows on their way, if steps take what these were counted in.
+    fn make_room(&self, state: &mut State) {
+        let less = state.passing_bytes.saturating_sub(state.left());
+        state.passing_bytes -= less;
+        if less > 0 {
+            self.budget.give_back(less, 0);
+        }
+    }
+
     fn end(&self) {
         let mut state = self.state();
         self.budget
@@ -244,11 +258,11 @@ pub(crate) struct Turn(Arc<QueryMemory>);
 
 impl Turn {
     /// Counts batches of rows of the result that are between the step that reads them and the caller, where one has so many
-    /// bytes and the caller lets so many wait: caches make room for them.
+    /// bytes and the caller lets so many wait: caches make room for them, as far as steps leave some of what is set aside.
     pub(crate) fn pass(&self, batch_bytes: usize, waiting: usize) {
         let batches = waiting + BATCHES_OF_THREAD * self.0.threads;
-        let bytes = batch_bytes.saturating_mul(batches);
         let mut state = self.0.state();
+        let bytes = batch_bytes.saturating_mul(batches).min(state.left());
         if let Some(more) = bytes
             .checked_sub(state.passing_bytes)
             .filter(|more| *more > 0)
@@ -309,6 +323,7 @@ impl MemoryPool for QueryMemory {
         let mut state = self.state();
         let beyond = state.beyond();
         state.add(reservation.consumer().can_spill(), additional);
+        self.make_room(&mut state);
         let gone = self.budget.take(additional, state.beyond() - beyond);
         // Dropped, it may give back what this query counts for it.
         drop(state);
@@ -367,6 +382,7 @@ impl MemoryPool for QueryMemory {
         }
         let beyond = state.beyond();
         state.add(can_spill, additional);
+        self.make_room(&mut state);
         let taken = self.budget.try_take(additional, state.beyond() - beyond);
         if taken.is_err() {
             state.remove(can_spill, additional);
@@ -464,6 +480,28 @@ mod tests {
         drop(turns);
         let counts = budget.queries();
         assert_eq!((counts.running, counts.waiting, counts.finished), (0, 0, 4));
+    }
+
+    /// Of one thread, and a caller that lets three batches wait: five.
+    #[test]
+    fn rows_on_their_way_are_counted_as_far_as_steps_leave_room() {
+        let budget = Arc::new(Budget::new(256 * MIB));
+        let memory = memory(&budget, usize::MAX);
+        let turn = memory.begin(Needs::Little).now_or_never().unwrap();
+        let counted = || budget.queries().bytes;
+        turn.pass(2 * MIB, 3);
+        turn.pass(MIB, 3);
+        assert_eq!(counted(), 10 * MIB);
+        // Of its 32.
+        let step = reservation(&memory, false);
+        step.try_grow(20 * MIB).unwrap();
+        turn.pass(4 * MIB, 3);
+        assert_eq!(counted(), (20 + 12) * MIB);
+        step.try_grow(8 * MIB).unwrap();
+        assert_eq!(counted(), (28 + 4) * MIB);
+        drop(step);
+        drop(turn);
+        assert_eq!(counted(), 0);
     }
 
     #[test]
