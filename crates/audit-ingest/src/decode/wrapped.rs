@@ -275,13 +275,11 @@ fn without<'a>(text: Cow<'a, str>, name: &str) -> Result<Wrapped<'a>, Bad> {
     let (added, own): (Vec<_>, Vec<_>) = members_of(text.clone())?
         .into_iter()
         .partition(|(key, _)| key == name);
-    Ok(match added.is_empty() {
-        true => Wrapped { text, outer: added },
-        false => Wrapped {
-            text: Cow::Owned(spell(&own)),
-            outer: added,
-        },
-    })
+    let text = match added.is_empty() {
+        true => text,
+        false => Cow::Owned(spell(&own)),
+    };
+    Ok(Wrapped { text, outer: added })
 }
 
 impl Wrapped<'_> {

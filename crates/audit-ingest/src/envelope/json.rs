@@ -40,7 +40,7 @@ pub(super) struct JsonReader {
     wrapped: Wrapper,
     /// Arrays that are open within the outermost one.
     inner_arrays: usize,
-    /// Whether the array's objects are pages, as far as its first one tells.
+    /// Whether the objects of the array that is open are pages, as its first one tells.
     array_of_pages: Option<bool>,
     /// Lines of syslog: a line's object stands behind a header, which is none of it.
     behind_headers: bool,
@@ -268,10 +268,7 @@ impl JsonReader {
                     self.place = Place::Object;
                     return true;
                 }
-                (b'[', Wrapper::None) if !self.behind_headers => {
-                    self.wrapped = Wrapper::Array;
-                    self.array_of_pages = None;
-                }
+                (b'[', Wrapper::None) if !self.behind_headers => self.wrapped = Wrapper::Array,
                 (b'[', Wrapper::Array) if self.inner_arrays < INNER_ARRAYS_MAX => {
                     self.inner_arrays += 1;
                 }
