@@ -12,20 +12,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::Schema;
-use bytes::Bytes;
 use futures::{StreamExt, TryFutureExt};
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
 
 use crate::commit::{CommitOutcome, NewFile};
 use crate::data_file::{self, Columns, ROW_GROUP_ROWS, RowIndex};
 use crate::error::{Error, Result};
 use crate::existing;
 use crate::keys::{Canonical, Keys, NewRow};
-use crate::retry::retry;
 use crate::snapshot::{DataFile, Snapshot, format_date};
 use crate::stats::Stats;
 use crate::table::DeltaTableHandle;
+use crate::upload::{discard, put};
 use crate::{DAY_MICROS, Lake, TableName, TenantId};
 
 /// How often an append starts over because other writers commit to the same tenant.
@@ -327,13 +325,6 @@ pub(crate) async fn write_rows(
     Ok((file, place))
 }
 
-/// Deletes a data file that was not committed. If it stays, no reader sees it.
-pub(crate) async fn discard(lake: &Lake, place: &Path) {
-    if let Err(error) = lake.store().delete(place).await {
-        tracing::debug!(%error, path = %place, "could not delete an unused data file");
-    }
-}
-
 /// The keys of an append by time.
 struct Times(Vec<(i64, usize)>, Vec<usize>);
 
@@ -461,19 +452,4 @@ fn unknown_rows(rows: &RecordBatch, key: &str, known: &HashSet<String>) -> Resul
         .filter(|&row| !known.contains(keys.value(row)) && seen.insert(keys.value(row)))
         .map(|row| (0, row))
         .collect())
-}
-
-/// Puts a data file; after an error none is there, as far as that can be done.
-pub(crate) async fn put(lake: &Lake, path: &Path, bytes: Bytes) -> Result<()> {
-    let store = lake.store();
-    let put = retry(|| async {
-        let payload = PutPayload::from_bytes(bytes.clone());
-        let put = store.put(path, payload).await;
-        put.map_err(|e| Error::store("write", path, e))
-    });
-    if let Err(error) = put.await {
-        discard(lake, path).await;
-        return Err(error);
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use object_store::path::Path;
 
-use crate::{TableName, TenantId};
+use crate::{TableName, TenantId, retry};
 
 /// The result of the crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -123,15 +123,7 @@ impl Error {
         let Self::Unavailable { source, .. } = self else {
             return false;
         };
-        !matches!(
-            source.downcast_ref::<object_store::Error>(),
-            Some(
-                object_store::Error::PermissionDenied { .. }
-                    | object_store::Error::Unauthenticated { .. }
-                    | object_store::Error::InvalidPath { .. }
-                    | object_store::Error::AlreadyExists { .. }
-                    | object_store::Error::Precondition { .. }
-            )
-        )
+        let source = source.downcast_ref::<object_store::Error>();
+        source.is_none_or(retry::is_transient)
     }
 }

@@ -14,10 +14,9 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::error::Error;
-use crate::retry::retry;
 use crate::snapshot::DataFile;
 
-/// Reads ranges of one data file.
+/// Reads ranges of one data file of the lake's [store](crate::sure_store), which tries again.
 #[derive(Debug, Clone)]
 pub(crate) struct FileReader {
     store: Arc<dyn ObjectStore>,
@@ -40,33 +39,20 @@ impl FileReader {
     }
 }
 
-fn external(source: Error) -> ParquetError {
-    ParquetError::External(Box::new(source))
+fn external(path: &Path, source: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(Error::store("read", path, source)))
 }
 
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        let (store, path) = (&self.store, &self.path);
-        retry(move || {
-            let range = range.clone();
-            async move {
-                let got = store.get_range(path, range).await;
-                got.map_err(|source| Error::store("read", path, source))
-            }
-        })
-        .map_err(external)
-        .boxed()
+        let read = self.store.get_range(&self.path, range);
+        read.map_err(|source| external(&self.path, source)).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        let (store, path) = (&self.store, &self.path);
         async move {
-            retry(|| async {
-                let got = store.get_ranges(path, &ranges).await;
-                got.map_err(|source| Error::store("read", path, source))
-            })
-            .await
-            .map_err(external)
+            let read = self.store.get_ranges(&self.path, &ranges).await;
+            read.map_err(|source| external(&self.path, source))
         }
         .boxed()
     }

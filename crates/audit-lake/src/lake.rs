@@ -18,6 +18,8 @@ use crate::existing::KeyFiles;
 use crate::follow::{Followed, follow};
 use crate::retry::{self, retry};
 use crate::snapshot::Snapshot;
+use crate::store::open_store;
+use crate::sure_store::SureStore;
 use crate::table::{self, DeltaTableHandle};
 use crate::{TableName, TenantId, paths};
 
@@ -27,8 +29,8 @@ const FORMAT_VERSION: u32 = 1;
 /// How a lake is opened.
 #[derive(Clone)]
 pub struct LakeOptions {
-    /// Configuration of the store, by the keys of `object_store` (such as `aws_region`). May hold secrets, so they
-    /// are never printed.
+    /// Configuration of the store, by the names of `object_store` (such as `aws_region`); of what a process is given,
+    /// [`store_options`](crate::store_options) takes them. May hold secrets, so they are never printed.
     pub store_options: Vec<(String, String)>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
@@ -240,7 +242,7 @@ impl Lake {
         Self {
             inner: Arc::new(Inner {
                 url: url_without_credentials(url),
-                store,
+                store: Arc::new(SureStore(store)),
                 options,
                 tables: Mutex::default(),
                 key_files: KeyFiles::default(),
@@ -256,17 +258,7 @@ impl Lake {
             ),
             None if location.url.scheme() == "memory" => Arc::new(InMemory::new()),
             None => {
-                let store_options = options
-                    .store_options
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), value.as_str()));
-                let (store, root) = object_store::parse_url_opts(&location.url, store_options)
-                    .map_err(|source| {
-                        let shown = without_credentials(location.url.as_str());
-                        // It may say the URL again.
-                        let reason = source.to_string().replace(location.url.as_str(), &shown);
-                        Error::invalid(format!("no object store for `{shown}`: {reason}"))
-                    })?;
+                let (store, root) = open_store(&location.url, &options.store_options)?;
                 Arc::new(PrefixStore::new(store, root))
             }
         };
@@ -283,8 +275,20 @@ impl Lake {
             created_by: concat!("audit-lake ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let json = bytes::Bytes::from(serde_json::to_vec(&file).map_err(Error::internal)?);
+        let store = self.inner.store.as_ref();
         // Two makers get the same lake.
-        retry::put_new(self.inner.store.as_ref(), "create", &path, json).await?;
+        retry::put_new(store, "create", &path, json.clone()).await?;
+        // Now that it is there, this has to see it.
+        if retry::put_new(store, "create", &path, json)
+            .await?
+            .is_none()
+        {
+            return Err(Error::invalid(format!(
+                "no lake can be at `{}`: the store puts an object where one is, though it was told not to \
+                 (`If-None-Match` or its like), so two writers would take each other's commits away",
+                self.inner.url
+            )));
+        }
         if self.read_lake_file().await? {
             Ok(self)
         } else {

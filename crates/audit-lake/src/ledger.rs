@@ -102,7 +102,7 @@ impl Ledger {
                 Ok(true)
             }
             CommitOutcome::Conflicted => {
-                crate::append::discard(&self.lake, &place).await;
+                crate::upload::discard(&self.lake, &place).await;
                 Ok(false)
             }
         }

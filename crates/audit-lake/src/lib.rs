@@ -33,10 +33,13 @@ mod retry;
 mod sample;
 mod snapshot;
 mod stats;
+mod store;
+mod sure_store;
 mod table;
 mod tenant;
 mod text_index;
 mod threads;
+mod upload;
 mod verify;
 mod versions;
 
@@ -55,6 +58,7 @@ pub use maintain::{
 };
 pub use paths::TableName;
 pub use snapshot::{DataFile, Snapshot};
+pub use store::{open_store, store_options};
 pub use table::DeltaTableHandle;
 pub use tenant::TenantId;
 pub use text_index::{Condition, GroupIndex, TextIndex, TextMarks};

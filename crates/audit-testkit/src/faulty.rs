@@ -14,8 +14,9 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result,
 };
 
 use self::upload::FaultyUpload;
@@ -66,6 +67,8 @@ pub enum FaultKind {
     Before,
     /// The request has its effect, and its answer is lost. A listing ends with the error.
     After,
+    /// Of what is read comes the first half, and nothing says so. Other requests are as they would be.
+    Half,
 }
 
 /// When a fault strikes, among the requests that it concerns.
@@ -137,8 +140,8 @@ impl RequestCounts {
 ///
 /// It stands before any other store and forwards everything; clones share faults and counts. Each [`Fault`] says which
 /// requests it concerns (operation, start and end of the path), when it strikes (the n-th such
-/// request, all from the n-th on, or by chance) and how: the request never reaches the store, or it
-/// succeeds there and the answer is lost. [`FaultyStore::freeze_after_writes`] lets so many writes
+/// request, all from the n-th on, or by chance) and how: the request never reaches the store, it
+/// succeeds there and the answer is lost, or half of the answer is. [`FaultyStore::freeze_after_writes`] lets so many writes
 /// through and none after: the process that "crashed" there is followed by one that opens the inner
 /// store.
 ///
@@ -310,6 +313,7 @@ impl FaultyStore {
                         return Err(injected_error("error before the request", operation, path));
                     }
                     FaultKind::After => answer = Answer::Lost,
+                    FaultKind::Half => answer = Answer::Half,
                 }
             }
         }
@@ -324,7 +328,7 @@ impl FaultyStore {
         let path = prefix.cloned().unwrap_or_default();
         let listed = match self.begin(Operation::List, &path) {
             Err(error) => stream::once(async { Err(error) }).boxed(),
-            Ok(Answer::Given) => list(&self.inner),
+            Ok(Answer::Given | Answer::Half) => list(&self.inner),
             Ok(Answer::Lost) => {
                 let error = answer_lost(Operation::List, &path);
                 list(&self.inner)
@@ -344,16 +348,30 @@ impl FaultyStore {
 enum Answer {
     Given,
     Lost,
+    Half,
 }
 
 impl Answer {
     /// Passes `result` on, or loses it if it is a success.
     fn pass<T>(self, result: Result<T>, operation: Operation, path: &Path) -> Result<T> {
         match self {
-            Self::Given => result,
+            Self::Given | Self::Half => result,
             Self::Lost => result.and_then(|_| Err(answer_lost(operation, path))),
         }
     }
+}
+
+/// What was read, cut off.
+async fn first_half(got: GetResult) -> Result<GetResult> {
+    let (meta, range, attributes) = (got.meta.clone(), got.range.clone(), got.attributes.clone());
+    let mut bytes = got.bytes().await?;
+    bytes.truncate(bytes.len() / 2);
+    Ok(GetResult {
+        payload: GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed()),
+        meta,
+        range,
+        attributes,
+    })
 }
 
 fn answer_lost(operation: Operation, path: &Path) -> Error {
@@ -421,16 +439,24 @@ impl ObjectStore for FaultyStore {
         if operation == Operation::Get {
             self.state().counts.bytes_read += result.range.end - result.range.start;
         }
-        Ok(result)
+        match answer {
+            Answer::Half => first_half(result).await,
+            _ => Ok(result),
+        }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let answer = self.begin(Operation::Get, location)?;
-        let result = answer.pass(
+        let mut result = answer.pass(
             self.timed(self.inner.get_ranges(location, ranges)).await,
             Operation::Get,
             location,
         )?;
+        if answer == Answer::Half {
+            for bytes in &mut result {
+                bytes.truncate(bytes.len() / 2);
+            }
+        }
         self.state().counts.bytes_read +=
             result.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
         Ok(result)

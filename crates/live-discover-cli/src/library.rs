@@ -11,14 +11,14 @@ pub(crate) use audit_ingest::canonical;
 pub(crate) use audit_lake::{
     Clock, Compaction, DAY_MICROS, Error as LakeError, Finding, InternalNetworks, Ledger,
     Maintained, MaintenancePolicy, MaintenanceProgress, NetworksDecision, Severity, SystemClock,
-    Verified,
+    Verified, store_options,
 };
 pub(crate) use audit_schema::{
     ContentType, TACTICS, bundled_queries, content_state, tables, views,
 };
 pub(crate) use live_discover::ingest::{
     Form, IngestError, IngestOptions, Input, InputError, InputReport, Outcome, Progress, Report,
-    find_inputs, ingest,
+    find_inputs_with, ingest,
 };
 pub(crate) use live_discover::{
     Advance, AdvanceOutcome, Dialect, Engine, EngineOptions, Error, Lake, LakeOptions, Library,

@@ -11,6 +11,7 @@ mod library;
 mod output;
 mod show;
 mod signals;
+mod storage;
 mod units;
 
 use std::process::ExitCode;

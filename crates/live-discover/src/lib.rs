@@ -90,7 +90,7 @@ pub mod ingest {
     pub use audit_ingest::envelope::Form;
     pub use audit_ingest::pipeline::{
         IngestError, IngestOptions, Input, InputError, InputReport, Outcome, Progress, Report,
-        find_inputs, ingest,
+        find_inputs, find_inputs_with, ingest,
     };
 }
 

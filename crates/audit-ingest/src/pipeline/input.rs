@@ -3,14 +3,22 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use audit_lake::{Origin, without_credentials};
+use audit_lake::{Origin, open_store, without_credentials};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
+};
 
 use super::folder;
+
+/// Larger objects are read so many bytes a request. A client of a store gives a request some minutes, all repetitions
+/// included, which the whole of an export may not be read in.
+const PART_BYTES: u64 = 8 << 20;
+/// Requests for parts of an object that are under way at once.
+const PARTS_AHEAD: usize = 2;
 
 /// One object, file or text to read.
 #[derive(Debug, Clone)]
@@ -71,10 +79,13 @@ impl Input {
 
     pub(super) async fn open(&self) -> std::io::Result<Opened> {
         Ok(match &self.place {
-            Place::Object { store, path } => match store.get(path).await?.payload {
-                GetResultPayload::File(file, _) => Opened::File(file),
-                GetResultPayload::Stream(chunks) => Opened::Stream(chunks),
-            },
+            Place::Object { store, path } if self.size_bytes <= PART_BYTES => {
+                match store.get(path).await?.payload {
+                    GetResultPayload::File(file, _) => Opened::File(file),
+                    GetResultPayload::Stream(chunks) => Opened::Stream(chunks),
+                }
+            }
+            Place::Object { store, path } => in_parts(store, path).await?,
             Place::File(path) => Opened::File(std::fs::File::open(path)?),
             Place::Bytes(bytes) => {
                 let bytes = bytes.clone();
@@ -83,6 +94,31 @@ impl Input {
             Place::Skipped(why) => Opened::Skipped(why.clone()),
         })
     }
+}
+
+/// An object, a part after the other, all of one state of it.
+async fn in_parts(store: &Arc<dyn ObjectStore>, path: &Path) -> object_store::Result<Opened> {
+    let part = |start: u64, e_tag: Option<String>| GetOptions {
+        range: Some(GetRange::Bounded(start..start + PART_BYTES)),
+        if_match: e_tag,
+        ..GetOptions::default()
+    };
+    let first = store.get_opts(path, part(0, None)).await?;
+    let ObjectMeta { size, e_tag, .. } = first.meta.clone();
+    let first = match first.payload {
+        GetResultPayload::File(file, _) => return Ok(Opened::File(file)),
+        GetResultPayload::Stream(chunks) => chunks,
+    };
+    let (store, path) = (Arc::clone(store), path.clone());
+    let starts = (1..size.div_ceil(PART_BYTES)).map(|number| number * PART_BYTES);
+    let others = stream::iter(starts).map(move |start| {
+        let (store, path) = (Arc::clone(&store), path.clone());
+        let options = part(start, e_tag.clone());
+        async move { store.get_opts(&path, options).await?.bytes().await }
+    });
+    Ok(Opened::Stream(
+        first.chain(others.buffered(PARTS_AHEAD)).boxed(),
+    ))
 }
 
 /// Why inputs could not be found.
@@ -112,9 +148,21 @@ pub enum InputError {
 /// # Errors
 /// If nothing is there or it can't be listed.
 pub async fn find_inputs(location: &str) -> Result<Vec<Input>, InputError> {
+    find_inputs_with(location, &[]).await
+}
+
+/// The same, where `store_options` say how the object store of a URL is reached, by the names that
+/// [`LakeOptions::store_options`](audit_lake::LakeOptions::store_options) has.
+///
+/// # Errors
+/// If nothing is there or it can't be listed.
+pub async fn find_inputs_with(
+    location: &str,
+    store_options: &[(String, String)],
+) -> Result<Vec<Input>, InputError> {
     match file_path(location) {
         Some(path) => local_inputs(location.to_owned(), path).await,
-        None => stored_inputs(location).await,
+        None => stored_inputs(location, store_options).await,
     }
 }
 
@@ -155,27 +203,33 @@ async fn local_inputs(location: String, path: PathBuf) -> Result<Vec<Input>, Inp
 }
 
 /// The objects below a URL.
-async fn stored_inputs(location: &str) -> Result<Vec<Input>, InputError> {
+async fn stored_inputs(
+    location: &str,
+    store_options: &[(String, String)],
+) -> Result<Vec<Input>, InputError> {
     let name = without_credentials(location);
     let unavailable = |message: String| InputError::Unavailable {
         name: name.clone(),
         message,
     };
     let url = url::Url::parse(location).map_err(|e| unavailable(e.to_string()))?;
-    // Messages of the store quote its URL.
-    let (store, root) = object_store::parse_url(&url)
-        .map_err(|e| unavailable(e.to_string().replace(url.as_str(), &name)))?;
-    let store: Arc<dyn ObjectStore> = store.into();
-    if let Ok(meta) = store.head(&root).await {
-        let path = meta.location;
-        let place = Place::Object { store, path };
-        return Ok(vec![Input::of(name, meta.size, None, place)]);
+    let (store, root) = open_store(&url, store_options).map_err(|e| unavailable(e.to_string()))?;
+    // Messages of the store may quote its URL.
+    let failed = |e: object_store::Error| unavailable(e.to_string().replace(url.as_str(), &name));
+    // A bucket itself is no object.
+    if !root.as_ref().is_empty() {
+        match store.head(&root).await {
+            Ok(meta) => {
+                let path = meta.location;
+                let place = Place::Object { store, path };
+                return Ok(vec![Input::of(name, meta.size, None, place)]);
+            }
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        }
     }
-    let mut found: Vec<ObjectMeta> = store
-        .list(Some(&root))
-        .try_collect()
-        .await
-        .map_err(|e| unavailable(e.to_string().replace(url.as_str(), &name)))?;
+    let listed = store.list(Some(&root)).try_collect().await;
+    let mut found: Vec<ObjectMeta> = listed.map_err(failed)?;
     if found.is_empty() {
         return Err(InputError::NotFound(name));
     }

@@ -20,7 +20,7 @@ use futures::stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
-pub use input::{Input, InputError, find_inputs};
+pub use input::{Input, InputError, find_inputs, find_inputs_with};
 pub use report::{Contents, InputReport, Outcome, Progress, Report};
 
 use crate::decode::{Decoded, UNKNOWN_TENANT, decode};

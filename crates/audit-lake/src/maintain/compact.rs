@@ -12,12 +12,12 @@ use object_store::path::Path;
 use super::choose::choose;
 use super::merge::{Plan, Source};
 use super::{ATTEMPTS_MAX, Compaction, MaintenancePolicy, MaintenanceProgress};
-use crate::append::{discard, put};
 use crate::commit::{CommitOutcome, NewFile};
 use crate::error::{Error, Result};
 use crate::retry;
 use crate::snapshot::{DataFile, Snapshot, format_date};
 use crate::table::{DeltaTableHandle, TableChange};
+use crate::upload::{discard, put};
 use crate::{Lake, TableName, TenantId};
 
 /// Files read at a time.

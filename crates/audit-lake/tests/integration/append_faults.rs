@@ -52,8 +52,11 @@ async fn appends_under_chance(seed: u64) {
     let mut dice = Dice(seed);
     let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let store = FaultyStore::new(Arc::clone(&inner), seed);
-    for kind in [FaultKind::Before, FaultKind::After] {
-        let only = operations[dice.below(5) as usize];
+    for kind in [FaultKind::Before, FaultKind::After, FaultKind::Half] {
+        let only = match kind {
+            FaultKind::Half => Operation::Get,
+            _ => operations[dice.below(5) as usize],
+        };
         store.add(Fault {
             operation: (!seed.is_multiple_of(3)).then_some(only),
             trigger: FaultTrigger::PerMille(120),

@@ -112,6 +112,27 @@ fn a_frozen_store_reads_but_writes_nothing() {
 }
 
 #[test]
+fn half_of_what_is_read_can_be_lost() {
+    block_on(async {
+        let (inner, store) = store();
+        let a = Path::from("a");
+        inner.put(&a, "abcdef".into()).await.unwrap();
+        store.add(Fault {
+            kind: FaultKind::Half,
+            trigger: FaultTrigger::From(1),
+            ..Fault::new(Operation::Get)
+        });
+        assert_eq!(store.get(&a).await.unwrap().bytes().await.unwrap(), "abc");
+        assert_eq!(store.get_range(&a, 2..6).await.unwrap(), "cd");
+        assert_eq!(
+            store.get_ranges(&a, &[2..6, 0..2]).await.unwrap(),
+            ["cd", "a"]
+        );
+        assert_eq!(store.head(&a).await.unwrap().size, 6);
+    });
+}
+
+#[test]
 fn every_operation_can_fail_either_way() {
     for kind in [FaultKind::Before, FaultKind::After] {
         block_on(async {

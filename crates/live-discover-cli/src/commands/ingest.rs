@@ -12,15 +12,17 @@ use super::ingest_report::{self, Ingested};
 use crate::args;
 use crate::failure::Failure;
 use crate::library::{
-    Error, IngestOptions, Input, Lake, LakeOptions, Outcome, Progress, find_inputs, ingest,
+    IngestOptions, Input, InputError, Lake, Outcome, Progress, find_inputs_with, ingest,
 };
 use crate::output::note;
+use crate::storage;
 use crate::units;
 
 /// How often the bar is drawn.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(location: &str, arguments: args::Ingest) -> Result<ExitCode, Failure> {
+    let store_options = storage::options();
     let mut inputs = Vec::new();
     for path in &arguments.paths {
         if path == "-" {
@@ -28,7 +30,7 @@ pub(crate) async fn run(location: &str, arguments: args::Ingest) -> Result<ExitC
                 .with_hint("write it to a file, and name that"));
         }
         refuse_lake_inside(location, path)?;
-        let found = find_inputs(path).await?;
+        let found = find(path, &store_options).await?;
         if found.is_empty() {
             note(&format!("note: `{path}` holds no files"));
         }
@@ -38,9 +40,7 @@ pub(crate) async fn run(location: &str, arguments: args::Ingest) -> Result<ExitC
         return Err(Failure::new("there is nothing to ingest")
             .with_hint("name files, or folders that hold content blobs or exports"));
     }
-    let lake = Lake::create_or_open(location, LakeOptions::default())
-        .await
-        .map_err(Error::from)?;
+    let lake = storage::create_or_open(location).await?;
     let options = IngestOptions {
         tenant: arguments.tenant,
         form: arguments.source.0,
@@ -50,6 +50,18 @@ pub(crate) async fn run(location: &str, arguments: args::Ingest) -> Result<ExitC
     let ingested = ingest_showing_progress(&lake, inputs, options).await?;
     ingest_report::print(location, &lake, &ingested).await;
     outcome(&ingested, &named, arguments.strict)
+}
+
+async fn find(path: &str, store_options: &[(String, String)]) -> Result<Vec<Input>, Failure> {
+    let found = find_inputs_with(path, store_options).await;
+    found.map_err(|error| {
+        let is_unavailable = matches!(error, InputError::Unavailable { .. });
+        let failure = Failure::from(error);
+        match storage::missing_credentials(path) {
+            Some(hint) if is_unavailable => failure.with_hint(hint),
+            _ => failure,
+        }
+    })
 }
 
 /// Ingests with a bar on the terminal.

@@ -25,22 +25,23 @@ use arrow::error::ArrowError;
 
 use crate::args::RowsFormat;
 use crate::failure::Failure;
-use crate::library::{Error, Lake, LakeError, LakeOptions, OutputFormat, ResultWriter};
+use crate::library::{Lake, LakeError, OutputFormat, ResultWriter};
 use crate::output::{Watched, list_width, print};
 use crate::show::Grid;
+use crate::storage;
 
 /// Opens a lake that has to be there.
 async fn open(lake: &str) -> Result<Lake, Failure> {
-    let opened = Lake::open(lake, LakeOptions::default()).await;
-    opened.map_err(|error| Error::from(error).into())
+    let opened = storage::open(lake).await;
+    opened.map_err(|error| storage::not_opened(lake, error))
 }
 
 /// Opens a lake for what is about its integrations.
 async fn open_connected(lake: &str) -> Result<Lake, Failure> {
-    let opened = Lake::open(lake, LakeOptions::default()).await;
+    let opened = storage::open(lake).await;
     opened.map_err(|error| {
         let is_missing = matches!(error, LakeError::NotFound { .. });
-        let failure = Failure::from(Error::from(error));
+        let failure = storage::not_opened(lake, error);
         match is_missing {
             true => failure.with_hint(
                 "`live-discover --lake URL integrations add …` makes a lake and connects a tenant",

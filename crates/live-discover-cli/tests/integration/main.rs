@@ -11,6 +11,7 @@ mod collect_processes;
 mod demo;
 mod ingest;
 mod maintain;
+mod object_store;
 mod queries;
 mod query;
 mod run;

@@ -8,10 +8,10 @@ use crate::args::AddIntegration;
 use crate::credentials::{DEFAULT_VARIABLE, Place, Places};
 use crate::failure::Failure;
 use crate::library::{
-    Cloud, Error, IntegrationConfig, IntegrationError, Integrations, Lake, LakeError, LakeOptions,
-    Networks, TenantId,
+    Cloud, IntegrationConfig, IntegrationError, Integrations, Lake, LakeError, Networks, TenantId,
 };
 use crate::output::note;
+use crate::storage;
 
 pub(super) async fn run(location: &str, new: &AddIntegration) -> Result<ExitCode, Failure> {
     let config = config(new)?;
@@ -43,13 +43,12 @@ pub(super) async fn run(location: &str, new: &AddIntegration) -> Result<ExitCode
 /// A lake is made by who says what is inside, and not by a mistake.
 async fn lake(location: &str, networks: &Networks) -> Result<Lake, Failure> {
     if *networks == Networks::Keep {
-        return match Lake::open(location, LakeOptions::default()).await {
+        return match storage::open(location).await {
             Err(LakeError::NotFound { .. }) => Err(IntegrationError::NetworksUndecided.into()),
             _ => open(location).await,
         };
     }
-    let lake = Lake::create_or_open(location, LakeOptions::default()).await;
-    Ok(lake.map_err(Error::from)?)
+    storage::create_or_open(location).await
 }
 
 fn config(new: &AddIntegration) -> Result<IntegrationConfig, Failure> {
