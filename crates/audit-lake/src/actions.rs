@@ -52,6 +52,8 @@ pub(crate) struct Protocol {
     pub(crate) min_writer_version: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reader_features: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) writer_features: Vec<String>,
 }
 
 impl Protocol {
@@ -60,6 +62,7 @@ impl Protocol {
         min_reader_version: 1,
         min_writer_version: 2,
         reader_features: Vec::new(),
+        writer_features: Vec::new(),
     };
 
     /// Fails where reading the files as plain Parquet would be wrong.
@@ -73,15 +76,37 @@ impl Protocol {
         )))
     }
 
+    /// Fails where a commit of ours would break what another program wants of each.
+    pub(crate) fn check_writable(&self, table_root: &Path) -> Result<()> {
+        const HARMLESS: [&str; 4] = [
+            "appendOnly",
+            "invariants",
+            "v2Checkpoint",
+            "vacuumProtocolCheck",
+        ];
+        let is_writable = match self.min_writer_version {
+            7 => are_all_of(&self.writer_features, &HARMLESS),
+            version => version <= Self::PLAIN.min_writer_version,
+        };
+        if is_writable {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "another program upgraded the table `{table_root}` to Delta writer version {} {:?}, which this version does not write",
+            self.min_writer_version, self.writer_features
+        )))
+    }
+
     /// Features that change the log's checkpoints but not what a data file means.
     fn readable_features(&self) -> bool {
         const HARMLESS: [&str; 2] = ["v2Checkpoint", "vacuumProtocolCheck"];
-        self.min_reader_version == 3
-            && self
-                .reader_features
-                .iter()
-                .all(|feature| HARMLESS.contains(&feature.as_str()))
+        self.min_reader_version == 3 && are_all_of(&self.reader_features, &HARMLESS)
     }
+}
+
+fn are_all_of(features: &[String], known: &[&str]) -> bool {
+    let mut features = features.iter();
+    features.all(|feature| known.contains(&feature.as_str()))
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -157,6 +182,12 @@ pub(crate) struct Remove {
     pub(crate) size: Option<u64>,
 }
 
+/// Whether a table's properties forbid that rows leave it:
+/// <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#append-only-tables>.
+pub(crate) fn is_append_only<'a>(mut property: impl FnMut(&str) -> Option<&'a String>) -> bool {
+    property("delta.appendOnly").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 /// A number that a writer keeps in the log under a name of its own; the newest counts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -194,15 +225,21 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Reads a commit file; members and actions that we don't know are skipped.
 pub(crate) fn from_lines(path: &Path, text: &[u8]) -> Result<Vec<Action>> {
+    const CUT_OFF: &str = "as a commit that a power failure cut off; if no newer one is in the log, delete it and do again \
+         what was done last";
     if is_nothing(text) {
         return Err(Error::corrupt(
             path,
-            "it holds no action, as a commit that a power failure cut off; if no newer one is in the log, delete it and do again what was done last",
+            format!("it holds no action, {CUT_OFF}"),
         ));
     }
-    lines(text)
-        .map(|line| serde_json::from_slice(line).map_err(|source| Error::corrupt(path, source)))
-        .collect()
+    let action = |line| {
+        serde_json::from_slice(line).map_err(|source| match source.is_eof() {
+            true => Error::corrupt(path, format!("it ends within an action, {CUT_OFF}")),
+            false => Error::corrupt(path, source),
+        })
+    };
+    lines(text).map(action).collect()
 }
 
 #[cfg(test)]

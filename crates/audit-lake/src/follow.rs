@@ -50,7 +50,7 @@ pub(crate) async fn follow(
             age_micros <= LISTING_AFTER_MICROS
                 || !next_commit_is_gone(store.as_ref(), &root, last.snapshot.version()).await?
         }
-        None if has_commits(store.as_ref(), &root).await? => false,
+        None if has_log(store.as_ref(), &root).await? => false,
         None => return Ok(()),
     };
     if !is_followed {
@@ -82,7 +82,8 @@ async fn replay(
         let replayed = DeltaSnapshot::try_new(log_store.as_ref(), None)
             .await
             .map_err(|source| delta_error("open", root, source))?;
-        check_protocol(root, &replayed)?;
+        let protocol = protocol(root, &replayed)?;
+        protocol.check_readable(root)?;
         let mut views = replayed.file_views(log_store.as_ref(), None);
         let mut files = Vec::new();
         while let Some(view) = views.next().await {
@@ -101,21 +102,17 @@ async fn replay(
                 |tag| tags.get(tag)?.as_deref(),
             )?);
         }
-        Ok(Arc::new(Snapshot::new(
-            tenant,
-            table,
-            replayed.version(),
-            files,
-        )))
+        let properties = replayed.metadata().configuration();
+        let is_append_only = actions::is_append_only(|name| properties.get(name));
+        let snapshot = Snapshot::new(tenant, table, replayed.version(), files);
+        Ok(Arc::new(snapshot.with_terms(protocol, is_append_only)))
     })
     .await
 }
 
-fn check_protocol(root: &Path, replayed: &DeltaSnapshot) -> Result<()> {
+fn protocol(root: &Path, replayed: &DeltaSnapshot) -> Result<Protocol> {
     let protocol = serde_json::to_value(replayed.protocol()).map_err(Error::internal)?;
-    let protocol: Protocol =
-        serde_json::from_value(protocol).map_err(|source| Error::corrupt(root, source))?;
-    protocol.check_readable(root)
+    serde_json::from_value(protocol).map_err(|source| Error::corrupt(root, source))
 }
 
 /// The commits from `version + 1` on, without a gap.
@@ -172,7 +169,7 @@ async fn next_commit_is_gone(store: &dyn ObjectStore, root: &Path, version: u64)
 }
 
 /// Whether there is a table at all.
-async fn has_commits(store: &dyn ObjectStore, root: &Path) -> Result<bool> {
+async fn has_log(store: &dyn ObjectStore, root: &Path) -> Result<bool> {
     let first = paths::version_file(root, 0);
     let log = paths::delta_log(root);
     retry(|| async {
@@ -188,7 +185,8 @@ async fn has_commits(store: &dyn ObjectStore, root: &Path) -> Result<bool> {
             .await
             .map_err(|source| Error::store("list", &log, source))?
         {
-            if paths::version_of_file(&object.location).is_some() {
+            let path = &object.location;
+            if paths::version_of_file(path).is_some() || paths::is_checkpoint(path) {
                 return Ok(true);
             }
         }

@@ -10,7 +10,7 @@ use arrow::datatypes::Date32Type;
 use object_store::path::Path;
 use serde::Deserialize;
 
-use crate::actions::{Action, Add};
+use crate::actions::{self, Action, Add, Protocol};
 use crate::error::{Error, Result};
 use crate::text_index::TextIndex;
 use crate::{TableName, TenantId, checksum, paths};
@@ -23,6 +23,8 @@ pub struct Snapshot {
     version: u64,
     /// Ordered by partition, time and path.
     files: Vec<DataFile>,
+    protocol: Protocol,
+    is_append_only: bool,
 }
 
 /// A Parquet file of a table.
@@ -94,7 +96,33 @@ impl Snapshot {
             table,
             version,
             files,
+            protocol: Protocol::PLAIN,
+            is_append_only: false,
         }
+    }
+
+    /// What it asks of its writers.
+    pub(crate) fn with_terms(mut self, protocol: Protocol, is_append_only: bool) -> Self {
+        self.protocol = protocol;
+        self.is_append_only = is_append_only;
+        self
+    }
+
+    /// Fails where a commit on top of this state would break what another program wants of each.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        let root = paths::table_root(self.tenant, self.table);
+        self.protocol.check_writable(&root)
+    }
+
+    /// Fails where rows may not leave the table.
+    pub(crate) fn check_deletable(&self) -> Result<()> {
+        if !self.is_append_only {
+            return Ok(());
+        }
+        let root = paths::table_root(self.tenant, self.table);
+        Err(Error::invalid(format!(
+            "another program forbade that rows leave the table `{root}` (`delta.appendOnly`): nothing of it expires"
+        )))
     }
 
     /// Becomes the state after the commits that follow, in order, each with the actions of its file.
@@ -105,9 +133,19 @@ impl Snapshot {
         // more than a `remove`.
         let mut decided = HashSet::new();
         let mut added = Vec::new();
-        for actions in commits.into_iter().rev() {
-            for protocol in actions.iter().filter_map(|action| action.protocol.as_ref()) {
-                protocol.check_readable(&root)?;
+        let (mut protocol, mut is_append_only) = (None, None);
+        for mut actions in commits.into_iter().rev() {
+            for action in &mut actions {
+                if let Some(new) = action.protocol.take() {
+                    new.check_readable(&root)?;
+                    protocol.get_or_insert(new);
+                }
+                if let Some(new) = &action.meta_data {
+                    let properties = &new.configuration;
+                    is_append_only.get_or_insert_with(|| {
+                        actions::is_append_only(|name| properties.get(name))
+                    });
+                }
             }
             for add in actions.iter().filter_map(|action| action.add.as_ref()) {
                 let file = data_file_of_add(&root, add)?;
@@ -125,6 +163,8 @@ impl Snapshot {
             sort(&mut self.files);
         }
         self.version = version;
+        self.protocol = protocol.unwrap_or_else(|| self.protocol.clone());
+        self.is_append_only = is_append_only.unwrap_or(self.is_append_only);
         Ok(())
     }
 }
@@ -331,6 +371,54 @@ mod tests {
         assert_eq!(names(&snapshot), ["c", "d", "b"]);
         assert!(snapshot.apply(vec![]).is_ok());
         assert_eq!(snapshot.version(), 5);
+    }
+
+    #[test]
+    fn what_a_table_asks_of_its_writers_holds() {
+        for (lines, writable, deletable) in [
+            (
+                r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":7}}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["appendOnly","invariants"]}}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["appendOnly","rowTracking"]}}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"metaData":{"id":"1","schemaString":"{}","configuration":{"delta.appendOnly":"true"}}}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"metaData":{"id":"1","schemaString":"{}","configuration":{"delta.appendOnly":"false"}}}"#,
+                true,
+                true,
+            ),
+        ] {
+            let mut snapshot = Snapshot::new(TenantId::UNKNOWN, TableName::Audit, 0, Vec::new());
+            let action: Action = serde_json::from_str(lines).unwrap();
+            // It holds until another says otherwise.
+            snapshot.apply(vec![vec![action], Vec::new()]).unwrap();
+            assert_eq!(snapshot.check_writable().is_ok(), writable, "{lines}");
+            assert_eq!(snapshot.check_deletable().is_ok(), deletable, "{lines}");
+        }
     }
 
     #[test]

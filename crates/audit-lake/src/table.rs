@@ -94,6 +94,7 @@ impl DeltaTableHandle {
                 "the base of a commit is a snapshot of another table",
             ));
         }
+        base.check_writable()?;
         let (root, now_micros) = (self.root(), self.lake.clock().now_micros());
         let commit_id = self.lake.ids().next_id().to_string();
         let mut actions = vec![commit::commit_info(

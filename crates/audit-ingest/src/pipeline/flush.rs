@@ -222,12 +222,13 @@ impl Flusher {
 
     /// Waits for the commit under way.
     pub(super) async fn wait(&mut self, report: &mut Report) -> Result<(), IngestError> {
-        let Some(running) = self.running.take() else {
+        let Some(running) = self.running.as_mut() else {
             return Ok(());
         };
-        let flushed = running
-            .await
-            .map_err(|panic| IngestError::Internal(panic.to_string()))??;
+        // In its place until it is done: who gives up meanwhile drops this, which ends it.
+        let ended = running.await;
+        self.running = None;
+        let flushed = ended.map_err(|panic| IngestError::Internal(panic.to_string()))??;
         self.tallies = flushed.tallies;
         report.files += flushed.files;
         report.size_bytes += flushed.size_bytes;

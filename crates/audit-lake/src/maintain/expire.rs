@@ -40,8 +40,9 @@ impl Lake {
             return Ok(Expired::default());
         }
         let today = self.clock().now_micros().div_euclid(DAY_MICROS);
-        // The calendar of 32 bits has more days than any clock.
-        let first_kept = (today - i64::from(keep_days.get())) as i32;
+        let first_kept = today.saturating_sub(i64::from(keep_days.get()));
+        // More days than the calendar has: none is older.
+        let first_kept = i32::try_from(first_kept).unwrap_or(i32::MIN);
         let handle = self.open_or_create_table(tenant, table).await?;
         for _ in 0..ATTEMPTS_MAX {
             let base = handle.snapshot().await?;
@@ -51,6 +52,7 @@ impl Lake {
             if removed.is_empty() || policy.dry_run {
                 return Ok(expired);
             }
+            base.check_deletable()?;
             let before = log::log_facts(self, &base).await?.rows_expired;
             let predicate = format!("[\"event_date < '{}'\"]", format_date(first_kept)?);
             let change = TableChange {

@@ -40,7 +40,8 @@ pub struct MaintenancePolicy {
     pub compaction: Option<Compaction>,
     /// How long files are kept after they left a table, and files that no log names; `None`: for ever. Queries that
     /// run longer than this fail, as do readers who ask for an older version. What no log names is kept for an hour at
-    /// least, as a writer may be about to commit it.
+    /// least, as a writer may be about to commit it. The age of an object is by this machine's clock, which may be ahead
+    /// of the store's by less than this.
     pub vacuum_after: Option<Duration>,
     /// Lets `vacuum_after` be less than an hour: only while nobody reads.
     pub nobody_reads: bool,

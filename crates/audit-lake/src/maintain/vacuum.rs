@@ -61,6 +61,7 @@ impl Lake {
         let Some(snapshot) = self.snapshot(&tenant, table).await? else {
             return Ok(vacuumed);
         };
+        snapshot.check_writable()?;
         let (left, is_all) = self.left_since(&snapshot, written_before).await?;
         let current: HashSet<&Path> = snapshot.files().iter().map(|file| &file.path).collect();
         let is_needed = |object: &ObjectMeta| {

@@ -9,7 +9,7 @@ use arrow::datatypes::Int64Type;
 use audit_schema::content_state::{STORED, STORED_AGAIN};
 use futures::TryStreamExt;
 
-use super::{AuditRows, Check, Tally};
+use super::{AuditRows, Check, Tally, lacks_statistics};
 use crate::error::Result;
 use crate::keys::Texts;
 
@@ -39,6 +39,10 @@ pub(super) async fn read_entries(
     let again = if rows.expired > 0 { again } else { 0 };
     records += again;
     let audit = rows.audit;
+    let files = audit.as_ref().map_or(&[][..], |audit| audit.files());
+    if files.iter().any(lacks_statistics) {
+        return Ok(rejects);
+    }
     let rows = audit.as_ref().map_or(0, |audit| audit.rows()) + rows.expired;
     if records > rows {
         let again = match again {
@@ -189,12 +193,7 @@ async fn each_batch(
             each(&batch, rows, &mut wrong);
             rows += batch.num_rows() as u64;
         }
-        if rows != file.rows {
-            check.broken(
-                &file.path,
-                format!("has {rows} rows, by the log {}", file.rows),
-            );
-        }
+        check.check_rows(file, rows);
         wrong.report(check, &file.path);
         check.file_done();
     }

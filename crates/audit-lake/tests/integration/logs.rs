@@ -129,6 +129,70 @@ async fn a_checkpoint_says_of_files_what_commits_say() {
 }
 
 #[tokio::test]
+async fn a_log_may_be_a_checkpoint_alone() {
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    for version in 0..=3 {
+        let commit = commit_file(version);
+        place.lake.store().delete(&commit).await.unwrap();
+    }
+    let lake = place.reopened().await;
+    assert_eq!(snapshot(&lake).await.unwrap(), 2);
+    append(&lake, tenant(), &[Record::new("d", DAY, "1")]).await;
+    assert_eq!(rows(&lake, tenant()).await.len(), 3);
+}
+
+/// As tables are that other programs upgraded.
+#[tokio::test]
+async fn what_other_programs_ask_of_a_table_is_done_or_refused() {
+    let upgraded = r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}}"#;
+    let place = places().await.swap_remove(0);
+    let policy = MaintenancePolicy::default();
+    with_checkpoint(&place).await;
+    put(&place.lake, &commit_file(4), upgraded).await;
+    for lake in [&place.lake, &place.reopened().await] {
+        let record = arrival(&[Record::new("d", DAY, "1")]);
+        let error = lake.append(tenant(), &[record], OPTIONS).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
+        assert!(error.to_string().contains("rowTracking"), "{error}");
+        let vacuum = lake.vacuum(tenant(), TableName::Audit, &policy).await;
+        assert!(vacuum.is_err());
+        assert_eq!(rows(lake, tenant()).await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn of_a_table_that_only_grows_nothing_expires() {
+    let place = places().await.swap_remove(0);
+    with_checkpoint(&place).await;
+    let first = commit_file(0);
+    let text = place.lake.store().get(&first).await.unwrap();
+    let text = String::from_utf8(text.bytes().await.unwrap().to_vec()).unwrap();
+    let meta_data = text.lines().find(|line| line.contains("metaData")).unwrap();
+    let grows = meta_data.replace(
+        "\"configuration\":{",
+        "\"configuration\":{\"delta.appendOnly\":\"true\",",
+    );
+    assert_ne!(grows, meta_data);
+    put(&place.lake, &commit_file(4), &grows).await;
+    let policy = MaintenancePolicy {
+        keep_days: std::num::NonZeroU32::new(1),
+        ..MaintenancePolicy::default()
+    };
+    for lake in [&place.lake, &place.reopened().await] {
+        let error = lake.expire(tenant(), &policy).await.unwrap_err();
+        assert!(error.to_string().contains("appendOnly"), "{error}");
+        assert_eq!(rows(lake, tenant()).await.len(), 3);
+    }
+    // It does not shrink by these.
+    append(&place.lake, tenant(), &[Record::new("d", DAY, "1")]).await;
+    let compact = MaintenancePolicy::default();
+    let compacted = place.lake.maintain(tenant(), &compact, |_| {}).await;
+    assert!(compacted.is_ok(), "{compacted:?}");
+    assert_eq!(rows(&place.lake, tenant()).await.len(), 4);
+}
+
+#[tokio::test]
 async fn a_damaged_commit_behind_a_checkpoint_is_found() {
     for content in [
         "",

@@ -392,7 +392,7 @@ async fn days_expire_with_the_calendar() {
         ..policy()
     };
     let expired = |days, rows| async move { (days, days, rows) };
-    for (days, expected) in [(100, 0), (10, 0), (8, 2), (8, 0), (7, 1)] {
+    for (days, expected) in [(u32::MAX, 0), (100, 0), (10, 0), (8, 2), (8, 0), (7, 1)] {
         let dry_run = MaintenancePolicy {
             dry_run: true,
             ..keep(days)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt64Array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
 use audit_lake::{DataFile, Error, Finding, Lake, LakeOptions, NewFile, Severity, TableName};
@@ -246,6 +247,38 @@ async fn a_whole_lake_has_no_findings_and_progress_is_told() {
         ]
     );
     assert_eq!(place.lake.verify(&[], canonical, |_| {}).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_host_verifies_beside_its_other_work() {
+    let lake = place().await.lake;
+    let verified = tokio::spawn(async move { lake.verify(&[tenant()], canonical, |_| {}).await });
+    assert_eq!(verified.await.unwrap().unwrap(), []);
+}
+
+/// As of a table that another program compacted, or whose files it added.
+#[tokio::test]
+async fn files_of_other_programs_are_no_defect() {
+    let turned_round = |batch: RecordBatch| {
+        let order: Vec<u64> = (0..batch.num_rows() as u64).rev().collect();
+        take_record_batch(&batch, &UInt64Array::from(order)).unwrap()
+    };
+    let place_ = place().await;
+    let file = second_day(&place_).await;
+    rewrite(&place_, &file, turned_round).await;
+    expect(&place_, Severity::Broken, SECOND_DAY, "does not stand").await;
+    let name = file.path.filename().unwrap();
+    edit_log(&place_, name, "live_discover.sha256", "other").await;
+    expect(&place_, Severity::Note, SECOND_DAY, "does not stand").await;
+    edit_log(&place_, name, "\"stats\":", "\"other\":").await;
+    let found = findings(&place_).await;
+    let notes = found.iter().filter(|f| f.severity == Severity::Note);
+    assert_eq!((notes.count(), found.len()), (2, 2), "{found:#?}");
+    assert!(
+        found[0].message.contains("without statistics"),
+        "{}",
+        found[0]
+    );
 }
 
 #[tokio::test]
