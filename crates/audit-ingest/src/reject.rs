@@ -34,7 +34,22 @@ pub enum Reason {
     Flattened,
     /// An event of another kind, where records are among other events.
     OtherEvent,
+    /// A line of a table without the cell that should hold the record.
+    NoCell,
 }
+
+/// Columns of Log Analytics: of its own tables such as Sentinel's `OfficeActivity`, and as scripts fill tables with records.
+pub(crate) const LOG_ANALYTICS: [&str; 9] = [
+    "TimeGenerated",
+    "TimeGenerated [UTC]",
+    "OfficeId",
+    "OfficeWorkload",
+    "OfficeObjectId",
+    "SourceRecordId",
+    "CreationTime_t",
+    "CreationTime_t [UTC]",
+    "CreationTime_s",
+];
 
 /// What is said of rows of Log Analytics.
 pub(crate) const FLATTENED: &str = "a row of a Log Analytics table such as Sentinel's OfficeActivity, which has renamed and lost fields of the record: \
@@ -58,6 +73,7 @@ impl Reason {
             Self::ApiForm => "api_form",
             Self::Flattened => "flattened",
             Self::OtherEvent => "other_event",
+            Self::NoCell => "no_cell",
         }
     }
 
@@ -67,8 +83,12 @@ impl Reason {
             Self::Truncated => "the input ends within a record, or within the array of records",
             Self::Empty => "no content",
             Self::NotAnObject => "a JSON value, but no object",
-            Self::Html => "a page for people, such as a login or an error page",
-            Self::InvalidJson => "not JSON",
+            Self::Html => {
+                "a page for people, such as a login or an error page, or XML: export JSON or CSV"
+            }
+            Self::InvalidJson => {
+                "not JSON: damaged, or a text of something else such as a message or a banner"
+            }
             Self::InvalidUtf8 => "bytes that are not UTF-8",
             Self::NoTime => "an object without a CreationTime that can be read",
             Self::TooDeep => "nested too deeply for a record",
@@ -78,6 +98,9 @@ impl Reason {
             Self::ApiForm => "another answer of the API, no record",
             Self::Flattened => "a row or document that has lost fields of the record",
             Self::OtherEvent => "an event of another kind, no audit record",
+            Self::NoCell => {
+                "a line without the cell that should hold the record: of something else, such as a message or a title, or cut off"
+            }
         }
     }
 }

@@ -367,7 +367,10 @@ impl<'t> Decoder<'t> {
         let mut seen = Seen::default();
         let mut previous = START;
         for member in to_object_iter(text) {
-            let (key, value) = member.map_err(|e| invalid_json(text, &e))?;
+            let (key, value) = member.map_err(|e| match text::whole_surrogates(text) {
+                Some(_) => Stop::Careful,
+                None => invalid_json(text, &e).into(),
+            })?;
             self.member(&key, &value.as_raw_cow(), &mut previous, &mut seen)?;
         }
         self.close(text, seen)

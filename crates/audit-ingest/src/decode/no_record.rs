@@ -4,19 +4,10 @@ use super::Bad;
 use super::text::{shown, unescape};
 use super::value::string;
 use super::wrapped::{Member, get, has};
-use crate::reject::{FLATTENED, Reason};
+use crate::reject::{FLATTENED, LOG_ANALYTICS, Reason};
 
 pub(super) const ELASTIC: &str = "a document of Elastic's o365 integration, which has renamed or dropped the record's CreationTime or Id: \
      export documents that have event.original (the integration's setting preserve_original_event)";
-
-/// Columns of Log Analytics: of its own tables, and as scripts fill tables with records.
-const LOG_ANALYTICS: [&str; 5] = [
-    "TimeGenerated",
-    "TimeGenerated [UTC]",
-    "CreationTime_t",
-    "CreationTime_t [UTC]",
-    "CreationTime_s",
-];
 
 /// A record whose time can't be read.
 #[cold]
@@ -67,6 +58,14 @@ pub(super) fn no_record(members: &[Member<'_>]) -> Bad {
         .any(|(key, _)| key.starts_with("o365.audit."))
     {
         (Reason::Flattened, ELASTIC)
+    } else if has("tables") {
+        match get(members, "tables").is_some_and(|raw| raw.contains("\"OfficeWorkload\"")) {
+            true => (Reason::Flattened, FLATTENED),
+            false => (
+                Reason::NoTime,
+                "an answer of Log Analytics that lists rows without the names of their columns: export them as CSV, or as objects",
+            ),
+        }
     } else if ["records", "results", "Results", "hits"]
         .into_iter()
         .any(has)

@@ -87,6 +87,26 @@ pub(super) fn broken_unicode_escape(json: &str) -> Option<usize> {
     })
 }
 
+/// A JSON text in which escapes of half a surrogate pair stand for U+FFFD, if it has any; else `None`. The strict walk takes
+/// none in names.
+pub(super) fn whole_surrogates(json: &str) -> Option<String> {
+    let mut whole = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(next) = memchr::memchr(b'\\', json.get(at..)?.as_bytes()) {
+        let escape = json.get(at + next + 1..)?;
+        let (character, len) = one_escape(escape);
+        at += next + 1;
+        if character == char::REPLACEMENT_CHARACTER && len == 5 {
+            whole.push_str(json.get(copied..at)?);
+            whole.push_str("ufffd");
+            copied = at + len;
+        }
+        at += len.max(1);
+    }
+    whole.push_str(json.get(copied..)?);
+    (copied > 0).then_some(whole)
+}
+
 /// Appends a text as a JSON string, quotes included.
 pub(crate) fn push_json_string(out: &mut String, text: &str) {
     out.push('"');

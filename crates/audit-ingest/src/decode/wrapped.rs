@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use sonic_rs::to_object_iter;
 
 use super::no_record::{ELASTIC, no_record};
-use super::text::{push_json_string, shown, unescape};
+use super::text::{push_json_string, shown, unescape, whole_surrogates};
 use super::value::{named_number, string};
 use super::{Bad, check_escapes, invalid_json};
 use crate::envelope::single_object;
@@ -397,6 +397,13 @@ fn spell(members: &[Member<'_>]) -> String {
 }
 
 fn read(text: &str) -> Result<Vec<Member<'_>>, Bad> {
+    read_strictly(text).or_else(|bad| match whole_surrogates(text) {
+        Some(whole) => members_of(Cow::Owned(whole)),
+        None => Err(bad),
+    })
+}
+
+fn read_strictly(text: &str) -> Result<Vec<Member<'_>>, Bad> {
     to_object_iter(text)
         .map(|member| {
             member
@@ -416,8 +423,34 @@ fn by_number<'a>(field: &str, raw: Cow<'a, str>) -> Cow<'a, str> {
 
 /// Whether a text from a cell or string is one JSON object, as the splitter makes sure of others.
 pub(super) fn check_object(text: &str) -> Result<(), Bad> {
-    match single_object(text.trim().as_bytes()) {
-        Ok(()) => Ok(()),
-        Err(reason) => Err(Bad::new(reason, format!("the cell begins {}", shown(text)))),
-    }
+    let Err(reason) = single_object(text.trim().as_bytes()) else {
+        return Ok(());
+    };
+    let is_of_powershell = ["@{", "System.", "Microsoft."]
+        .iter()
+        .any(|begin| text.starts_with(begin));
+    Err(if reason == Reason::Truncated && is_cut_by_excel(text) {
+        Bad::new(reason, CUT_BY_EXCEL)
+    } else if is_of_powershell {
+        Bad::new(
+            reason,
+            format!("{OF_POWERSHELL}: it begins {}", shown(text)),
+        )
+    } else {
+        Bad::new(reason, format!("the cell begins {}", shown(text)))
+    })
+}
+
+const OF_POWERSHELL: &str = "what PowerShell shows of an object, and not its JSON; export the objects by ConvertTo-Json, with a \
+     -Depth that reaches all in them, such as 20";
+
+const CUT_BY_EXCEL: &str = "cut off after 32,767 characters, the most that a cell of Excel holds: ingest the export as it was \
+     before Excel saved it, or export it again";
+
+/// Whether a text is as long as the longest that Excel keeps, in units of UTF-16 of which the last may have been half a
+/// character.
+fn is_cut_by_excel(text: &str) -> bool {
+    const UNITS_MAX: usize = 32_767;
+    let is_near = (UNITS_MAX - 1..=3 * UNITS_MAX).contains(&text.len());
+    is_near && (UNITS_MAX - 1..=UNITS_MAX).contains(&text.encode_utf16().count())
 }

@@ -1,13 +1,18 @@
-//! CSV exports: the records are the JSON texts of the column `AuditData`, or of another that holds events as they came.
+//! CSV exports: the records are the JSON texts of the column `AuditData`, or of another that holds events as they came;
+//! where no column has such a name, of the cells that begin as records do.
 //!
 //! `Search-UnifiedAuditLog | Export-Csv`, the Purview portal, Defender's `CloudAppEvents`, Splunk and Kibana; a `#TYPE` or
-//! `sep=` line, other separators, line ends of CR, LF or both and Windows-1252 cells are read as they come.
+//! `sep=` line, other separators, line ends of CR, LF or both and Windows-1252 cells are read as they come. What else
+//! stands before the header is a reject, line by line.
+
+use std::ops::Range;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use super::json::BYTE_ORDER_MARK;
+use super::detect::shows_record;
+use super::json::{BYTE_ORDER_MARK, single_object};
 use super::{Content, Form, MAX_PIECE_BYTES, MAX_RECORD_BYTES, SLAB_BYTES, Slab};
-use crate::reject::Reason;
+use crate::reject::{LOG_ANALYTICS, Reason};
 
 /// The columns that hold records.
 const AUDIT_DATA: &str = "AuditData";
@@ -16,8 +21,8 @@ const RAW_EVENT_DATA: &str = "RawEventData";
 /// Columns of collectors that may hold records.
 const COLLECTED: [&str; 3] = ["_raw", "event.original", "message"];
 
-/// Columns of Sentinel's `OfficeActivity`, which holds no records.
-const OFFICE_ACTIVITY: [&str; 2] = ["OfficeId", "OfficeWorkload"];
+/// What separates fields.
+const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// The longest line that is taken for a header; a table has some dozen columns.
 const HEADER_BYTES_MAX: usize = 1 << 20;
@@ -25,8 +30,13 @@ const HEADER_BYTES_MAX: usize = 1 << 20;
 /// Room for a row's fields at first.
 const FIELDS_BYTES: usize = 64 << 10;
 
-/// Ends of fields that are noted behind those that are needed, before they are noted anew.
+/// Ends of fields that are noted behind those that are needed, before they are noted anew; the same where none is known to
+/// be needed.
 const ENDS: usize = 64;
+const ENDS_MAX: usize = 16 << 10;
+
+/// How often bytes are read again on average, at most: what follows quotes that were left open.
+const REREADS_MAX: u64 = 4;
 
 /// What the first line of a table tells.
 #[derive(Debug)]
@@ -42,10 +52,14 @@ impl Header {
         if !has(AUDIT_DATA) {
             if has(RAW_EVENT_DATA) {
                 Form::CloudAppEventsCsv
-            } else if OFFICE_ACTIVITY.into_iter().any(has) {
-                Form::OfficeActivityCsv
             } else if COLLECTED.into_iter().any(has) {
                 Form::CollectorCsv
+            } else if LOG_ANALYTICS.into_iter().any(has)
+                && ["OfficeWorkload", "Operation", "RecordType"]
+                    .into_iter()
+                    .any(has)
+            {
+                Form::OfficeActivityCsv
             } else {
                 Form::Csv
             }
@@ -62,10 +76,25 @@ impl Header {
             .position(|field| field.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    /// The column that holds records.
-    fn payload(&self) -> Option<usize> {
+    /// Whether a column is there that no table of something else has.
+    pub(super) fn is_certain(&self) -> bool {
+        let names = [AUDIT_DATA, RAW_EVENT_DATA, "_raw", "event.original"];
+        names.into_iter().any(|name| self.column(name).is_some())
+    }
+
+    /// The columns that hold records: all of one name, as tables that were joined have it twice.
+    fn payload(&self) -> Vec<usize> {
         let names = [AUDIT_DATA, RAW_EVENT_DATA].into_iter().chain(COLLECTED);
-        names.into_iter().find_map(|name| self.column(name))
+        let columns = |name: &str| {
+            let is_it = |field: &Vec<u8>| field.eq_ignore_ascii_case(name.as_bytes());
+            let fields = self.fields.iter().enumerate();
+            fields
+                .filter(|(_, field)| is_it(field))
+                .map(|(at, _)| at)
+                .collect()
+        };
+        let found = names.map(columns).find(|found: &Vec<_>| !found.is_empty());
+        found.unwrap_or_default()
     }
 }
 
@@ -75,17 +104,42 @@ pub(super) fn header(text: &[u8]) -> Option<Header> {
         .split(|b| LINE_ENDS.contains(b))
         .find(|line| !is_preamble(line))?
         .trim_ascii_end();
-    [b',', b';', b'\t']
+    SEPARATORS
         .into_iter()
         .map(|separator| Header {
             separator,
             fields: split(line, separator),
         })
-        .max_by_key(|header| (header.payload().is_some(), header.fields.len()))
+        .max_by_key(|header| (!header.payload().is_empty(), header.fields.len()))
         .filter(|header| {
-            header.payload().is_some()
+            !header.payload().is_empty()
                 || header.fields.len() > 1 && header.fields.iter().all(|f| is_name(f))
         })
+}
+
+/// What is before the first cell of a text that is a record in quotes, which are doubled within; `None` if there is none.
+pub(super) fn before_record(text: &[u8]) -> Option<&[u8]> {
+    let mut begins = memchr::memmem::find_iter(text, br#""{"""#);
+    let is_cell = |at: &usize| {
+        let before = at.checked_sub(1).map(|before| text[before]);
+        before.is_none_or(|before| SEPARATORS.contains(&before) || LINE_ENDS.contains(&before))
+    };
+    begins
+        .find(|at| is_cell(at) && shows_record(&text[*at..]))
+        .map(|at| &text[..at])
+}
+
+/// The separator of a table by its first row that is seen to hold a record.
+fn separator_of(row: &[u8]) -> u8 {
+    let before = before_record(row).and_then(|before| before.last().copied());
+    before
+        .filter(|before| SEPARATORS.contains(before))
+        .unwrap_or(b',')
+}
+
+/// Whether a text begins with the header of one column.
+pub(super) fn is_one_column(text: &[u8]) -> bool {
+    header(text).is_some_and(|header| header.fields.len() == 1)
 }
 
 /// Whether a field can be a column's name rather than a part of a sentence.
@@ -149,14 +203,19 @@ pub(super) struct CsvReader {
     start: usize,
     table: Option<Table>,
     seen: bool,
+    /// Bytes that were read again.
+    reread: u64,
 }
 
 #[derive(Debug)]
 struct Table {
     core: Reader,
+    separator: u8,
     header: Option<Header>,
-    /// Which field holds the record; `None`: none does, so each row is a reject.
-    payload: Option<usize>,
+    /// Which fields hold the record; none: whichever begins as one does.
+    payload: Vec<usize>,
+    /// Ends of fields that are needed.
+    ends_needed: usize,
     /// It holds events of other applications too.
     raw_events: bool,
     /// The current row's unquoted fields and where each ends, up to the record's.
@@ -164,24 +223,38 @@ struct Table {
     fields_len: usize,
     ends: Vec<usize>,
     ends_len: usize,
+    /// The line on which the current row began.
+    line: u64,
     /// The current row is longer than a record may be; of its fields nothing is kept.
     too_large: bool,
 }
 
 impl Table {
-    fn new(header: Option<Header>) -> Self {
-        let payload = header.as_ref().and_then(Header::payload);
-        let separator = header.as_ref().map_or(b',', |header| header.separator);
+    fn new(header: Header) -> Self {
+        let raw_events = matches!(header.form(), Form::CloudAppEventsCsv | Form::CollectorCsv);
+        let payload = header.payload();
+        Self::of(header.separator, payload, raw_events, Some(header))
+    }
+
+    /// A table whose columns have no names that tell which holds the records.
+    fn without_header(separator: u8) -> Self {
+        Self::of(separator, Vec::new(), true, None)
+    }
+
+    fn of(separator: u8, payload: Vec<usize>, raw_events: bool, header: Option<Header>) -> Self {
+        let ends_needed = payload.last().map_or(0, |at| at + 1);
+        let core = rows_after_header(separator);
         Self {
-            core: rows_after_header(separator),
+            line: core.line(),
+            core,
+            separator,
             payload,
-            raw_events: header.as_ref().is_some_and(|header| {
-                matches!(header.form(), Form::CloudAppEventsCsv | Form::CollectorCsv)
-            }),
+            ends_needed,
+            raw_events,
             header,
             fields: vec![0; FIELDS_BYTES],
             fields_len: 0,
-            ends: vec![0; payload.map_or(0, |at| at + 1) + ENDS],
+            ends: vec![0; ends_needed + ENDS],
             ends_len: 0,
             too_large: false,
         }
@@ -210,15 +283,43 @@ impl Table {
         self.fields_len = 0;
     }
 
-    /// The cell that should hold the record, if the row goes as far.
-    fn cell(&self) -> Option<&[u8]> {
-        let at = self.payload?;
+    fn end_row(&mut self) {
+        (self.fields_len, self.ends_len) = (0, 0);
+        self.line = self.core.line();
+        self.too_large = false;
+    }
+
+    /// The field at this place, if the row goes as far.
+    fn field(&self, at: usize) -> Option<&[u8]> {
         let ends = self.ends.get(..self.ends_len)?;
         let begin = match at.checked_sub(1) {
             Some(before) => *ends.get(before)?,
             None => 0,
         };
         self.fields.get(begin..*ends.get(at)?)
+    }
+
+    /// The cells that should hold a record, as far as the row goes.
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let unnamed = match self.payload.is_empty() {
+            true => 0..self.ends_len,
+            false => 0..0,
+        };
+        let unnamed = unnamed.filter_map(|at| self.field(at));
+        let unnamed = unnamed.filter(|cell| cell.starts_with(b"{") && shows_record(cell));
+        let named = self.payload.iter().filter_map(|at| self.field(*at));
+        named.chain(unnamed)
+    }
+
+    /// Whether the row, although it shows a record, gives none, and goes over several lines: then a quote was left open, as
+    /// where the text was cut off, and rows stand behind its first line.
+    fn is_left_open(&self, row: &[u8]) -> bool {
+        self.core.line() > self.line + 1
+            && !self.too_large
+            && shows_record(row)
+            && !self
+                .cells()
+                .any(|cell| single_object(cell.trim_ascii()).is_ok())
     }
 }
 
@@ -245,10 +346,7 @@ impl CsvReader {
     pub(super) fn finish(mut self, sink: &mut impl FnMut(Slab)) {
         self.scan(true);
         let end = self.slab.window.len();
-        if self.table.is_none() && self.start < end {
-            self.slab
-                .push(self.start..end, Content::Reject(Reason::Truncated));
-        } else if !self.seen && self.slab.is_empty() && self.table.is_none() {
+        if !self.seen && self.table.is_none() {
             self.slab.push(end..end, Content::Reject(Reason::Empty));
         }
         if !self.slab.is_empty() {
@@ -257,37 +355,58 @@ impl CsvReader {
     }
 
     fn scan(&mut self, last: bool) {
-        if self.table.is_none() && !self.read_header(last) {
-            return;
+        while self.table.is_none() {
+            if !self.line_before(last) {
+                return;
+            }
         }
         while self.row(last) {}
     }
 
-    /// Reads the header once its line is whole.
-    fn read_header(&mut self, last: bool) -> bool {
-        loop {
-            let rest = &self.slab.window[self.at..];
-            let head = &rest[..rest.len().min(HEADER_BYTES_MAX)];
-            let line_len = match memchr::memchr2(b'\r', b'\n', head) {
-                Some(n) => n + 1,
-                // Too long for a header: there is no table, and what was taken for one is a row.
-                None if head.len() == HEADER_BYTES_MAX => {
-                    self.table = Some(Table::new(None));
-                    return true;
-                }
-                None if last && !rest.is_empty() => rest.len(),
-                None => return false,
-            };
-            let line = &rest[..line_len];
-            self.at += line_len;
-            self.start = self.at;
-            if !is_preamble(line) {
-                // Detection saw this line: without the column the reader would not have been chosen,
-                // unless the caller insisted; then each row is a reject.
-                self.table = Some(Table::new(header(line)));
+    /// Reads a line before the rows, once it is whole: the header, what is before it, or a row of a table without one.
+    /// `false`: the window is used up.
+    fn line_before(&mut self, last: bool) -> bool {
+        let rest = &self.slab.window[self.at..];
+        let head = &rest[..rest.len().min(HEADER_BYTES_MAX)];
+        let line_len = match memchr::memchr2(b'\r', b'\n', head) {
+            Some(n) => n + 1,
+            // Too long for a header: a row.
+            None if head.len() == HEADER_BYTES_MAX => {
+                self.table = Some(Table::without_header(separator_of(head)));
                 return true;
             }
+            None if last && !rest.is_empty() => rest.len(),
+            None => return false,
+        };
+        let line = &rest[..line_len];
+        let found = header(line).filter(|header| !header.payload().is_empty());
+        if found.is_none() && shows_record(line) {
+            self.table = Some(Table::without_header(separator_of(line)));
+            return true;
         }
+        let source = self.at..self.at + line_len;
+        let is_plain = found.is_none() && !is_preamble(line);
+        if is_plain && header(line).is_some() {
+            // The header of a table whose columns have other names, if a row follows.
+            match row_follows(&rest[line_len..], last) {
+                Some(true) => {
+                    self.at = source.end;
+                    self.start = self.at;
+                    return true;
+                }
+                Some(false) => {}
+                None => return false,
+            }
+        }
+        if is_plain {
+            self.seen = true;
+            self.slab
+                .push(source.clone(), Content::Reject(Reason::NoCell));
+        }
+        self.at = source.end;
+        self.start = self.at;
+        self.table = found.map(Table::new);
+        true
     }
 
     /// Reads on in the current row. `false`: the window is used up.
@@ -324,7 +443,11 @@ impl CsvReader {
                 true
             }
             ReadRecordResult::OutputEndsFull => {
-                table.ends_len = table.payload.map_or(0, |at| at + 1);
+                if table.payload.is_empty() && table.ends.len() < ENDS_MAX {
+                    table.ends.resize(table.ends.len() * 2, 0);
+                } else {
+                    table.ends_len = table.ends_needed;
+                }
                 true
             }
             ReadRecordResult::Record => {
@@ -358,35 +481,73 @@ impl CsvReader {
     fn end_row(&mut self) {
         self.cut_large_row();
         let source = self.start..self.at;
-        self.start = self.at;
         self.seen = true;
         let Some(table) = &mut self.table else { return };
-        if let Some(header) = table.header_again(&self.slab.window[source.clone()]) {
-            *table = Table::new(Some(header));
+        let row = &self.slab.window[source.clone()];
+        if let Some(header) = table.header_again(row) {
+            *table = Table::new(header);
+            self.start = self.at;
             return;
         }
-        let content = match table.cell() {
-            _ if table.too_large => Content::Reject(Reason::TooLarge),
-            None => Content::Reject(Reason::Truncated),
-            Some(cell) if cell.trim_ascii().is_empty() => Content::Reject(Reason::Empty),
-            Some(cell) => {
-                let begin = self.slab.cells.len();
-                if std::str::from_utf8(cell).is_ok() {
-                    self.slab.cells.extend_from_slice(cell);
-                } else {
-                    let (text, _, _) = encoding_rs::WINDOWS_1252.decode(cell);
-                    self.slab.cells.extend_from_slice(text.as_bytes());
-                }
-                let range = begin..self.slab.cells.len();
-                match table.raw_events {
-                    true => Content::RawEvent(range),
-                    false => Content::Cell(range),
-                }
-            }
+        let reread = self.reread + row.len() as u64;
+        if table.is_left_open(row)
+            && reread <= REREADS_MAX * (self.slab.base + self.at as u64)
+            && let Some(line_len) = row.iter().position(|b| LINE_ENDS.contains(b))
+        {
+            self.reread = reread;
+            self.at = source.start + line_len + 1;
+            self.start = self.at;
+            self.slab
+                .push(source.start..self.at, Content::Reject(Reason::NoCell));
+            table.core = rows_after_header(table.separator);
+            table.end_row();
+            return;
+        }
+        self.start = self.at;
+        if table.too_large {
+            self.slab.push(source, Content::Reject(Reason::TooLarge));
+        } else {
+            push_cells(&mut self.slab, table, source);
+        }
+        table.end_row();
+    }
+}
+
+/// Whether the next line shows a record; `None`: it is not all there yet.
+fn row_follows(text: &[u8], last: bool) -> Option<bool> {
+    let text = text.trim_ascii_start();
+    let head = &text[..text.len().min(HEADER_BYTES_MAX)];
+    match memchr::memchr2(b'\r', b'\n', head) {
+        Some(line_len) => Some(shows_record(&head[..line_len])),
+        None if last || head.len() == HEADER_BYTES_MAX => Some(shows_record(head)),
+        None => None,
+    }
+}
+
+/// Adds the records of a row; without one it is a reject.
+fn push_cells(slab: &mut Slab, table: &Table, source: Range<usize>) {
+    let mut why_none = Some(Reason::NoCell);
+    for cell in table.cells() {
+        if cell.trim_ascii().is_empty() {
+            why_none = why_none.map(|_| Reason::Empty);
+            continue;
+        }
+        why_none = None;
+        let begin = slab.cells.len();
+        if std::str::from_utf8(cell).is_ok() {
+            slab.cells.extend_from_slice(cell);
+        } else {
+            let (text, _, _) = encoding_rs::WINDOWS_1252.decode(cell);
+            slab.cells.extend_from_slice(text.as_bytes());
+        }
+        let range = begin..slab.cells.len();
+        let content = match table.raw_events {
+            true => Content::RawEvent(range),
+            false => Content::Cell(range),
         };
-        table.fields_len = 0;
-        table.ends_len = 0;
-        table.too_large = false;
-        self.slab.push(source, content);
+        slab.push(source.clone(), content);
+    }
+    if let Some(reason) = why_none {
+        slab.push(source, Content::Reject(reason));
     }
 }

@@ -32,7 +32,7 @@ pub enum Form {
     ElasticJson,
     /// Lines and results of searches that have an event's text as it came: of Splunk, Logstash, Beats, Graylog.
     CollectorJson,
-    /// Tables of the same, as Splunk and Kibana export them.
+    /// Tables of the same, as Splunk and Kibana export them, and tables of which no column's name tells where the records are.
     CollectorCsv,
     /// Lines of syslog, a record as JSON behind each header.
     Syslog,
@@ -44,6 +44,10 @@ pub enum Form {
     Archive,
     /// What PowerShell's `Export-Clixml` writes.
     Clixml,
+    /// What an Event Hub's capture writes.
+    Avro,
+    /// A columnar file.
+    Parquet,
     /// An answer of the Management Activity API that is no content blob.
     Api(ApiForm),
     /// A table without the column that holds records.
@@ -93,6 +97,8 @@ impl Form {
             Self::Html => "html",
             Self::Archive => "archive",
             Self::Clixml => "clixml",
+            Self::Avro => "avro",
+            Self::Parquet => "parquet",
             Self::Api(_) => "api_answer",
             Self::Csv => "csv",
             Self::OfficeActivityCsv => "office_activity_csv",
@@ -122,8 +128,8 @@ impl Form {
         match self {
             Self::Api(form) => form.refusal(),
             Self::Csv => Some(
-                "a table that shows no records as JSON in a column AuditData, RawEventData, _raw, event.original or message: \
-                 export it with such a column",
+                "a table that shows no records as JSON in its first 64 KiB, and has no column AuditData, RawEventData, _raw or \
+                 event.original: export it with such a column; if there are records further on, give the source collector_csv",
             ),
             Self::OfficeActivityCsv => Some(FLATTENED),
             Self::Archive => Some(
@@ -132,6 +138,13 @@ impl Form {
             Self::Clixml => Some(
                 "objects of PowerShell in XML (Export-Clixml): import them with Import-Clixml and export their AuditData with \
                  Export-Csv or ConvertTo-Json",
+            ),
+            Self::Avro => Some(
+                "an Avro file, as an Event Hub's capture writes: give what is in each Body, a JSON text with the list `records`, \
+                 one a line",
+            ),
+            Self::Parquet => Some(
+                "a Parquet file: export the records from it as JSON, one a line, or as CSV with the column that holds them as JSON",
             ),
             Self::Unknown => Some(
                 "neither JSON nor a CSV export with an AuditData column, nor syslog with records as JSON",
@@ -168,6 +181,8 @@ impl ApiForm {
 pub struct Detected {
     /// The form.
     pub form: Form,
+    /// Whether something else stands before what has this form: messages of a program, a banner, a page.
+    pub behind_others: bool,
     encoding: Encoding,
 }
 
@@ -189,18 +204,33 @@ impl Detected {
 /// Tells the form from the first bytes of the (decompressed) input; 64 KiB are plenty.
 pub fn detect(prefix: &[u8]) -> Detected {
     let encoding = Encoding::detect(prefix);
-    let form = match is_archive(prefix) {
-        true => Form::Archive,
-        false => form(&encoding.decode_prefix(prefix)),
+    let (form, behind_others) = match binary(prefix) {
+        Some(form) => (form, false),
+        None => form(&encoding.decode_prefix(prefix)),
     };
-    Detected { form, encoding }
+    Detected {
+        form,
+        behind_others,
+        encoding,
+    }
+}
+
+/// The form of what is no text.
+fn binary(prefix: &[u8]) -> Option<Form> {
+    match prefix {
+        [b'O', b'b', b'j', 1, ..] => Some(Form::Avro),
+        [b'P', b'A', b'R', b'1', ..] => Some(Form::Parquet),
+        _ => is_archive(prefix).then_some(Form::Archive),
+    }
 }
 
 /// Whether it is a ZIP, 7z or RAR archive, compressed by xz, bzip2 or once more by gzip, or a tar, which names itself behind the
 /// name of its first file.
 fn is_archive(prefix: &[u8]) -> bool {
-    let begins: [&[u8]; 6] = [
+    let begins: [&[u8]; 7] = [
         b"PK\x03\x04",
+        // A workbook as Excel wrote it before 2007.
+        b"\xD0\xCF\x11\xE0",
         b"7z\xBC\xAF",
         b"Rar!",
         b"\xFD7zXZ\0",
@@ -211,11 +241,46 @@ fn is_archive(prefix: &[u8]) -> bool {
     begins.iter().any(|begin| prefix.starts_with(begin)) || is_tar()
 }
 
-fn form(text: &[u8]) -> Form {
+/// The form, and whether something else stands before what has it.
+fn form(text: &[u8]) -> (Form, bool) {
+    let text = without_marks(text);
+    let first = first_form(text);
+    // A column alone, whose cells are not quoted: what `Select-Object` shows of objects.
+    if first == Form::PurviewCsv
+        && super::csv::is_one_column(text)
+        && let Some(Form::Ndjson) = form_behind(text)
+    {
+        return (Form::Ndjson, true);
+    }
+    if matches!(first, Form::Empty | Form::Clixml) || Form::SOURCES.contains(&first) {
+        return (first, false);
+    }
+    if let Some(form) = form_behind(text) {
+        return (form, true);
+    }
+    if names_record(text) && super::csv::before_record(text).is_some() {
+        return (Form::CollectorCsv, false);
+    }
+    // Behind something on its line, as in lists of properties.
+    if names_record(text) && !text.starts_with(b"{") && shows_object(text) {
+        return (Form::Ndjson, true);
+    }
+    // An array of which the first element is damaged.
+    let is_array = first == Form::Unknown && text.starts_with(b"[") && text.contains(&b'{');
+    (if is_array { Form::ContentBlob } else { first }, false)
+}
+
+/// Without byte order marks and white space at its beginning.
+fn without_marks(text: &[u8]) -> &[u8] {
     let mut text = text.trim_ascii_start();
     while let Some(behind) = text.strip_prefix(BYTE_ORDER_MARK) {
         text = behind.trim_ascii_start();
     }
+    text
+}
+
+/// The form that the text begins with.
+fn first_form(text: &[u8]) -> Form {
     match text.first() {
         None => Form::Empty,
         Some(b'[') => json_array(text[1..].trim_ascii_start()),
@@ -226,13 +291,48 @@ fn form(text: &[u8]) -> Form {
         Some(b'<') if text.starts_with(b"<Objs") => Form::Clixml,
         Some(b'<') if has_priority(text) => Form::Unknown,
         Some(b'<') => Form::Html,
-        Some(_) => match super::csv::header(text).map(|header| header.form()) {
+        Some(_) => match super::csv::header(text) {
             // Most tables with such a column are of something else.
-            Some(Form::CollectorCsv) if !shows_record(text) => Form::Csv,
-            Some(form) => form,
+            Some(header) if header.form() == Form::CollectorCsv => {
+                match header.is_certain() || shows_record(text) {
+                    true => Form::CollectorCsv,
+                    false => Form::Csv,
+                }
+            }
+            Some(header) => header.form(),
             None => Form::Unknown,
         },
     }
+}
+
+/// The form of the records that begin on one of the lines behind the first.
+fn form_behind(text: &[u8]) -> Option<Form> {
+    // Most texts without records end here.
+    let names = |name: &&str| memchr::memmem::find(text, name.as_bytes()).is_some();
+    if !shows_record(text) && !["AuditData", "auditData", "RawEventData"].iter().any(names) {
+        return None;
+    }
+    let mut rest = text;
+    loop {
+        rest = without_marks(&rest[memchr::memchr2(b'\r', b'\n', rest)? + 1..]);
+        let form = first_form(rest);
+        let is_certain = !matches!(form, Form::Ndjson | Form::ContentBlob);
+        if Form::SOURCES.contains(&form) && (is_certain || shows_record(rest)) {
+            return Some(form);
+        }
+    }
+}
+
+/// Whether an object that shows to be a record begins somewhere in a text. (In a table's cell quotes are doubled.)
+fn shows_object(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, b"{\"").any(|at| {
+        text.get(at + 2).is_some_and(u8::is_ascii_alphabetic) && shows_record(&text[at..])
+    })
+}
+
+/// Whether the members that records begin with are in a text.
+fn names_record(text: &[u8]) -> bool {
+    shows_record(text) && memchr::memmem::find(text, b"RecordType").is_some()
 }
 
 /// Whether the text begins as lines of syslog do, with a priority or a time, and there are records behind such headers.
@@ -274,19 +374,18 @@ pub(crate) fn shows_record(text: &[u8]) -> bool {
 }
 
 fn json_array(elements: &[u8]) -> Form {
-    let value_begins = |&first: &u8| b"{[]\"-0123456789".contains(&first);
-    let word_begins = || {
-        ["null", "true", "false"]
-            .iter()
-            .any(|word| elements.starts_with(word.as_bytes()))
-    };
     match elements.first() {
         Some(b'{') => json_object(elements, Form::ContentBlob),
-        // A text that begins with a link in brackets, say, unless objects follow.
-        Some(first) if !value_begins(first) && !word_begins() && !elements.contains(&b'{') => {
-            Form::Unknown
+        None | Some(b'[' | b']' | b'"') => Form::ContentBlob,
+        // Words in brackets, a link say, are no array.
+        Some(_) => {
+            let is_end = |b: &u8| b",]".contains(b) || b.is_ascii_whitespace();
+            let literal = elements.split(is_end).next().unwrap_or_default();
+            match sonic_rs::from_slice::<sonic_rs::Value>(literal) {
+                Ok(_) => Form::ContentBlob,
+                Err(_) => Form::Unknown,
+            }
         }
-        _ => Form::ContentBlob,
     }
 }
 
@@ -300,15 +399,15 @@ fn json_object(text: &[u8], plain: Form) -> Form {
         Err(e) => std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default(),
     };
     // The walk below is recursive.
-    if super::json::nested_too_deeply(valid) {
+    let Some(object) = super::json::first_value(valid) else {
         return plain;
-    }
+    };
     let mut keys = Keys::default();
-    for (key, value) in to_object_iter(valid).map_while(Result::ok) {
+    for (key, value) in to_object_iter(object).map_while(Result::ok) {
         keys.see(&key, &value);
     }
     // The last member of the prefix may be cut off; an envelope's payload is such a member.
-    keys.cut_off(valid);
+    keys.cut_off(object);
     keys.form(plain)
 }
 
@@ -559,6 +658,38 @@ mod tests {
                 "2026,x,\"{\"\"CreationTime\"\":\"\"x\"\"}\"\n",
                 Form::Unknown,
             ),
+            // A table that was split, or whose columns have other names.
+            (
+                "2026,x,\"{\"\"CreationTime\"\":\"\"x\"\",\"\"RecordType\"\":1}\"\n",
+                Form::CollectorCsv,
+            ),
+            ("_time,_raw\n1,words\n", Form::CollectorCsv),
+            ("Obj\u{1}", Form::Avro),
+            ("PAR1", Form::Parquet),
+            (
+                "TimeGenerated,Operation,UserId,OfficeObjectId\n",
+                Form::OfficeActivityCsv,
+            ),
+            // Behind something else.
+            (
+                "WARNING: x\n\nVERBOSE: [y]\n[\n  {\"CreationTime\":",
+                Form::ContentBlob,
+            ),
+            (
+                "[2026-07-16 10:00:00] INFO {x}\n[+] y\nRecordType,AuditData,Identity\n",
+                Form::SearchUnifiedAuditLogCsv,
+            ),
+            (
+                "-- Journal begins at Thu 2026-07-16 --\nJul 16 10:00:00 host o365[7]: {\"CreationTime\":",
+                Form::Syslog,
+            ),
+            (
+                "[{\"contentUri\":\"x\",\"contentId\":\"y\"}]\n[{\"CreationTime\":",
+                Form::ContentBlob,
+            ),
+            ("<html>\n</html>\n{\"CreationTime\":", Form::Ndjson),
+            ("words\n{\"a\":1}\n", Form::Unknown),
+            ("Export of AuditData, 2026\nwords\n", Form::Csv),
             ("<Objs Version=\"1.1.0.1\">{\"CreationTime\":", Form::Clixml),
             ("PK\u{3}\u{4}CreationDate,AuditData\n", Form::Archive),
             // A record's own member decides.

@@ -46,6 +46,8 @@ pub(super) struct JsonReader {
     behind_headers: bool,
     /// In how many objects a page's list stands.
     page_depth: usize,
+    /// Position in the input up to which a line was searched for a record.
+    searched: u64,
 }
 
 /// Where the scanner stands.
@@ -118,11 +120,15 @@ pub(crate) fn single_value(text: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// Whether the value that the text begins with is nested deeper than a record may be.
-pub(super) fn nested_too_deeply(text: &str) -> bool {
+/// The value that the text begins with, all of the text if it is cut off in it; `None`: it is nested deeper than a record
+/// may be.
+pub(super) fn first_value(text: &str) -> Option<&str> {
     let mut value = Value::default();
-    let _ = value.scan(text.as_bytes(), 0, false);
-    value.too_deep
+    let end = match value.scan(text.as_bytes(), 0, false) {
+        Scan::Closed(end) | Scan::Broken(end) => end,
+        Scan::More => text.len(),
+    };
+    (!value.too_deep).then(|| text.get(..end)).flatten()
 }
 
 /// How the scan of a value ended.
@@ -159,6 +165,9 @@ impl JsonReader {
 
     pub(super) fn finish(mut self, sink: &mut impl FnMut(Slab)) {
         self.scan(true);
+        if self.place == Place::Garbage && self.wrapped == Wrapper::None && self.end_line() {
+            self.scan(true);
+        }
         let end = self.slab.window.len();
         match self.place {
             Place::Between if !self.seen => {
@@ -418,7 +427,7 @@ impl JsonReader {
             }
             let depth = value.open.len() + value.deeper;
             match byte {
-                b'\n' if lines => return self.end_garbage_here(),
+                b'\n' if lines => return self.end_line(),
                 b',' if depth == 0 && !lines => return self.end_garbage_here(),
                 b']' | b'}' if depth == 0 && !lines && self.at > self.start => {
                     return self.end_garbage_here();
@@ -446,6 +455,30 @@ impl JsonReader {
         false
     }
 
+    /// Ends a line that does not begin as a record does. There may be one behind what it begins with, for which it is
+    /// searched once.
+    fn end_line(&mut self) -> bool {
+        let line = &self.slab.window[self.start..self.at];
+        let is_new = self.slab.base + self.start as u64 >= self.searched;
+        self.searched = self.slab.base + self.at as u64;
+        let begin = match is_new && !self.value.too_large {
+            true => record_behind(line),
+            false => None,
+        };
+        let Some(begin) = begin else {
+            return self.end_garbage_here();
+        };
+        self.at = self.start + begin;
+        self.end_garbage(self.at);
+        self.start = self.at;
+        self.value = Value {
+            one_line: true,
+            ..Value::default()
+        };
+        self.place = Place::Object;
+        true
+    }
+
     fn end_garbage_here(&mut self) -> bool {
         self.end_garbage(self.at);
         self.place = Place::Between;
@@ -469,6 +502,24 @@ impl JsonReader {
         };
         self.slab.push(self.start..end, content);
     }
+}
+
+/// Where in a line the first whole object begins that shows to be a record.
+fn record_behind(line: &[u8]) -> Option<usize> {
+    /// Braces that are looked at, each as far as its object goes.
+    const BRACES_MAX: usize = 8;
+    if !shows_record(line) {
+        return None;
+    }
+    let braces = memchr::memchr_iter(b'{', line).take(BRACES_MAX);
+    braces.into_iter().find(|&at| {
+        let is_object = line[at + 1..].trim_ascii_start().starts_with(b"\"");
+        is_object
+            && match Value::default().scan(line, at, true) {
+                Scan::Closed(end) => shows_record(&line[at..end]),
+                Scan::Broken(_) | Scan::More => false,
+            }
+    })
 }
 
 /// Whether it is one JSON value. Sonic takes the bytes of a lazy value for UTF-8 before it looks.

@@ -214,7 +214,7 @@ impl Reader {
             | Form::CloudAppEventsCsv
             | Form::CollectorCsv => Inner::Csv(Box::default()),
             Form::Html => Inner::Refused(Reason::Html, Slab::default()),
-            Form::Unknown | Form::Archive | Form::Clixml => {
+            Form::Unknown | Form::Archive | Form::Avro | Form::Parquet | Form::Clixml => {
                 Inner::Refused(Reason::InvalidJson, Slab::default())
             }
             Form::Syslog => Inner::Json(json::JsonReader::behind_headers()),

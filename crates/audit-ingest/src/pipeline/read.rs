@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::input::Opened;
 use super::{Input, Progress, SLABS_AHEAD};
-use crate::envelope::{Form, Reader, Slab, detect};
+use crate::envelope::{Detected, Form, Reader, Slab, detect};
 
 /// Bytes looked at to tell the form.
 const PREFIX_BYTES: usize = 64 << 10;
@@ -199,7 +199,7 @@ impl OneInput<'_> {
         let mut detected = detect(&prefix);
         if let Some(form) = self.form {
             detected = detected.with_form(form);
-        } else if let Some(why) = skip(detected.form, self.input).filter(|_| damage.is_none()) {
+        } else if let Some(why) = skip(&detected, self.input).filter(|_| damage.is_none()) {
             return Ok(ControlFlow::Break(self.send(Event::Skipped { input, why })));
         }
         let form = detected.form;
@@ -294,17 +294,20 @@ fn read_up_to(from: &mut (impl Read + ?Sized), len: usize) -> std::io::Result<Ve
     Ok(bytes)
 }
 
-/// Why an input of this form is not read. What was named, and what has a name as data has, is read
+/// Why an input is not read. What was named, and what has a name as data has, is read
 /// all the same, so that it ends as rejects rather than in silence.
-fn skip(form: Form, input: &Input) -> Option<String> {
+fn skip(detected: &Detected, input: &Input) -> Option<String> {
     let name = input.name.to_ascii_lowercase();
     let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-    let expected = input.named
-        || [".json", ".ndjson", ".jsonl", ".csv"]
-            .iter()
-            .any(|end| name.ends_with(end));
-    match form {
+    let ends_as = |ends: &[&str]| input.named || ends.iter().any(|end| name.ends_with(end));
+    let expected = ends_as(&[".json", ".ndjson", ".jsonl", ".csv"]);
+    match detected.form {
         Form::Html | Form::Empty | Form::Unknown if expected => None,
+        // Pages and programs have records as examples.
+        _ if detected.behind_others && !expected && !ends_as(&[".txt", ".log"]) => Some(
+            "records behind something else: ingest it by its own name if they are no examples"
+                .to_owned(),
+        ),
         Form::Html => Some("a page, not audit records".to_owned()),
         Form::Empty => Some("empty".to_owned()),
         form => form.refusal().map(str::to_owned),

@@ -324,6 +324,11 @@ fn odd_records_are_rows() {
             format!("{{{TIME},\"UserId\":\"a\\ud83d\"}}"),
             json!({"user_id": "a\u{fffd}"}),
         ),
+        // In a name, too.
+        (
+            format!("{{{TIME},\"UserId\":\"a\",\"N\\ud83d\":\"\\ude00\"}}"),
+            json!({"user_id": "a", "extra": "{\"N\u{fffd}\":\"\\ufffd\"}"}),
+        ),
         // Escapes in names.
         (
             format!("{{{TIME},\"\\u0055serId\":\"a\"}}"),
@@ -570,6 +575,97 @@ fn rejects_by_the_million_are_joined_and_none_of_their_bytes_is_lost() {
                 read_in(text.as_bytes(), &[size], None) == read,
                 "{part}: {size}"
             );
+        }
+    }
+}
+
+/// What programs and people leave before, between and behind records: each line is a reject, and costs no record.
+#[test]
+fn lines_of_something_else_do_not_cost_the_records() {
+    let record = |id: u32| {
+        format!("{{{TIME},\"Id\":\"{id}\",\"RecordType\":1,\"Text\":\"a \\\"b\\\", c\"}}")
+    };
+    let cell = |id: u32| format!("\"{}\"", record(id).replace('"', "\"\""));
+    let banner =
+        "----\n| Copyright (c) Microsoft, all rights; \"reserved |\n  The module allows: 'a', {b}";
+    let transcript = "**********************\nWindows PowerShell transcript start\nStart time: 20260716100000\n\
+         Host Application: powershell.exe -c {a}\nPS C:\\> Get-Content x.json";
+    let page = "<!DOCTYPE html>\n<html><style>\nbody { color: red }\na {\n color: blue\n}\n</style>\n<p>\"5 o'clock</p></html>";
+    let listing = "[{\"contentUri\":\"https://x\",\"contentId\":\"y\"}]";
+    for (name, other) in [
+        ("warning", "WARNING: More than 5,000 results, \"x\" is cut"),
+        ("verbose", "VERBOSE: [10:00] read {a}\r\nVERBOSE: done"),
+        (
+            "log",
+            "[2026-07-16 10:00:00] INFO: read x, y\n[+] done [\"a\"]",
+        ),
+        ("progress", "  12%   7/16/2026   10:00:00,5"),
+        ("banner", banner),
+        ("transcript", transcript),
+        ("page", page),
+        ("listing", listing),
+    ] {
+        let (one, two) = (record(1), record(2));
+        let lines = other.lines().filter(|line| !line.trim().is_empty()).count();
+        for (form, text) in [
+            (
+                "lines",
+                format!("{other}\n{one}\n{other}\n{two}\n{other}\n"),
+            ),
+            (
+                "array",
+                format!("{other}\r\n[\r\n  {one},\r\n{two}\r\n]\r\n{other}\n{other}"),
+            ),
+            (
+                "arrays",
+                format!("{other}\n[{one}]\n{other}\n[{two}]\n{other}"),
+            ),
+            (
+                "table",
+                format!(
+                    "{other}\nRecordType,AuditData,Identity\n1,{},1\n{other}\n1,{},2\n{other}\n",
+                    cell(1),
+                    cell(2)
+                ),
+            ),
+            (
+                "table with a title",
+                format!(
+                    "{other}\r\n#TYPE X\r\nsep=;\r\n\r\n\"CreationDate\";\"AuditData\"\r\n1;{}\r\n{other}\r\n2;{}\r\n{other}",
+                    cell(1),
+                    cell(2)
+                ),
+            ),
+            (
+                "table without a header",
+                format!("{other}\n1,{},x\n{other}\n2,{}\n{other}", cell(1), cell(2)),
+            ),
+        ] {
+            for size in [1, 100, text.len()] {
+                let read = read_in(text.as_bytes(), &[size], None);
+                assert_eq!(
+                    read.column("id"),
+                    ["1", "2"],
+                    "{name}, {form}, {size}: {:?}",
+                    read.rejects
+                );
+                let kept: usize = read.rejects.iter().map(|reject| reject.bytes.len()).sum();
+                let white = other.bytes().filter(u8::is_ascii_whitespace).count();
+                assert!(
+                    kept >= 3 * (other.len() - white - 8),
+                    "{name}, {form}, {size}: {:?}",
+                    read.rejects
+                );
+                assert!(
+                    read.rejects.len() >= 3 * lines.min(3),
+                    "{name}, {form}, {size}"
+                );
+                for reject in &read.rejects {
+                    let begin = reject.offset as usize;
+                    let bytes = &text.as_bytes()[begin..begin + reject.bytes.len()];
+                    assert_eq!(bytes, reject.bytes, "{name}, {form}, {size}");
+                }
+            }
         }
     }
 }

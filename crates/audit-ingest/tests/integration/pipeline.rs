@@ -317,7 +317,7 @@ async fn what_is_no_input_is_skipped_with_words() {
         ("BADGE.md", "neither JSON nor"),
         ("LINK.md", "neither JSON nor"),
         ("LICENSE", "neither JSON nor"),
-        ("MANIFEST.csv", "shows no records as JSON in a column"),
+        ("MANIFEST.csv", "shows no records as JSON"),
         ("office.csv", "Sentinel's OfficeActivity"),
         ("page", "a page"),
         ("nothing", "empty"),

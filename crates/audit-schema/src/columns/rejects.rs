@@ -30,7 +30,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::added(
         "reason",
         Text,
-        "Why it is no record, a code: truncated, empty, not_an_object, html, invalid_json, invalid_utf8, no_time, too_deep, too_large, damaged, api_error, api_form, flattened, other_event",
+        "Why it is no record, a code: truncated, empty, not_an_object, html, invalid_json, invalid_utf8, no_time, too_deep, too_large, damaged, api_error, api_form, flattened, other_event, no_cell",
     ),
     Column::added("detail", Text, "The same in words, with the position"),
     Column::added("bytes", Binary, "The bytes themselves"),
