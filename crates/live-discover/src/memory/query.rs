@@ -259,9 +259,13 @@ pub(crate) struct Turn(Arc<QueryMemory>);
 impl Turn {
     /// Counts batches of rows of the result that are between the step that reads them and the caller, where one has so many
     /// bytes and the caller lets so many wait: caches make room for them, as far as steps leave some of what is set aside.
+    /// The first counts alone, as it may be all that there is.
     pub(crate) fn pass(&self, batch_bytes: usize, waiting: usize) {
-        let batches = waiting + BATCHES_OF_THREAD * self.0.threads;
         let mut state = self.0.state();
+        let batches = match state.passing_bytes {
+            0 => 1,
+            _ => waiting + BATCHES_OF_THREAD * self.0.threads,
+        };
         let bytes = batch_bytes.saturating_mul(batches).min(state.left());
         if let Some(more) = bytes
             .checked_sub(state.passing_bytes)
@@ -489,6 +493,8 @@ mod tests {
         let memory = memory(&budget, usize::MAX);
         let turn = memory.begin(Needs::Little).now_or_never().unwrap();
         let counted = || budget.queries().bytes;
+        turn.pass(2 * MIB, 3);
+        assert_eq!(counted(), 2 * MIB);
         turn.pass(2 * MIB, 3);
         turn.pass(MIB, 3);
         assert_eq!(counted(), 10 * MIB);
