@@ -60,7 +60,8 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
     ["mvindex"] => "(string_to_array(user_id, '@'))[1]";
     ["split"] => "string_to_array(user_id, '@')", "split_part(user_id, '@', 2)";
     // Texts.
-    ["regexp_extract", "regexp_substr", "regex_extract", "regexp_matches", "regexp_extract_all"] =>
+    ["regexp_extract", "regexp_substr", "regex_extract", "regexp_matches", "regexp_extract_all", "extract",
+     "extract_all"] =>
         "(regexp_match(user_id, '@(.+)$'))[1]";
     ["regexp_contains", "regex_match", "rlike"] => "regexp_like(user_id, '@contoso')", "user_id ~ '@contoso'";
     ["has", "has_cs", "has_any", "has_all", "icontains", "searchmatch"] =>

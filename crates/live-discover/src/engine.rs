@@ -50,6 +50,7 @@ use crate::rules::range_count::RANGE_COUNTS;
 use crate::rules::range_join::RANGE_JOINS;
 use crate::rules::regroup::REGROUP;
 use crate::rules::sorted_arrays::SORTED_ARRAYS;
+use crate::rules::times::ComparedInMicros;
 use crate::rules::truth::AsCompared;
 use crate::runtime::{Planners, QueryRuntime};
 use crate::scan::STORE_URL;
@@ -383,6 +384,7 @@ fn base_state(
     state.register_function_rewrite(Arc::new(AsCompared))?;
     state.register_function_rewrite(Arc::new(TimesOfDates))?;
     state.register_function_rewrite(Arc::new(ByLength))?;
+    state.register_function_rewrite(Arc::new(ComparedInMicros))?;
     // Last: it sees the functions that others put in place of operators.
     state.register_function_rewrite(Arc::new(BoundGrowth))?;
     Ok(state)

@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::dialect::Dialect as Grammar;
 pub use audit_schema::Dialect;
 pub(crate) use json_index::JsonIndexes;
 pub(crate) use lake::LakeDialect;
+pub(crate) use operators::{PATTERNS_MAX, patterns};
 pub(crate) use unnest::LateralUnnest;
 
 use crate::error::{Error, Result};

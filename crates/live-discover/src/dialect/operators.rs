@@ -1,8 +1,9 @@
 //! Operators that the parser or the planner takes for something else.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Reads the operator behind `left`, and what it is applied to, if it is one of these.
 pub(super) fn parse(
@@ -20,7 +21,120 @@ pub(super) fn parse(
     } else if parser.parse_keywords(&[NOT, SIMILAR, TO]) {
         Some(similar(parser, left, BinaryOperator::PGRegexNotMatch))
     } else {
-        None
+        quantified(parser).map(|like| like.of_patterns(parser, left))
+    }
+}
+
+/// `LIKE ANY`, `ILIKE ALL` and the like, of which the parser knows `LIKE ANY` and the planner none.
+struct Quantified {
+    is_negated: bool,
+    ignores_case: bool,
+    is_all: bool,
+}
+
+/// Reads one of these operators, if it is what comes.
+fn quantified(parser: &mut Parser<'_>) -> Option<Quantified> {
+    use Keyword::{ALL, ANY, ILIKE, LIKE, NOT, SOME};
+    let keyword = |at: usize| match &parser.peek_nth_token_ref(at).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let is_negated = keyword(0) == NOT;
+    let at = usize::from(is_negated);
+    let (like, quantifier) = (keyword(at), keyword(at + 1));
+    let is_known = matches!(like, LIKE | ILIKE)
+        && matches!(quantifier, ALL | ANY | SOME)
+        && parser.peek_nth_token_ref(at + 2).token == Token::LParen;
+    if !is_known {
+        return None;
+    }
+    for _ in 0..at + 2 {
+        parser.advance_token();
+    }
+    Some(Quantified {
+        is_negated,
+        ignores_case: like == ILIKE,
+        is_all: quantifier == ALL,
+    })
+}
+
+/// Patterns of one list: as many as there may be LIKEs with OR between them.
+pub(crate) const PATTERNS_MAX: usize = 1_000;
+
+impl Quantified {
+    /// A LIKE for each pattern, with OR or AND between them; what cannot be that is told later (`guard/absent.rs`).
+    fn of_patterns(&self, parser: &mut Parser<'_>, left: &Expr) -> Result<Expr, ParserError> {
+        let list = parser.parse_prefix()?;
+        let escape_char = parser.parse_escape_char()?;
+        let patterns = patterns(&list);
+        // PostgreSQL takes NOT LIKE ANY for what one of the patterns does not match, which is about everything.
+        if (self.is_negated && !self.is_all) || !(1..=PATTERNS_MAX).contains(&patterns.len()) {
+            return Ok(self.like(left, list, true, escape_char));
+        }
+        let op = match self.is_all {
+            true => BinaryOperator::And,
+            false => BinaryOperator::Or,
+        };
+        let like = |pattern: &Expr| self.like(left, pattern.clone(), false, escape_char.clone());
+        Ok(Expr::Nested(Box::new(balanced(patterns, &op, &like))))
+    }
+
+    fn like(
+        &self,
+        left: &Expr,
+        pattern: Expr,
+        any: bool,
+        escape_char: Option<ValueWithSpan>,
+    ) -> Expr {
+        let negated = self.is_negated;
+        let (expr, pattern) = (Box::new(left.clone()), Box::new(pattern));
+        match self.ignores_case {
+            true => Expr::ILike {
+                negated,
+                any,
+                expr,
+                pattern,
+                escape_char,
+            },
+            false => Expr::Like {
+                negated,
+                any,
+                expr,
+                pattern,
+                escape_char,
+            },
+        }
+    }
+}
+
+/// The patterns of a list, in parentheses or in an array in parentheses.
+pub(crate) fn patterns(list: &Expr) -> &[Expr] {
+    match list {
+        Expr::Tuple(patterns) => patterns,
+        Expr::Nested(pattern) => elements(pattern),
+        _ => &[],
+    }
+}
+
+/// The elements of an array that is written out, whatever it is cast to.
+fn elements(pattern: &Expr) -> &[Expr] {
+    match pattern {
+        Expr::Array(array) => &array.elem,
+        Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Array(_)) => elements(expr),
+        pattern => std::slice::from_ref(pattern),
+    }
+}
+
+/// Conditions with an operator between them, as a tree that is no deeper than it has to be.
+fn balanced(patterns: &[Expr], op: &BinaryOperator, like: &impl Fn(&Expr) -> Expr) -> Expr {
+    if let [pattern] = patterns {
+        return like(pattern);
+    }
+    let (left, right) = patterns.split_at(patterns.len() / 2);
+    Expr::BinaryOp {
+        left: Box::new(balanced(left, op, like)),
+        op: op.clone(),
+        right: Box::new(balanced(right, op, like)),
     }
 }
 
@@ -81,7 +195,39 @@ fn regex_of(pattern: &str, escape: Option<char>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::sql::sqlparser::parser::Parser;
+
     use super::regex_of;
+    use crate::dialect::LakeDialect;
+
+    #[test]
+    fn patterns_of_a_list_are_a_like_each() {
+        for (text, expected) in [
+            (
+                "a LIKE ANY ('b%', 'c') AND d",
+                "(a LIKE 'b%' OR a LIKE 'c') AND d",
+            ),
+            (
+                "a ILIKE SOME (ARRAY['b%', 'c']::text[])",
+                "(a ILIKE 'b%' OR a ILIKE 'c')",
+            ),
+            (
+                "a NOT ILIKE ALL ('b', 'c')",
+                "(a NOT ILIKE 'b' AND a NOT ILIKE 'c')",
+            ),
+            ("NOT a LIKE ALL ('b') OR d", "NOT (a LIKE 'b') OR d"),
+            (
+                "a LIKE ANY ('b', 'c', 'd') ESCAPE '#'",
+                "(a LIKE 'b' ESCAPE '#' OR a LIKE 'c' ESCAPE '#' OR a LIKE 'd' ESCAPE '#')",
+            ),
+            ("a NOT LIKE ANY ('b', 'c')", "a NOT LIKE ANY ('b', 'c')"),
+            ("a LIKE ANY (SELECT b)", "a LIKE ANY (SELECT b)"),
+        ] {
+            let parser = Parser::new(&LakeDialect).try_with_sql(text);
+            let tree = parser.unwrap().parse_expr().unwrap();
+            assert_eq!(tree.to_string(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn patterns_match_whole_texts() {

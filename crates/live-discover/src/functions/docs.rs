@@ -58,6 +58,7 @@ A column of JSON (`folders`, `target`, `app_access_context`, `extra`, see `table
 |---|---|
 | `app_access_context->>'ClientAppId'` | the member as text; NULL where there is none |
 | `target->0->>'ID'`, `target->-1` | the first element of a list, the last one; `->` gives JSON, for more of `->` |
+| `folders->>'$[0].Path'` | the same by a path of `.name`, `["name"]` and `[0]` |
 | `json_length(folders)` | how many elements or members there are |
 | `json_get_array(folders)` | the elements of a list as a list of JSON; `json_get_array(extra, 'Items')` those of a member |
 | `unnest(json_get_array(folders))` | a row for each element, in SELECT |
@@ -108,6 +109,15 @@ WHERE setting LIKE '%Forward%'
 as in PostgreSQL, so one in the text is written twice: `user_id LIKE 'NT AUTHORITY\\SYSTEM%'`. A backslash before any other
 character than `%`, `_` and another backslash is an error: nobody means that. In the Trino dialect a backslash in a
 constant pattern is a character like any other.
+
+`operation ILIKE ANY ('%rule%', 'set-%')` is a LIKE for each pattern of a list, which may be an array,
+`(ARRAY['%rule%', 'set-%'])`, or a variable, `ANY ($$patterns$$)`; `NOT ILIKE ALL (…)` is true where none matches.
+Patterns of a table are asked by `EXISTS (SELECT 1 FROM iocs WHERE operation LIKE iocs.pattern)`.
+
+## Numbers
+
+`CAST(1.7 AS BIGINT)` rounds, halves away from zero, as for PostgreSQL's `numeric`; `trunc(x)` and `floor(x)` cut off.
+`7 / 2` of whole numbers is 3; `7 / 2.0` is 3.5.
 
 ## From KQL, SPL and others
 

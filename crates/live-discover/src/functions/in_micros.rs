@@ -14,8 +14,8 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, TryCast, TypeSignature,
+    Cast, ColumnarValue, Documentation, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TryCast, TypeSignature,
 };
 use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
@@ -29,7 +29,7 @@ pub(super) fn to_char() -> ScalarUDF {
 }
 
 /// The same signature, of which times become microseconds before they would become something else.
-fn micros_first(mut signature: Signature) -> Signature {
+pub(super) fn micros_first(mut signature: Signature) -> Signature {
     if let TypeSignature::OneOf(ways) = &mut signature.type_signature {
         let is_of_micros = |data_type: &DataType| {
             matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _))
@@ -78,7 +78,7 @@ impl TypePlanner for TypesInMicros {
     }
 }
 
-/// Makes `AT TIME ZONE`, casts to types that functions name, and `now()` times in microseconds.
+/// Makes `AT TIME ZONE`, casts to types that functions name, and `to_timestamp` of texts times in microseconds.
 #[derive(Debug)]
 pub(super) struct CastsInMicros;
 
@@ -90,10 +90,24 @@ impl FunctionRewrite for CastsInMicros {
     fn rewrite(
         &self,
         expr: Expr,
-        _schema: &DFSchema,
+        schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
+        let is_text = |expr: &Expr| expr.get_type(schema).is_ok_and(|of| of.is_string());
         Ok(match expr {
+            Expr::ScalarFunction(mut call)
+                if call.func.name() == "to_timestamp"
+                    && call.args.len() == 1
+                    && call.args.iter().all(is_text) =>
+            {
+                let zone = match call.func.return_type(&[DataType::Utf8])? {
+                    DataType::Timestamp(_, zone) => zone,
+                    _ => None,
+                };
+                let of_micros = DataType::Timestamp(TimeUnit::Microsecond, zone);
+                let text = call.args.pop().unwrap_or_default();
+                Transformed::yes(Expr::Cast(Cast::new(Box::new(text), of_micros)))
+            }
             Expr::Cast(Cast { expr, field }) => match in_micros(field.data_type()) {
                 Some(data_type) => Transformed::yes(Expr::Cast(Cast::new(expr, data_type))),
                 None => Transformed::no(Expr::Cast(Cast { expr, field })),
@@ -102,11 +116,6 @@ impl FunctionRewrite for CastsInMicros {
                 Some(data_type) => Transformed::yes(Expr::TryCast(TryCast::new(expr, data_type))),
                 None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
             },
-            Expr::ScalarFunction(call) if call.func.name() == "now" => {
-                let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-                let now = Box::new(Expr::ScalarFunction(call));
-                Transformed::yes(Expr::Cast(Cast::new(now, data_type)))
-            }
             expr => Transformed::no(expr),
         })
     }

@@ -5,6 +5,7 @@
 pub(crate) mod any_text_matches;
 mod as_inner;
 mod cidr_contains;
+mod date_bin;
 mod date_cast;
 mod date_part;
 mod date_trunc;
@@ -14,6 +15,8 @@ mod in_micros;
 mod ip_family;
 mod is_internal_domain;
 mod is_internal_ip;
+mod meanings;
+mod now;
 mod of_text;
 mod parse_json_text;
 mod time_bucket;
@@ -32,6 +35,7 @@ use self::date_part::PartsByDivision;
 pub use self::docs::functions_markdown;
 use self::in_micros::CastsInMicros;
 pub(crate) use self::in_micros::TypesInMicros;
+use self::meanings::AsInPostgres;
 pub use self::trino::trino_markdown;
 use crate::dialect::{JsonIndexes, LateralUnnest};
 use crate::error::Result;
@@ -91,8 +95,12 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         };
         state.register_udf(Arc::new(made))?;
     }
+    state.register_udf(Arc::new(date_bin::udf()))?;
     state.register_udf(Arc::new(date_trunc::udf()))?;
     state.register_udf(Arc::new(in_micros::to_char()))?;
+    state.register_udf(Arc::new(now::udf()))?;
+    // Before those that put casts of their own into a query.
+    state.register_function_rewrite(Arc::new(AsInPostgres))?;
     // Before those that look at what is cast.
     state.register_function_rewrite(Arc::new(CastsInMicros))?;
     state.register_function_rewrite(Arc::new(PartsByDivision::new()))?;

@@ -111,22 +111,7 @@ impl ScalarUDFImpl for TimeBucket {
             return Ok(ColumnarValue::Scalar(null));
         };
         let buckets = Buckets::new(*interval, origin)?;
-        match times {
-            ColumnarValue::Array(times) => {
-                let times = times.as_primitive::<TimestampMicrosecondType>();
-                let begins: TimestampMicrosecondArray =
-                    times.unary_opt(|micros| buckets.begin(micros));
-                Ok(ColumnarValue::Array(Arc::new(
-                    begins.with_timezone_opt(times.timezone()),
-                )))
-            }
-            ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(micros, zone)) => {
-                let begin = micros.and_then(|micros| buckets.begin(micros));
-                let begin = ScalarValue::TimestampMicrosecond(begin, zone.clone());
-                Ok(ColumnarValue::Scalar(begin))
-            }
-            ColumnarValue::Scalar(_) => usage(),
-        }
+        buckets.begins(times).map_or_else(usage, Ok)
     }
 }
 
@@ -149,7 +134,7 @@ fn time_type(given: &DataType) -> Result<DataType> {
 }
 
 /// Intervals that follow each other, in both directions.
-struct Buckets {
+pub(super) struct Buckets {
     width: Width,
     origin_micros: i64,
 }
@@ -161,7 +146,8 @@ enum Width {
 }
 
 impl Buckets {
-    fn new(interval: IntervalMonthDayNano, origin_micros: Option<i64>) -> Result<Self> {
+    /// By default weeks begin on Mondays, months and years on their first day.
+    pub(super) fn new(interval: IntervalMonthDayNano, origin_micros: Option<i64>) -> Result<Self> {
         let micros = i64::from(interval.days)
             .checked_mul(DAY_MICROS)
             .and_then(|days| days.checked_add(interval.nanoseconds / 1_000));
@@ -182,6 +168,25 @@ impl Buckets {
             width,
             origin_micros: origin_micros.unwrap_or(default_micros),
         })
+    }
+
+    /// Where the interval begins of each time in microseconds; NULL beyond the calendar. `None` of what is no such time.
+    pub(super) fn begins(&self, times: &ColumnarValue) -> Option<ColumnarValue> {
+        match times {
+            ColumnarValue::Array(times) => {
+                let times = times.as_primitive_opt::<TimestampMicrosecondType>()?;
+                let begins: TimestampMicrosecondArray =
+                    times.unary_opt(|micros| self.begin(micros));
+                let begins = begins.with_timezone_opt(times.timezone());
+                Some(ColumnarValue::Array(Arc::new(begins)))
+            }
+            ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(micros, zone)) => {
+                let begin = micros.and_then(|micros| self.begin(micros));
+                let begin = ScalarValue::TimestampMicrosecond(begin, zone.clone());
+                Some(ColumnarValue::Scalar(begin))
+            }
+            ColumnarValue::Scalar(_) => None,
+        }
     }
 
     /// `None` beyond the calendar.

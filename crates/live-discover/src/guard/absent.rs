@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Spanned, TableFactor};
 
 use super::tree::at;
+use crate::dialect::{PATTERNS_MAX, patterns};
 use crate::elsewhere;
 use crate::error::Error;
 
@@ -58,6 +59,38 @@ pub(super) fn of_expr(expr: &Expr) -> Option<Error> {
             "IN (SELECT …) takes one column; write EXISTS (SELECT 1 FROM m365_audit b WHERE b.user_id = a.user_id AND \
              b.source_ip = a.source_ip)",
         )),
+        Expr::Like {
+            any: true,
+            negated,
+            pattern,
+            ..
+        }
+        | Expr::ILike {
+            any: true,
+            negated,
+            pattern,
+            ..
+        } => Some(at(pattern.span(), of_patterns(*negated, pattern))),
         _ => None,
+    }
+}
+
+/// `LIKE ANY` of which no LIKE for each pattern could be made.
+fn of_patterns(is_negated: bool, list: &Expr) -> String {
+    let count = patterns(list).len();
+    if matches!(list, Expr::Subquery(_)) {
+        "LIKE ANY takes a list of patterns; those of a table are asked by EXISTS (SELECT 1 FROM iocs WHERE operation \
+         LIKE iocs.pattern)"
+            .to_owned()
+    } else if count > PATTERNS_MAX {
+        format!(
+            "LIKE ANY takes at most {PATTERNS_MAX} patterns, and has {count}; a lookup table takes more: EXISTS \
+             (SELECT 1 FROM iocs WHERE operation LIKE iocs.pattern)"
+        )
+    } else if is_negated && count > 0 {
+        "NOT LIKE ANY is true where one of the patterns does not match; write NOT LIKE ALL where none is to match"
+            .to_owned()
+    } else {
+        "LIKE ANY takes a list of patterns: operation LIKE ANY ('New-%', 'Set-%')".to_owned()
     }
 }

@@ -230,6 +230,12 @@ impl Visitor for Tree<'_> {
             "columns in SELECT",
             "name fewer",
         )?;
+        if let Some(twice) = grouped_twice(&select.group_by) {
+            return refused(at(
+                twice.span(),
+                format!("`{twice}` stands twice in this ROLLUP or CUBE; name it once"),
+            ));
+        }
         let sets = grouping_sets(&select.group_by);
         within(
             usize::try_from(sets).unwrap_or(usize::MAX),
@@ -268,6 +274,23 @@ impl Visitor for Tree<'_> {
         let error = ignored::of_expr(expr).or_else(|| absent::of_expr(expr));
         error.map_or(ControlFlow::Continue(()), refused)
     }
+}
+
+/// What one ROLLUP or CUBE names a second time: the planner would tell of two tables of a name.
+fn grouped_twice(group_by: &GroupByExpr) -> Option<&Expr> {
+    let GroupByExpr::Expressions(exprs, _) = group_by else {
+        return None;
+    };
+    exprs.iter().find_map(|expr| match expr {
+        Expr::Cube(sets) | Expr::Rollup(sets) => {
+            let mut named = sets.iter().flatten().enumerate();
+            named.find_map(|(at, expr)| {
+                let mut before = sets.iter().flatten().take(at);
+                before.any(|before| before == expr).then_some(expr)
+            })
+        }
+        _ => None,
+    })
 }
 
 /// How many groupings a GROUP BY stands for: those of its parts multiply.

@@ -129,7 +129,7 @@ fn is_of_whole_days(expr: &Expr) -> bool {
 }
 
 /// What is compared with each other.
-fn compared(expr: &mut Expr) -> Vec<&mut Expr> {
+pub(super) fn compared(expr: &mut Expr) -> Vec<&mut Expr> {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     match expr {
         Expr::BinaryExpr(BinaryExpr {

@@ -6,6 +6,8 @@
 //! spelled out. `NOT IN` alone is spelled out too, as an anti join beside what NULL asks of the list: DataFusion's join that
 //! knows of NULL holds all rows outside.
 
+mod extremes;
+
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -94,6 +96,7 @@ fn condition(expr: Expr, place: Place, input: &DFSchema) -> Result<Expr> {
             Ok(Expr::IsNotTrue(Box::new(inner)))
         }
         Expr::InSubquery(within) => is_member(within, place, input),
+        Expr::SetComparison(comparison) => extremes::compared(comparison, place, input),
         Expr::Exists(exists) => exists_or_not(exists),
         other => {
             let mapped = other.map_children(|child| {
@@ -104,7 +107,7 @@ fn condition(expr: Expr, place: Place, input: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// `= ANY`, `<> ALL` and NOT as the IN that they are.
+/// `= ANY`, `<> ALL` and NOT as the IN that they are; `NOT x < ALL` is `x >= ANY`.
 fn member(expr: Expr) -> Expr {
     match expr {
         Expr::SetComparison(SetComparison {
@@ -120,10 +123,26 @@ fn member(expr: Expr) -> Expr {
                 negated: !within.negated,
                 ..within
             }),
+            Expr::SetComparison(comparison) => opposite(comparison),
             inner => Expr::Not(Box::new(inner)),
         },
         expr => expr,
     }
+}
+
+fn opposite(comparison: SetComparison) -> Expr {
+    let Some(op) = comparison.op.negate() else {
+        return Expr::Not(Box::new(Expr::SetComparison(comparison)));
+    };
+    let quantifier = match comparison.quantifier {
+        SetQuantifier::Any => SetQuantifier::All,
+        SetQuantifier::All => SetQuantifier::Any,
+    };
+    Expr::SetComparison(SetComparison {
+        op,
+        quantifier,
+        ..comparison
+    })
 }
 
 fn is_member(within: InSubquery, place: Place, input: &DFSchema) -> Result<Expr> {

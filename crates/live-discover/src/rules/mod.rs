@@ -17,4 +17,5 @@ pub(crate) mod range_count;
 pub(crate) mod range_join;
 pub(crate) mod regroup;
 pub(crate) mod sorted_arrays;
+pub(crate) mod times;
 pub(crate) mod truth;

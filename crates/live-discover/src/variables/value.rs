@@ -81,24 +81,26 @@ pub(super) fn parse(
     }
 }
 
-/// A value of a variable that nobody declared: a number where it stands bare and is written as numbers are, else text. What
-/// has more digits than a number keeps, or begins with zeros or a plus, such as the number of a telephone, is no number.
-pub(super) fn guess(text: &str, is_bare: bool) -> Value {
-    if is_bare {
-        if let Ok(number) = text.parse::<i64>()
-            && number.to_string() == text
-        {
-            return Value::Integer(number);
-        }
-        if let Ok(number) = text.parse::<f64>()
-            && number.is_finite()
-            && number.to_string() == text
-            && text.contains('.')
-        {
-            return Value::Double(number);
-        }
+/// The values of a variable that nobody declared: numbers where it stands bare and all are written as numbers are, else
+/// texts, so that a list is of one type. What has more digits than a number keeps, or begins with zeros or a plus, such as
+/// the number of a telephone, is no number.
+pub(super) fn guess(texts: &[String], is_bare: bool) -> Vec<Value> {
+    let numbers = texts.iter().map(|text| number(text));
+    let numbers = is_bare.then(|| numbers.collect::<Option<Vec<_>>>());
+    numbers
+        .flatten()
+        .unwrap_or_else(|| texts.iter().cloned().map(Value::Text).collect())
+}
+
+fn number(text: &str) -> Option<Value> {
+    if let Ok(number) = text.parse::<i64>()
+        && number.to_string() == text
+    {
+        return Some(Value::Integer(number));
     }
-    Value::Text(text.to_owned())
+    let number = text.parse::<f64>().ok()?;
+    let is_as_written = number.is_finite() && number.to_string() == text && text.contains('.');
+    is_as_written.then_some(Value::Double(number))
 }
 
 impl Value {
@@ -184,14 +186,24 @@ mod tests {
 
     #[test]
     fn what_nobody_declared_is_what_it_looks_like() {
-        for (text, is_bare, expected) in [
-            ("24", true, Value::Integer(24)),
-            ("24", false, Value::Text("24".to_owned())),
-            ("-1.5", true, Value::Double(-1.5)),
+        let guess = |texts: &[&str], is_bare| {
+            let texts: Vec<String> = texts.iter().copied().map(str::to_owned).collect();
+            super::guess(&texts, is_bare)
+        };
+        let text = |text: &str| Value::Text(text.to_owned());
+        for (texts, is_bare, expected) in [
+            (&["24"][..], true, vec![Value::Integer(24)]),
+            (&["24"], false, vec![text("24")]),
+            (
+                &["-1.5", "2"],
+                true,
+                vec![Value::Double(-1.5), Value::Integer(2)],
+            ),
+            (&["50034", "x"], true, vec![text("50034"), text("x")]),
         ] {
-            assert_eq!(guess(text, is_bare), expected, "{text}");
+            assert_eq!(guess(texts, is_bare), expected, "{texts:?}");
         }
-        for text in [
+        for other in [
             "inf",
             "1; SELECT",
             "007",
@@ -200,7 +212,7 @@ mod tests {
             "1.50",
             "12345678901234567890",
         ] {
-            assert_eq!(guess(text, true), Value::Text(text.to_owned()), "{text}");
+            assert_eq!(guess(&[other], true), vec![text(other)], "{other}");
         }
     }
 }

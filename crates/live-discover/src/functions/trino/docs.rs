@@ -58,7 +58,7 @@ Nothing on this page is in the default dialect unless it says so.
 ## What is not supported
 
 - `VALUES 1, 2` without parentheses around each row, `MATCH_RECOGNIZE`, `TABLESAMPLE`, `json_table`, the clauses of
-  `json_value` and `json_query`, `IS JSON`, `LIKE ANY`, `trim(LEADING FROM x)` without a character, `WITH RECURSIVE`.
+  `json_value` and `json_query`, `IS JSON`, `trim(LEADING FROM x)` without a character, `WITH RECURSIVE`.
 - `reduce`, `zip_with`, `map_filter`, `transform_values` and other functions with lambdas than those above; a lambda as
   the third argument of `regexp_replace` or the second of `array_sort`.
 - `histogram`, `multimap_agg`, `map_union`; `min_by(x, y, n)`, `max_by(x, y, n)`; `min_by` and `max_by` over a window.

@@ -1,15 +1,15 @@
-//! The JSONPath of Trino's `json_extract`: `$`, `.name`, `["name"]`, `[0]`.
+//! The JSONPath of Trino's `json_extract`, and of what others write behind `->>`: `$`, `.name`, `["name"]`, `[0]`.
 
 use datafusion::common::{Result, exec_err};
 use sonic_rs::{FastStr, PointerNode};
 
 /// Steps from the root to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JsonPath(pub(super) Vec<PointerNode>);
+pub(crate) struct JsonPath(pub(crate) Vec<PointerNode>);
 
 impl JsonPath {
     /// Reads a path, also one of the SQL standard: `lax $.name`, `strict $.name`.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let path = text.trim();
         let path = (path.strip_prefix("lax "))
             .or_else(|| path.strip_prefix("strict "))

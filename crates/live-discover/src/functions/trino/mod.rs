@@ -34,6 +34,7 @@ pub(crate) use array::ordinality;
 pub(crate) use attempt::TRY;
 pub(crate) use cast::{cast_function, cast_to};
 pub use docs::trino_markdown;
+pub(crate) use json_path::JsonPath;
 pub(crate) use scalar::{IP_ADDRESS, JSON, TEXT, list_of, map_from};
 pub(crate) use types::type_name;
 

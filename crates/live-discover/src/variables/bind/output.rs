@@ -184,8 +184,7 @@ impl<'a> Output<'a> {
             )));
         }
         let Some(variable) = declaration(variables, name) else {
-            let values = texts.iter().map(|text| value::guess(text, is_bare));
-            return Ok(Some(values.collect()));
+            return Ok(Some(value::guess(texts, is_bare)));
         };
         if texts.len() > 1 && !variable.is_list {
             return Err(wrong(format!("{} values, and it takes one", texts.len())));

@@ -140,6 +140,7 @@ fn lists_are_literals_side_by_side() {
         ("u IN $$users$$", "u IN ('a','b'')"),
         ("u NOT IN ('c', $$users$$)", "u NOT IN ('c', 'a','b'')"),
         ("array_has($$users$$, u)", "array_has(ARRAY['a','b''], u)"),
+        ("u ILIKE ANY ($$users$$)", "u ILIKE ANY (ARRAY['a','b''])"),
         ("u IN (lower($$users$$))", "u IN (lower(ARRAY['a','b'']))"),
         (
             "u = '$$users$$'",
@@ -150,7 +151,7 @@ fn lists_are_literals_side_by_side() {
     }
     assert_eq!(
         bound("u IN ($$free$$)", &[("free", &["1", "x"])]),
-        "u IN (1,'x')"
+        "u IN ('1','x')"
     );
     assert_eq!(
         bound("u IN ($$numbers$$)", &[("numbers", &["1", "x"])]),
