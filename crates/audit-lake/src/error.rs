@@ -110,11 +110,22 @@ impl Error {
             | object_store::Error::UnknownConfigurationKey { .. } => Self::InvalidInput {
                 message: format!("the object store cannot {operation} `{path}`: {source}"),
             },
-            source => Self::Unavailable {
-                operation,
-                path: path.to_string(),
-                source: source.into(),
+            object_store::Error::Generic { store, source } => match source.downcast::<Self>() {
+                Ok(ours) => *ours,
+                Err(source) => {
+                    let source = object_store::Error::Generic { store, source };
+                    Self::unavailable(operation, path, source)
+                }
             },
+            source => Self::unavailable(operation, path, source),
+        }
+    }
+
+    fn unavailable(operation: &'static str, path: &Path, source: object_store::Error) -> Self {
+        Self::Unavailable {
+            operation,
+            path: path.to_string(),
+            source: source.into(),
         }
     }
 

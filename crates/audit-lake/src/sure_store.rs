@@ -15,11 +15,13 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
-    MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, RenameOptions, Result,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, RenameOptions, Result,
 };
 
 use crate::retry::retry_store;
+
+const STORE: &str = "lake";
 
 #[derive(Debug)]
 pub(crate) struct SureStore(pub(crate) Arc<dyn ObjectStore>);
@@ -77,6 +79,23 @@ fn whole(range: Range<u64>, chunks: Chunks) -> Chunks {
     chunks.boxed()
 }
 
+/// Why a part of an object was not read, if the object ends before it.
+async fn with_reason(store: &dyn ObjectStore, location: &Path, end: u64, error: Error) -> Error {
+    match store.head(location).await {
+        Ok(object) if object.size < end => Error::Generic {
+            store: STORE,
+            source: Box::new(crate::Error::corrupt(
+                location,
+                format!(
+                    "it is {} bytes long and was longer: it was cut off",
+                    object.size
+                ),
+            )),
+        },
+        _ => error,
+    }
+}
+
 /// Whether so many bytes are all of the range.
 fn check(range: &Range<u64>, got: u64) -> Result<()> {
     let asked = range.end - range.start;
@@ -85,7 +104,7 @@ fn check(range: &Range<u64>, got: u64) -> Result<()> {
     }
     let start = range.start;
     Err(Error::Generic {
-        store: "lake",
+        store: STORE,
         source: format!(
             "of {asked} bytes from byte {start} on there came {got}: the object is cut off, or the answer was"
         )
@@ -103,22 +122,29 @@ impl fmt::Display for SureStore {
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for SureStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        match options.range {
-            Some(GetRange::Bounded(_)) if !options.head => {
-                retry_store(|| self.part(location, options.clone())).await
-            }
-            _ => self.get(location, options).await,
+        let end = match options.range {
+            Some(GetRange::Bounded(ref range)) if !options.head => range.end,
+            _ => return self.get(location, options).await,
+        };
+        match retry_store(|| self.part(location, options.clone())).await {
+            Err(error) => Err(with_reason(self.0.as_ref(), location, end, error).await),
+            got => got,
         }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        retry_store(|| async {
+        let read = retry_store(|| async {
             let parts = self.0.get_ranges(location, ranges).await?;
             let mut both = ranges.iter().zip(&parts);
             both.try_for_each(|(range, bytes)| check(range, bytes.len() as u64))?;
             Ok(parts)
-        })
-        .await
+        });
+        match (read.await, ranges.iter().map(|range| range.end).max()) {
+            (Err(error), Some(end)) => {
+                Err(with_reason(self.0.as_ref(), location, end, error).await)
+            }
+            (read, _) => read,
+        }
     }
 
     async fn put_opts(

@@ -2,9 +2,14 @@
 
 use std::process::ExitCode;
 
-use crate::library::{CollectorError, Error, IngestError, InputError, IntegrationError, LimitKind};
+use crate::library::{
+    CollectorError, Error, IngestError, InputError, IntegrationError, LakeError, LimitKind,
+};
 use crate::output::note;
 use crate::units;
+
+/// What to do about a lake that is damaged.
+const VERIFY: &str = "`live-discover --lake URL verify` names everything that is wrong";
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -111,7 +116,7 @@ impl From<Error> for Failure {
                 Some("ask for less time or fewer tenants, or allow more with --timeout".to_owned())
             }
             Error::ResourcesExhausted { limit, .. } => of_limit(*limit),
-            Error::Corrupt { .. } => Some("`live-discover --lake URL verify` names everything that is wrong".to_owned()),
+            Error::Corrupt { .. } => Some(VERIFY.to_owned()),
             Error::Unavailable { .. } => None,
             Error::Internal { .. } => Some("this is a defect: please report it with the command that led to it".to_owned()),
             _ => None,
@@ -142,6 +147,9 @@ fn of_limit(limit: LimitKind) -> Option<String> {
 impl From<IngestError> for Failure {
     fn from(error: IngestError) -> Self {
         match error {
+            IngestError::Lake(LakeError::Corrupt { .. }) => {
+                Self::new(error.to_string()).with_hint(VERIFY)
+            }
             IngestError::Lake(_) => Self::new(error.to_string())
                 .with_hint("what was committed stays; the same command completes it"),
             _ => Self::new(error.to_string())

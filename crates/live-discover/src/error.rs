@@ -472,15 +472,21 @@ fn of_parquet(error: &ParquetError) -> Error {
         },
         error => {
             let message = scrub(&error.to_string());
-            match missing_file(&message) {
-                Some(file) => gone(file),
-                None => Error::Corrupt {
+            match (missing_file(&message), message.split_once(OF_LAKE)) {
+                (Some(file), _) => gone(file),
+                (None, Some((_, reason))) => Error::Corrupt {
+                    message: reason.to_owned(),
+                },
+                (None, None) => Error::Corrupt {
                     message: format!("a data file: {message}"),
                 },
             }
         }
     }
 }
+
+/// What an error of the lake's store begins with, which says by itself what is wrong.
+const OF_LAKE: &str = "Generic lake error: ";
 
 /// The file whose footer could not be read as it does not exist: DataFusion says so in words alone.
 fn missing_file(message: &str) -> Option<&str> {
@@ -500,6 +506,11 @@ fn gone(file: &str) -> Error {
 fn of_store(error: &object_store::Error) -> Error {
     match error {
         object_store::Error::NotFound { path, .. } => gone(&scrub(path)),
+        object_store::Error::Generic { source, .. } if source.is::<audit_lake::Error>() => {
+            Error::Corrupt {
+                message: scrub(&source.to_string()),
+            }
+        }
         error => Error::Unavailable {
             message: format!("could not read the lake: {}", scrub(&error.to_string())),
         },

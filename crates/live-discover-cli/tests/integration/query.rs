@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::run::{Place, TENANT, command, text};
+use crate::run::{Place, TENANT, command, records, text};
 
 const BY_USER: &str = "SELECT user_id, source_ip FROM m365_audit ORDER BY user_id";
 
@@ -305,4 +305,29 @@ fn ctrl_c_cancels() {
         "error: cancelled\n"
     );
     assert_eq!(output.status.code(), Some(130));
+}
+
+/// As a disk that was full, or a copy that was not finished, leaves it.
+#[test]
+fn a_data_file_that_was_cut_off_is_named() {
+    let place = Place::with_records();
+    let day = format!("lake/tenants/{TENANT}/m365_audit/event_date=2026-10-01");
+    let files = std::fs::read_dir(place.path(&day)).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    let file = std::fs::File::options().write(true).open(&files[0]);
+    file.unwrap().set_len(2_000).unwrap();
+    let words = ".parquet` is corrupt: it is 2000 bytes long and was longer: it was cut off";
+    for query in [
+        "SELECT raw FROM m365_audit",
+        "SELECT count(*) FROM m365_audit WHERE raw LIKE '%user1%'",
+        "SELECT operation, count(*) FROM m365_audit GROUP BY 1",
+    ] {
+        place.lake(&["query", query]).exits(1).says(words);
+    }
+    let again = place.file("again.ndjson", &records(4));
+    place
+        .lake(&["ingest", &again])
+        .exits(1)
+        .says(words)
+        .says("verify` names everything that is wrong");
 }
