@@ -205,6 +205,10 @@ impl SelectByCodesExec {
                 None => selected.each(|row| passing.push(row)),
             }
         }
+        if let (Some(first), true) = (&self.first, passing.is_empty()) {
+            // It was fetched; what is not decoded is not kept, and would be fetched each time.
+            rows.values(&first.key, &Selection::Range(0..0))?;
+        }
         Ok((passing, keys))
     }
 
