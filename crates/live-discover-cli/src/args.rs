@@ -37,7 +37,7 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled."
 )]
 pub(crate) struct Cli {
-    /// Where the lake is: a folder or a URL
+    /// Where the lake is: a folder, or a URL such as s3://bucket/lake, az://… or gs://…
     #[arg(
         long,
         value_name = "URL",

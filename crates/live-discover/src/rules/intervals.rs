@@ -46,28 +46,22 @@ impl FunctionRewrite for ByLength {
         schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let mut compared = compared(&mut expr);
-        let types = compared.iter().map(|expr| expr.get_type(schema));
-        // What has no type yet, the planner tells.
-        let Ok(types) = types.collect::<Result<Vec<_>>>() else {
-            return Ok(Transformed::no(expr));
-        };
+        let compared = compared(&mut expr, schema);
         let is_length = |of: &DataType| matches!(of, DataType::Interval(_) | DataType::Duration(_));
         let becomes_one = |of: &DataType| is_length(of) || of.is_string() || of.is_null();
         // What times are apart is a number.
         let is_number = |of: &DataType| matches!(of, DataType::Duration(_));
-        if !types.iter().any(is_length)
-            || !types.iter().all(becomes_one)
-            || types.iter().all(is_number)
+        let mut types = compared.iter().map(|(_, of)| of);
+        if !types.clone().any(is_length) || !types.clone().all(becomes_one) || types.all(is_number)
         {
             return Ok(Transformed::no(expr));
         }
-        for (expr, of) in compared.iter_mut().zip(&types) {
-            let interval = match is_length(of) {
+        for (expr, of) in compared {
+            let interval = match is_length(&of) {
                 true => expr.clone(),
                 false => cast_to(expr.clone(), INTERVAL),
             };
-            **expr = LENGTH_OF.call(vec![interval]);
+            *expr = LENGTH_OF.call(vec![interval]);
         }
         Ok(Transformed::yes(expr))
     }
@@ -128,10 +122,10 @@ fn is_of_whole_days(expr: &Expr) -> bool {
     }
 }
 
-/// What is compared with each other.
-pub(super) fn compared(expr: &mut Expr) -> Vec<&mut Expr> {
+/// What is compared with each other, with its types; nothing if one has none yet, which the planner tells.
+pub(super) fn compared<'e>(expr: &'e mut Expr, schema: &DFSchema) -> Vec<(&'e mut Expr, DataType)> {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
-    match expr {
+    let compared: Vec<&mut Expr> = match expr {
         Expr::BinaryExpr(BinaryExpr {
             left,
             op: Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom,
@@ -144,7 +138,12 @@ pub(super) fn compared(expr: &mut Expr) -> Vec<&mut Expr> {
             std::iter::once(expr.as_mut()).chain(list).collect()
         }
         _ => Vec::new(),
-    }
+    };
+    let typed = compared.into_iter().map(|expr| {
+        let of = expr.get_type(schema)?;
+        Ok((expr, of))
+    });
+    typed.collect::<Result<_>>().unwrap_or_default()
 }
 
 /// No name that SQL has: queries don't call it.

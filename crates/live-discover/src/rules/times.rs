@@ -8,7 +8,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, cast};
 
 use super::intervals::compared;
 
@@ -27,29 +27,20 @@ impl FunctionRewrite for ComparedInMicros {
         schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let mut compared = compared(&mut expr);
-        let types = compared.iter().map(|expr| expr.get_type(schema));
-        // What has no type yet, the planner tells.
-        let Ok(types) = types.collect::<Result<Vec<_>>>() else {
-            return Ok(Transformed::no(expr));
-        };
+        let compared = compared(&mut expr, schema);
         let is_time = |of: &DataType| matches!(of, DataType::Timestamp(TimeUnit::Microsecond, _));
         let becomes_one = |of: &DataType| of.is_string() || *of == DataType::Date32;
         let is_any = |of: &DataType| is_time(of) || becomes_one(of) || of.is_null();
-        let Some(time) = types.iter().position(is_time) else {
+        let mut types = compared.iter().map(|(_, of)| of);
+        let of_time = types.clone().find(|of| is_time(of)).cloned();
+        let Some(of_time) = of_time.filter(|_| types.all(is_any)) else {
             return Ok(Transformed::no(expr));
         };
-        if !types.iter().all(is_any) || !types.iter().any(becomes_one) {
-            return Ok(Transformed::no(expr));
+        let mut is_changed = false;
+        for (expr, _) in compared.into_iter().filter(|(_, of)| becomes_one(of)) {
+            *expr = cast(expr.clone(), of_time.clone());
+            is_changed = true;
         }
-        let of_time = types[time].clone();
-        for (expr, _) in compared
-            .iter_mut()
-            .zip(&types)
-            .filter(|(_, of)| becomes_one(of))
-        {
-            **expr = cast(expr.clone(), of_time.clone());
-        }
-        Ok(Transformed::yes(expr))
+        Ok(Transformed::new_transformed(expr, is_changed))
     }
 }
