@@ -9,6 +9,7 @@ mod field;
 mod no_record;
 mod plain;
 mod rejects;
+mod rows;
 pub(crate) mod text;
 pub(crate) mod time;
 mod value;
@@ -17,24 +18,20 @@ mod wrapped;
 pub(crate) use value::named_number;
 pub(crate) use wrapped::is_annotation;
 
-use std::net::IpAddr;
+use std::sync::LazyLock;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
-use audit_schema::{ColumnType, M365_AUDIT, parse_address};
+use audit_schema::M365_AUDIT;
 use memchr::memmem::Finder;
 use sonic_rs::to_object_iter;
-use std::sync::{Arc, LazyLock};
 
 use crate::envelope::{Entry, Slab, Text, is_api_error};
 use crate::reject::Reason;
-use column::Column;
-use field::{FIELDS, Role, START};
+use field::{FIELDS, START};
 use rejects::Rejects;
-use text::push_json_string;
-use value::Fit;
+use rows::{Part, Rows, Seen};
 
 /// The tenant of records that name none.
 pub const UNKNOWN_TENANT: &str = "unknown";
@@ -145,44 +142,6 @@ impl From<Bad> for Stop {
     }
 }
 
-/// Columns that ingest derives from the record's fields, by their place in `M365_AUDIT`.
-struct Derived {
-    record_type_name: usize,
-    user_type_name: usize,
-    source_ip: usize,
-    source_port: usize,
-    extra: usize,
-    raw: usize,
-}
-
-static DERIVED: LazyLock<Derived> = LazyLock::new(|| {
-    let at = |name| {
-        M365_AUDIT
-            .columns
-            .iter()
-            .position(|column| column.name == name)
-            .unwrap_or(usize::MAX)
-    };
-    Derived {
-        record_type_name: at("record_type_name"),
-        user_type_name: at("user_type_name"),
-        source_ip: at("source_ip"),
-        source_port: at("source_port"),
-        extra: at("extra"),
-        raw: at("raw"),
-    }
-});
-
-/// The table's columns as batches have them: texts are views.
-static COLUMNS: LazyLock<Vec<FieldRef>> = LazyLock::new(|| {
-    let schema = M365_AUDIT.arrow_schema();
-    let as_view = |field: &FieldRef| match field.data_type() {
-        DataType::Utf8 => Arc::new(Field::new(field.name(), DataType::Utf8View, true)),
-        _ => Arc::clone(field),
-    };
-    schema.fields().iter().map(as_view).collect()
-});
-
 struct Decoder<'t> {
     fixed_tenant: Option<&'t str>,
     slab: &'t [u8],
@@ -193,53 +152,6 @@ struct Decoder<'t> {
     specials: plain::Specials,
     /// The part of the record before: most often that of the next one too.
     current: usize,
-}
-
-/// The columns of one tenant and record type.
-struct Rows {
-    tenant: String,
-    /// `None`: records without one, and those of types that came when there were [`PARTS_MAX`] already.
-    record_type: Option<i64>,
-    /// The record type of the record at hand.
-    expected: Option<i64>,
-    columns: Vec<Column>,
-    rows: usize,
-    /// The row's `extra` while it grows.
-    extra: String,
-    /// For each field the one that came after it last time: records of one type have one order.
-    next: Vec<usize>,
-}
-
-/// The columns of a tenant and record type that have values, by their place in `M365_AUDIT`; no row is added any more.
-struct Part {
-    tenant: String,
-    rows: usize,
-    columns: Vec<(usize, Column)>,
-}
-
-/// What the row's other columns need of the fields.
-#[derive(Default)]
-struct Seen {
-    tenant: bool,
-    time: bool,
-    record_type: Option<i64>,
-    user_type: Option<i64>,
-    /// The best client address so far, with its rank and port.
-    address: Option<(u8, IpAddr, Option<u16>)>,
-    /// The column that holds the address as `source_ip` spells it.
-    spelled: Option<usize>,
-}
-
-impl Seen {
-    /// A text, of this column if it has one, that may hold a better client address than those before.
-    fn address(&mut self, rank: u8, text: &str, column: Option<usize>) {
-        if self.address.is_none_or(|(best, ..)| rank < best)
-            && let Some((ip, port)) = parse_address(text)
-        {
-            self.address = Some((rank, ip, port));
-            self.spelled = column.filter(|_| is_plain(text));
-        }
-    }
 }
 
 /// Tenants and record types of a slab whose rows are kept apart; of what comes beyond, a tenant's rows are kept together.
@@ -318,7 +230,7 @@ impl<'t> Decoder<'t> {
                 self.parts[self.current].rows += 1;
                 return Ok(());
             };
-            self.take_back();
+            self.parts[self.current].take_back();
             let next = match stop {
                 Stop::Bad(bad) => return Err(bad),
                 Stop::Odd => Pass::Lazy,
@@ -399,7 +311,7 @@ impl<'t> Decoder<'t> {
         };
         *previous = at;
         let field = FIELDS.get(at);
-        if rows.columns[field.column].len() > rows.rows {
+        if rows.has(field.column) {
             return Err(Stop::Careful);
         }
         rows.field(field, key, raw, seen, self.slab);
@@ -490,178 +402,6 @@ impl<'t> Decoder<'t> {
         let filled = self.parts.drain(..).filter(|rows| rows.rows > 0);
         self.closed.extend(filled.map(Rows::close));
     }
-
-    fn take_back(&mut self) {
-        let rows = &mut self.parts[self.current];
-        rows.extra.clear();
-        rows.columns
-            .iter_mut()
-            .for_each(|column| column.truncate(rows.rows));
-    }
-}
-
-impl Rows {
-    fn new(tenant: String, record_type: Option<i64>) -> Self {
-        let columns = M365_AUDIT
-            .columns
-            .iter()
-            .map(|column| Column::new(column.column_type))
-            .collect();
-        Self {
-            tenant,
-            record_type,
-            expected: record_type,
-            columns,
-            rows: 0,
-            extra: String::new(),
-            next: vec![START; FIELDS.len()],
-        }
-    }
-
-    /// Stops where the field says that the record belongs among other rows.
-    fn check_place(
-        &self,
-        field: &field::Field,
-        raw: &str,
-        seen: &Seen,
-        fixed_tenant: Option<&str>,
-    ) -> Result<(), Stop> {
-        match field.role {
-            Role::OrganizationId if fixed_tenant.is_none() => {
-                match other_tenant(&self.tenant, raw) {
-                    Some(tenant) => Err(Stop::Tenant(tenant)),
-                    None => Ok(()),
-                }
-            }
-            Role::RecordType if seen.record_type != self.expected => {
-                Err(Stop::RecordType(seen.record_type))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn field(&mut self, field: &field::Field, key: &str, raw: &str, seen: &mut Seen, slab: &[u8]) {
-        let column = &mut self.columns[field.column];
-        let mut fit = value::append(
-            column,
-            field.column_type == ColumnType::Json,
-            self.rows,
-            raw,
-            slab,
-        );
-        if fit == Fit::No
-            && let Column::Integer(numbers) = column
-            && let Some(number) = value::named_number(field.wire_name, raw)
-        {
-            numbers.append(self.rows, number);
-            fit = Fit::Part;
-        }
-        match (field.role, &*column) {
-            _ if !matches!(fit, Fit::Whole | Fit::Part) => {}
-            (Role::CreationTime, _) => seen.time = true,
-            (Role::OrganizationId, Column::Text(texts)) => {
-                seen.tenant = guid(texts.last(slab)).is_some()
-            }
-            (Role::RecordType, Column::Integer(numbers)) => seen.record_type = numbers.last(),
-            (Role::UserType, Column::Integer(numbers)) => seen.user_type = numbers.last(),
-            (Role::Address { rank }, Column::Text(texts)) => {
-                seen.address(rank, texts.last(slab), Some(field.column));
-            }
-            _ => {}
-        }
-        if matches!(fit, Fit::Part | Fit::No) {
-            self.extra(key, raw);
-        }
-    }
-
-    fn without_column(&mut self, key: &str, raw: &str, seen: &mut Seen) {
-        if let Some(rank) = field::address_rank(key)
-            && raw.starts_with('"')
-        {
-            seen.address(rank, &text::unescape(value::string(raw)), None);
-        }
-        self.extra(key, raw);
-    }
-
-    fn extra(&mut self, key: &str, raw: &str) {
-        self.extra
-            .push(if self.extra.is_empty() { '{' } else { ',' });
-        push_json_string(&mut self.extra, key);
-        self.extra.push(':');
-        self.extra.push_str(raw);
-    }
-
-    fn derive(&mut self, raw: &str, seen: &Seen, slab: &[u8]) {
-        let derived = &*DERIVED;
-        if let Some(name) = seen
-            .record_type
-            .and_then(audit_schema::codes::record_type_name)
-        {
-            self.text(derived.record_type_name, name, slab);
-        }
-        if let Some(name) = seen.user_type.and_then(audit_schema::codes::user_type_name) {
-            self.text(derived.user_type_name, name, slab);
-        }
-        if let Some((_, ip, port)) = seen.address {
-            let spelled = seen.spelled.and_then(|column| match &self.columns[column] {
-                Column::Text(texts) => texts.last_in(slab),
-                _ => None,
-            });
-            match spelled {
-                Some(text) => self.text(derived.source_ip, text, slab),
-                None => self.text(derived.source_ip, &ip.to_string(), slab),
-            }
-            if let (Some(port), Column::Integer(numbers)) =
-                (port, &mut self.columns[derived.source_port])
-            {
-                numbers.append(self.rows, i64::from(port));
-            }
-        }
-        if !self.extra.is_empty() {
-            self.extra.push('}');
-            let extra = std::mem::take(&mut self.extra);
-            self.text(derived.extra, &extra, slab);
-            self.extra = extra;
-            self.extra.clear();
-        }
-        self.text(derived.raw, raw, slab);
-    }
-
-    fn text(&mut self, column: usize, text: &str, slab: &[u8]) {
-        if let Column::Text(texts) = &mut self.columns[column] {
-            texts.append(self.rows, text, slab);
-        }
-    }
-
-    fn close(self) -> Part {
-        let used = self.columns.into_iter().enumerate();
-        let mut columns: Vec<_> = used.filter(|(_, column)| column.len() > 0).collect();
-        columns.iter_mut().for_each(|(_, column)| column.shrink());
-        Part {
-            tenant: self.tenant,
-            rows: self.rows,
-            columns,
-        }
-    }
-}
-
-impl Part {
-    fn finish(self, slab: &Buffer) -> Result<TenantBatch, ArrowError> {
-        let mut fields = Vec::new();
-        let mut arrays: Vec<ArrayRef> = Vec::new();
-        for (at, column) in self.columns {
-            let field = &COLUMNS[at];
-            if let Some(array) = column.finish(self.rows, field.data_type(), slab)? {
-                fields.push(Arc::clone(field));
-                arrays.push(array);
-            }
-        }
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-        Ok(TenantBatch {
-            tenant: self.tenant,
-            batch,
-        })
-    }
 }
 
 #[cold]
@@ -694,30 +434,4 @@ fn probable_record_type(text: &str) -> Option<i64> {
     let value = &head[MEMBER.find(head)? + MEMBER.needle().len()..];
     let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
     std::str::from_utf8(&value[..digits]).ok()?.parse().ok()
-}
-
-/// Whether an address is nothing but an IPv4 address: there is one spelling of it then.
-fn is_plain(address: &str) -> bool {
-    address.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-}
-
-/// The tenant this `OrganizationId` names, if it is not the current one.
-fn other_tenant(current: &str, raw: &str) -> Option<String> {
-    let named = value::string(raw);
-    if named.eq_ignore_ascii_case(current) {
-        return None;
-    }
-    let tenant = guid(named).unwrap_or_else(|| UNKNOWN_TENANT.to_owned());
-    (tenant != current).then_some(tenant)
-}
-
-/// A GUID in lower case, if the text is one.
-fn guid(text: &str) -> Option<String> {
-    let text = text.trim();
-    let fits = text.len() == 36
-        && text.bytes().enumerate().all(|(at, b)| match at {
-            8 | 13 | 18 | 23 => b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        });
-    fits.then(|| text.to_ascii_lowercase())
 }

@@ -1,6 +1,7 @@
 //! What of a slab is no record: each for itself, or very many tiny ones as one range.
 
-use super::{Bad, Reject, UNKNOWN_TENANT, guid};
+use super::rows::guid;
+use super::{Bad, Reject, UNKNOWN_TENANT};
 use crate::envelope::{Entry, Slab};
 
 /// Rejects of one kind, one after the other, that are kept each for itself. Nobody looks at each of more, and two bytes

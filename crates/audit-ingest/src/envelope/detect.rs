@@ -1,180 +1,10 @@
 //! Which source form an input has, told by its first bytes, never by its name.
 
-use sonic_rs::{JsonValueTrait, LazyValue, to_object_iter};
+mod object;
 
+use super::form::Form;
 use super::json::{BYTE_ORDER_MARK, LINE_HEADER_BYTES_MAX};
 use super::text::{Encoding, Transcoder};
-use crate::reject::FLATTENED;
-
-/// A source form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Form {
-    /// A content blob of the Management Activity API: a JSON array of records.
-    ContentBlob,
-    /// JSON objects one after the other, one a line or not.
-    Ndjson,
-    /// `Search-UnifiedAuditLog | Export-Csv`.
-    SearchUnifiedAuditLogCsv,
-    /// `Search-UnifiedAuditLog | ConvertTo-Json`, or lines of such objects.
-    SearchUnifiedAuditLogJson,
-    /// An export of the Purview portal, new or old.
-    PurviewCsv,
-    /// Records of Microsoft Graph's `security/auditLog/queries`, bare or as pages.
-    GraphJson,
-    /// Defender's `CloudAppEvents`, bare, as messages of an Event Hub or as lines in a storage account.
-    CloudAppEventsJson,
-    /// The same exported from the portal.
-    CloudAppEventsCsv,
-    /// Events, alerts and archives of Wazuh.
-    WazuhJson,
-    /// Documents of Elastic's integration for Office 365 or of Beats.
-    ElasticJson,
-    /// Lines and results of searches that have an event's text as it came: of Splunk, Logstash, Beats, Graylog.
-    CollectorJson,
-    /// Tables of the same, as Splunk and Kibana export them, and tables of which no column's name tells where the records are.
-    CollectorCsv,
-    /// Lines of syslog, a record as JSON behind each header.
-    Syslog,
-    /// No content at all.
-    Empty,
-    /// A page for people.
-    Html,
-    /// An archive of files. A workbook of Excel is one.
-    Archive,
-    /// What PowerShell's `Export-Clixml` writes.
-    Clixml,
-    /// What an Event Hub's capture writes.
-    Avro,
-    /// A columnar file.
-    Parquet,
-    /// An answer of the Management Activity API that is no content blob.
-    Api(ApiForm),
-    /// A table without the column that holds records.
-    Csv,
-    /// The same of Sentinel: rows made of records.
-    OfficeActivityCsv,
-    /// None of these.
-    Unknown,
-}
-
-/// Answers and messages of the Management Activity API that hold no records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ApiForm {
-    /// `subscriptions/content`.
-    ContentListing,
-    /// `subscriptions/list`.
-    SubscriptionListing,
-    /// `subscriptions/notifications`.
-    NotificationListing,
-    /// What the API posts to a webhook when content is available.
-    WebhookNotification,
-    /// What the API posts to a webhook to validate it.
-    WebhookValidation,
-    /// An error, throttling included.
-    Error,
-}
-
-impl Form {
-    /// The name kept in the lake (`m365_content.form`) and taken by `--source`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ContentBlob => "content_blob",
-            Self::Ndjson => "ndjson",
-            Self::SearchUnifiedAuditLogCsv => "search_unified_audit_log_csv",
-            Self::SearchUnifiedAuditLogJson => "search_unified_audit_log_json",
-            Self::PurviewCsv => "purview_csv",
-            Self::GraphJson => "graph_json",
-            Self::CloudAppEventsJson => "cloud_app_events_json",
-            Self::CloudAppEventsCsv => "cloud_app_events_csv",
-            Self::WazuhJson => "wazuh_json",
-            Self::ElasticJson => "elastic_json",
-            Self::CollectorJson => "collector_json",
-            Self::CollectorCsv => "collector_csv",
-            Self::Syslog => "syslog",
-            Self::Empty => "empty",
-            Self::Html => "html",
-            Self::Archive => "archive",
-            Self::Clixml => "clixml",
-            Self::Avro => "avro",
-            Self::Parquet => "parquet",
-            Self::Api(_) => "api_answer",
-            Self::Csv => "csv",
-            Self::OfficeActivityCsv => "office_activity_csv",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// The forms that hold records, for `--source` and its help.
-    pub const SOURCES: [Self; 13] = [
-        Self::ContentBlob,
-        Self::Ndjson,
-        Self::SearchUnifiedAuditLogCsv,
-        Self::SearchUnifiedAuditLogJson,
-        Self::PurviewCsv,
-        Self::GraphJson,
-        Self::CloudAppEventsJson,
-        Self::CloudAppEventsCsv,
-        Self::WazuhJson,
-        Self::ElasticJson,
-        Self::CollectorJson,
-        Self::CollectorCsv,
-        Self::Syslog,
-    ];
-
-    /// Why an input of this form is not read, if it is not, and what to do instead.
-    pub fn refusal(self) -> Option<&'static str> {
-        match self {
-            Self::Api(form) => form.refusal(),
-            Self::Csv => Some(
-                "a table that shows no records as JSON in its first 64 KiB, and has no column AuditData, RawEventData, _raw or \
-                 event.original: export it with such a column; if there are records further on, give the source collector_csv",
-            ),
-            Self::OfficeActivityCsv => Some(FLATTENED),
-            Self::Archive => Some(
-                "an archive or a workbook of Excel: unpack it, or save its sheet as CSV, and ingest what comes out",
-            ),
-            Self::Clixml => Some(
-                "objects of PowerShell in XML (Export-Clixml): import them with Import-Clixml and export their AuditData with \
-                 Export-Csv or ConvertTo-Json",
-            ),
-            Self::Avro => Some(
-                "an Avro file, as an Event Hub's capture writes: give what is in each Body, a JSON text with the list `records`, \
-                 one a line",
-            ),
-            Self::Parquet => Some(
-                "a Parquet file: export the records from it as JSON, one a line, or as CSV with the column that holds them as JSON",
-            ),
-            Self::Unknown => Some(
-                "neither JSON nor a CSV export with an AuditData column, nor syslog with records as JSON",
-            ),
-            _ => None,
-        }
-    }
-}
-
-impl ApiForm {
-    fn refusal(self) -> Option<&'static str> {
-        match self {
-            Self::ContentListing => Some(
-                "a listing of available content blobs, not records: retrieve each contentUri and ingest the blobs",
-            ),
-            Self::SubscriptionListing => {
-                Some("a listing of the tenant's subscriptions, not records")
-            }
-            Self::NotificationListing => Some(
-                "a listing of notifications, not records: retrieve each contentUri and ingest the blobs",
-            ),
-            Self::WebhookNotification => Some(
-                "a webhook notification, not records: retrieve each contentUri and ingest the blobs",
-            ),
-            Self::WebhookValidation => Some("a webhook validation request, not records"),
-            // A failed download stands where records were expected: a reject, not a skip.
-            Self::Error => None,
-        }
-    }
-}
 
 /// What the first bytes of an input tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,7 +114,7 @@ fn first_form(text: &[u8]) -> Form {
     match text.first() {
         None => Form::Empty,
         Some(b'[') => json_array(text[1..].trim_ascii_start()),
-        Some(b'{') => json_object(text, Form::Ndjson),
+        Some(b'{') => object::form(text, Form::Ndjson),
         // Texts of objects, as JSON has them; in a table's cell quotes are doubled.
         Some(b'"') if text.starts_with(br#""{\""#) => Form::Ndjson,
         Some(_) if is_syslog(text) => Form::Syslog,
@@ -375,7 +205,7 @@ pub(crate) fn shows_record(text: &[u8]) -> bool {
 
 fn json_array(elements: &[u8]) -> Form {
     match elements.first() {
-        Some(b'{') => json_object(elements, Form::ContentBlob),
+        Some(b'{') => object::form(elements, Form::ContentBlob),
         None | Some(b'[' | b']' | b'"') => Form::ContentBlob,
         // Words in brackets, a link say, are no array.
         Some(_) => {
@@ -389,124 +219,9 @@ fn json_array(elements: &[u8]) -> Form {
     }
 }
 
-/// The form of a sequence of objects like the first, which may be cut off.
-fn json_object(text: &[u8], plain: Form) -> Form {
-    if is_api_error(text) {
-        return Form::Api(ApiForm::Error);
-    }
-    let valid = match std::str::from_utf8(text) {
-        Ok(valid) => valid,
-        Err(e) => std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default(),
-    };
-    // The walk below is recursive.
-    let Some(object) = super::json::first_value(valid) else {
-        return plain;
-    };
-    let mut keys = Keys::default();
-    for (key, value) in to_object_iter(object).map_while(Result::ok) {
-        keys.see(&key, &value);
-    }
-    // The last member of the prefix may be cut off; an envelope's payload is such a member.
-    keys.cut_off(object);
-    keys.form(plain)
-}
-
-/// Members that stand in an object without a record's own, or in objects within it.
-const DEEPER: [(&str, Form); 10] = [
-    ("\"RawEventData\"", Form::CloudAppEventsJson),
-    ("\"office365\"", Form::WazuhJson),
-    ("\"o365audit\"", Form::ElasticJson),
-    ("\"o365\"", Form::ElasticJson),
-    ("\"event.original\"", Form::ElasticJson),
-    ("\"o365.audit\"", Form::ElasticJson),
-    ("\"_raw\"", Form::CollectorJson),
-    ("\"full_message\"", Form::CollectorJson),
-    ("\"message\":\"{", Form::CollectorJson),
-    ("\"message\": \"{", Form::CollectorJson),
-];
-
-/// The members that tell the forms apart.
-#[derive(Debug, Default)]
-struct Keys {
-    record: bool,
-    time: bool,
-    audit_data_text: bool,
-    audit_data_graph: bool,
-    /// As Graph's cmdlets name it.
-    graph_cmdlet: bool,
-    /// What tells the forms whose records may stand deeper.
-    deeper: Option<Form>,
-    odata_page: bool,
-    content_uri: bool,
-    client_id: bool,
-    notification: bool,
-    subscription: bool,
-    validation: bool,
-    error: bool,
-}
-
-impl Keys {
-    fn see(&mut self, key: &str, value: &LazyValue<'_>) {
-        match key {
-            "CreationTime" => (self.record, self.time) = (true, true),
-            "RecordType" | "Operation" => self.record = true,
-            "AuditData" => self.audit_data_text = true,
-            "auditData" => self.audit_data_graph = true,
-            "AuditLogRecordType" => self.graph_cmdlet = true,
-            "@odata.context" | "@odata.nextLink" | "value" => self.odata_page = true,
-            "contentUri" => self.content_uri = true,
-            "clientId" => self.client_id = true,
-            "notificationSent" | "notificationStatus" => self.notification = true,
-            "contentType" | "webhook" => self.subscription = true,
-            "validationCode" => self.validation = true,
-            "error" => self.error = value.is_object() || value.is_str(),
-            _ => {}
-        }
-    }
-
-    fn cut_off(&mut self, text: &str) {
-        self.audit_data_text |= !self.time && text.contains("\"AuditData\"");
-        self.audit_data_graph |= !self.record && text.contains("\"auditData\"");
-        let holds = |(member, _): &&(&str, _)| !self.record && text.contains(member);
-        self.deeper = DEEPER.iter().find(holds).map(|(_, form)| *form);
-        self.odata_page |=
-            text.starts_with("{\"@odata.context\"") || text.starts_with("{\"value\"");
-    }
-
-    fn form(&self, plain: Form) -> Form {
-        if self.graph_cmdlet {
-            Form::GraphJson
-        } else if self.audit_data_text && !self.time {
-            // Around a record its type and operation stand, too.
-            Form::SearchUnifiedAuditLogJson
-        } else if self.record {
-            plain
-        } else if self.audit_data_graph {
-            Form::GraphJson
-        } else if let Some(form) = self.deeper {
-            form
-        } else if self.odata_page {
-            Form::GraphJson
-        } else if self.notification {
-            Form::Api(ApiForm::NotificationListing)
-        } else if self.content_uri && self.client_id {
-            Form::Api(ApiForm::WebhookNotification)
-        } else if self.content_uri {
-            Form::Api(ApiForm::ContentListing)
-        } else if self.validation {
-            Form::Api(ApiForm::WebhookValidation)
-        } else if self.subscription {
-            Form::Api(ApiForm::SubscriptionListing)
-        } else if self.error {
-            Form::Api(ApiForm::Error)
-        } else {
-            plain
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::form::ApiForm;
     use super::*;
 
     #[test]

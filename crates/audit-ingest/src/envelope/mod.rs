@@ -6,13 +6,15 @@
 
 mod csv;
 mod detect;
+mod form;
 mod json;
 mod text;
 
 use std::ops::Range;
 
 pub(crate) use detect::is_api_error;
-pub use detect::{Detected, Form, detect};
+pub use detect::{Detected, detect};
+pub use form::Form;
 pub(crate) use json::{single_object, single_value};
 
 use crate::reject::Reason;

@@ -10,10 +10,13 @@
 
 mod budget;
 mod cache;
+mod consumer;
 mod footers;
+mod needs;
 mod query;
 
 pub(crate) use budget::Budget;
 pub(crate) use cache::{Key, Kind, Part};
 pub(crate) use footers::Footers;
-pub(crate) use query::{ENGINE_POOL, Needs, QueryMemory, Turn};
+pub(crate) use needs::Needs;
+pub(crate) use query::{ENGINE_POOL, QueryMemory, Turn};

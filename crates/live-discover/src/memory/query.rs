@@ -7,16 +7,10 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
 
-use super::Budget;
-use crate::estimate::row_bytes;
-use crate::rules::group_parts::{self, GroupPartsExec};
-use crate::rules::lists::ListsExec;
-use crate::rules::range_count::RangeCountExec;
-use crate::rules::range_join::RangeJoinExec;
+use super::consumer::{is_grouping, is_merging, is_sorting, weight};
+use super::needs::THREAD_BYTES;
+use super::{Budget, Needs};
 
 /// How the engine's total is called in messages.
 pub(crate) const ENGINE_POOL: &str = "memory of the engine";
@@ -24,66 +18,10 @@ pub(crate) const ENGINE_POOL: &str = "memory of the engine";
 /// What a thread of a query needs to sort or group whatever comes, by going to disk: the batches that it sorts, and
 /// those that it merges.
 const SORTING_BYTES: usize = 64 << 20;
-/// What a thread of another query needs: the rows that are the latest so far.
-const THREAD_BYTES: usize = 32 << 20;
 /// Batches that a thread has at hand: the one that it makes, and one that waits to be taken.
 const BATCHES_OF_THREAD: usize = 2;
 /// What is set aside for groups grows by so much at least.
 const EXTRA_BYTES: usize = 8 << 20;
-/// What sorts batches, and goes to disk with them.
-const SORTING: &str = "ExternalSorter[";
-/// What groups rows, and goes to disk with the groups: ours, and DataFusion's, which sorts them first.
-const GROUPING: [&str; 2] = [group_parts::CONSUMER, "AggregateStream["];
-/// What hands rows to other threads.
-const QUEUING: &str = "RepartitionExec[";
-/// What merges sorted batches, from memory or from disk. From disk it takes a buffer for each file, of as many files as
-/// it gets memory for.
-const MERGING: &str = "ExternalSorterMerge";
-/// Steps that hold tables, beside sorts and groups.
-const HOLDS_TABLES: [&str; 11] = [
-    GroupPartsExec::NAME,
-    ListsExec::NAME,
-    "HashJoinExec",
-    RangeJoinExec::NAME,
-    "SortMergeJoinExec",
-    "NestedLoopJoinExec",
-    "PiecewiseMergeJoinExec",
-    "CrossJoinExec",
-    "WindowAggExec",
-    "BoundedWindowAggExec",
-    RangeCountExec::NAME,
-];
-
-/// What a query needs, as far as its plan tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// It filters, counts, or gives some first rows.
-    Little,
-    /// It sorts, groups or joins.
-    Much,
-}
-
-impl Needs {
-    pub(crate) fn of(plan: &dyn ExecutionPlan) -> Self {
-        // The first rows are kept with as many that are not, until these are let go of.
-        let sorts = |sort: &SortExec| {
-            let row_bytes = row_bytes(&sort.input().schema());
-            let kept = |rows: usize| rows.saturating_mul(2 * row_bytes);
-            sort.fetch()
-                .is_none_or(|rows| kept(rows) > THREAD_BYTES / 2)
-        };
-        let groups = |aggregate: &AggregateExec| !aggregate.group_expr().is_empty();
-        let holds = HOLDS_TABLES.contains(&plan.name())
-            || plan.downcast_ref::<SortExec>().is_some_and(sorts)
-            || plan.downcast_ref::<AggregateExec>().is_some_and(groups);
-        let mut below = plan.children().into_iter();
-        match holds || below.any(|child| Self::of(child.as_ref()) == Self::Much) {
-            true => Self::Much,
-            false => Self::Little,
-        }
-    }
-}
-
 /// The pool of one query.
 ///
 /// Steps that can go to disk share what was set aside for the query when it began by their [`weight`], and go to disk
@@ -418,28 +356,6 @@ impl MemoryPool for QueryMemory {
 /// sort's part at most, and a batch or two. A merge from disk would take all that the query may have.
 fn merges(sorted_bytes: usize) -> usize {
     sorted_bytes / 3 * 2
-}
-
-fn is_sorting(consumer: &MemoryConsumer) -> bool {
-    consumer.name().starts_with(SORTING)
-}
-
-/// Of a step that can go to disk: what queues between threads has a fourth of another's part.
-fn weight(consumer: &MemoryConsumer) -> usize {
-    match consumer.can_spill() {
-        true if consumer.name().starts_with(QUEUING) => 1,
-        true => 4,
-        false => 0,
-    }
-}
-
-fn is_grouping(consumer: &MemoryConsumer) -> bool {
-    let groups = |name: &&str| consumer.name().contains(name);
-    consumer.can_spill() && GROUPING.iter().any(groups)
-}
-
-fn is_merging(consumer: &MemoryConsumer) -> bool {
-    consumer.name().starts_with(MERGING)
 }
 
 #[cfg(test)]
