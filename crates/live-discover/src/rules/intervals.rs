@@ -1,4 +1,4 @@
-//! Intervals, compared by how long they are, and added to dates.
+//! Intervals, compared by how long they are, and added to dates and times.
 //!
 //! Arrow compares the months of two intervals, then their days, then the rest: `INTERVAL '36 hours' > INTERVAL '1 day'` is
 //! false, and so is whatever two times are apart, which has no days at all. Here, as in PostgreSQL, a day has 24 hours and a
@@ -21,14 +21,15 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast as cast_to,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast as cast_to, lit,
 };
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const TIME: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 /// Of the longest interval, in nanoseconds.
 const LENGTH: DataType = DataType::Decimal128(38, 0);
-const DAY_NANOS: i128 = 24 * 3600 * 1_000_000_000;
+const DAY_MICROS: i64 = 24 * 3600 * 1_000_000;
+const DAY_NANOS: i128 = DAY_MICROS as i128 * 1_000;
 const MONTH_NANOS: i128 = 30 * DAY_NANOS;
 
 /// Puts the length of intervals in their place where they are compared.
@@ -105,6 +106,57 @@ impl FunctionRewrite for TimesOfDates {
         let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
         Ok(Transformed::new_transformed(expr, is_time))
     }
+}
+
+/// Makes a length of an interval that is added to a time, where it is one: Arrow asks a calendar for each time that an
+/// interval is added to, which took a fourth of a join of times near each other.
+#[derive(Debug)]
+pub(crate) struct Lengths;
+
+impl FunctionRewrite for Lengths {
+    fn name(&self) -> &str {
+        "lengths"
+    }
+
+    fn rewrite(
+        &self,
+        mut expr: Expr,
+        schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &mut expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let (time, interval) = match op {
+            Operator::Plus | Operator::Minus if matches!(**right, Expr::Literal(..)) => {
+                (left, right)
+            }
+            Operator::Plus => (right, left),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(of)), _) = **interval else {
+            return Ok(Transformed::no(expr));
+        };
+        let length = match time.get_type(schema) {
+            Ok(DataType::Timestamp(TimeUnit::Microsecond, zone)) => micros(of, zone.as_deref()),
+            _ => None,
+        };
+        let is_length = length.is_some();
+        if is_length {
+            **interval = lit(ScalarValue::DurationMicrosecond(length));
+        }
+        Ok(Transformed::new_transformed(expr, is_length))
+    }
+}
+
+/// How long an interval is, in microseconds, whatever it is added to: months differ, and so do days where clocks change.
+fn micros(of: IntervalMonthDayNano, zone: Option<&str>) -> Option<i64> {
+    let days_are_equal = matches!(zone, None | Some("UTC" | "+00:00"));
+    if of.months != 0 || of.days != 0 && !days_are_equal || of.nanoseconds % 1_000 != 0 {
+        return None;
+    }
+    let days = i64::from(of.days).checked_mul(DAY_MICROS)?;
+    days.checked_add(of.nanoseconds / 1_000)
 }
 
 /// Whether an interval is known to have no part of a day.
