@@ -197,7 +197,7 @@ pub(crate) struct Filled {
     /// Records before then
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
-    /// Records of these commits (`ingest_sequence`) instead of a time: 13.. for what came after commit 12, 13..20
+    /// Records of these commits (`ingest_sequence`) instead of a time: 13.. for what came after commit 12, 13..20 without 20
     #[arg(long, value_name = "FROM..TO", value_parser = parse_commits, conflicts_with_all = ["from", "to"])]
     pub(crate) commits: Option<(Option<i64>, Option<i64>)>,
 }

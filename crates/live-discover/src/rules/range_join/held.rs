@@ -177,29 +177,37 @@ impl Held {
             Ok((range.op, held, others.as_primitive::<Int64Type>().clone()))
         });
         let asked = asked.collect::<Result<Vec<_>>>()?;
+        // Rows that follow each other often have the same keys, and lie near each other.
+        let mut last_row = None;
+        let mut group = None;
+        let mut last_places = vec![0; asked.len()];
         let of_row = |row: usize| {
             let nothing = 0..0;
             if has_no_equal(&by, row, self.null_equality) {
                 return nothing;
             }
-            let Some(group) = self.groups.get(of_keys.row(row).as_ref()) else {
+            let key = of_keys.row(row);
+            if last_row.replace(key) != Some(key) {
+                group = self.groups.get(key.as_ref()).copied();
+            }
+            let Some(group) = group.map(|group| group as usize) else {
                 return nothing;
             };
-            let group = *group as usize;
             let mut candidates = self.starts[group]..self.starts[group + 1];
-            for (op, held, others) in &asked {
+            for ((op, held, others), last) in asked.iter().zip(&mut last_places) {
                 if others.is_null(row) {
                     return nothing;
                 }
                 let other = others.value(row);
                 let (from, to) = (candidates.start as usize, candidates.end as usize);
-                let place = held[from..to].partition_point(|held| match op {
-                    Lt | GtEq => *held < other,
-                    _ => *held <= other,
+                let place = place_near(from..to, *last, |place| match op {
+                    Lt | GtEq => held[place] < other,
+                    _ => held[place] <= other,
                 });
+                *last = place;
                 match op {
-                    Gt | GtEq => candidates.start += place as u32,
-                    _ => candidates.end = candidates.start + place as u32,
+                    Gt | GtEq => candidates.start = place as u32,
+                    _ => candidates.end = place as u32,
                 }
             }
             candidates
@@ -297,4 +305,69 @@ fn evaluated<'a>(
 /// Whether a row has a key that equals nothing.
 fn has_no_equal(keys: &[ArrayRef], row: usize, null_equality: NullEquality) -> bool {
     null_equality == NullEquality::NullEqualsNothing && keys.iter().any(|key| key.is_null(row))
+}
+
+/// The first of the places that is not `before`, as all behind it are not; where it probably is is looked at first.
+fn place_near(places: Range<usize>, probably: usize, before: impl Fn(usize) -> bool) -> usize {
+    const STEPS: [usize; 3] = [1, 4, 16];
+    let (mut from, mut to) = (places.start, places.end);
+    let probably = probably.clamp(from, to);
+    if probably < to && before(probably) {
+        from = probably + 1;
+        for step in STEPS {
+            match probably.checked_add(step) {
+                Some(place) if place < to && before(place) => from = place + 1,
+                Some(place) => {
+                    to = to.min(place);
+                    break;
+                }
+                None => break,
+            }
+        }
+    } else {
+        to = probably;
+        for step in STEPS {
+            match probably.checked_sub(step) {
+                Some(place) if place >= from && !before(place) => to = place,
+                Some(place) => {
+                    from = from.max(place + 1);
+                    break;
+                }
+                None => break,
+            }
+        }
+    }
+    while from < to {
+        let middle = from + (to - from) / 2;
+        match before(middle) {
+            true => from = middle + 1,
+            false => to = middle,
+        }
+    }
+    from
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place_near;
+
+    #[test]
+    fn a_place_is_found_wherever_it_is_looked_for_first() {
+        for len in 0..70_usize {
+            for from in [0, len / 3] {
+                for first in from..=len {
+                    for probably in [0, first.saturating_sub(3), first, first + 1, len, len + 9] {
+                        let found = place_near(from..len, probably, |place| {
+                            assert!(
+                                (from..len).contains(&place),
+                                "{place} is none of the places"
+                            );
+                            place < first
+                        });
+                        assert_eq!(found, first, "in {from}..{len} from {probably} on");
+                    }
+                }
+            }
+        }
+    }
 }
