@@ -1,18 +1,22 @@
 """One peer, in a process of its own.
 
-    systems.py load SYSTEM LAKE DATABASE    fills its own tables from the lake's data files
-    systems.py ask SYSTEM LAKE DATABASE     answers questions, JSON lines as `benches/src/bin/suite.rs` has them
+    systems.py load SYSTEM LAKE DATABASE [--asked]    fills its own tables from the lake's data files
+    systems.py ask SYSTEM LAKE DATABASE               answers questions, JSON lines as `benches/src/bin/suite.rs` has them
 
-Each is set up as somebody would who knows it: see the classes.
+Each is set up as somebody would who knows it: see the classes. With `--asked` its tables have the columns only that
+`questions.py` names, and take what fits on a disk.
 """
 
 import json
 import os
+import re
 import sys
 import time
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+
+from environment import HERE
 
 THREADS = 2
 
@@ -28,9 +32,17 @@ def write_arrow(path, table):
         writer.write_table(table)
 
 
+def columns_of(lake, is_asked_only):
+    """Names and DuckDB's types of what the data files have."""
+    columns = DuckDB.connect().execute(f"DESCRIBE SELECT * FROM {DuckDB.parquet(lake)}").fetchall()
+    named = set(re.findall(r"\w+", (HERE / "questions.py").read_text()))
+    return [(name, kind) for name, kind, *_ in columns if name in named or not is_asked_only]
+
+
 class DuckDB:
-    """Its own table, in order of time, for the zone maps; an index on `id`; times without a zone; the records' text
-    compressed by zstd, which searched as fast as by its own choice and wrote a fifth less."""
+    """Its own table, in order of time, for the zone maps; an index on `id`; times without a zone. Texts are compressed
+    as it chooses (DICT_FSST): by zstd the records take a quarter of the disk, and searching them twice the time. So
+    they are only where the disk has to do (`--asked`)."""
 
     modules = ["duckdb"]
 
@@ -52,20 +64,20 @@ class DuckDB:
         return f"read_parquet('{data_files(lake)}', union_by_name = true, hive_partitioning = true)"
 
     @classmethod
-    def load(cls, lake, database):
+    def load(cls, lake, database, is_asked_only):
         connection = cls.connect(database)
         connection.execute("SET parquet_metadata_cache = true")
-        connection.execute("SET zstd_min_string_length = 500")
         source = cls.parquet(lake)
-        columns = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        times = [f"{name}::TIMESTAMP AS {name}" for name, kind, *_ in columns if kind == "TIMESTAMP WITH TIME ZONE"]
+        columns = columns_of(lake, is_asked_only)
+        types = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMP"}
+        how = {"raw": " USING COMPRESSION zstd"} if is_asked_only else {}
+        declared = ", ".join(f"{name} {types.get(kind, kind)}{how.get(name, '')}" for name, kind in columns)
+        values = ", ".join(f"{name}::{types[kind]}" if kind in types else name for name, kind in columns)
+        connection.execute(f"CREATE TABLE m365_audit ({declared})")
         # A day after the other: sorting all records with all their columns at once needs the disk many times over.
-        days = connection.execute(f"SELECT DISTINCT event_date FROM {source} ORDER BY 1").fetchall()
-        for number, [day] in enumerate(days):
-            target = "INSERT INTO m365_audit" if number else "CREATE TABLE m365_audit AS"
+        for [day] in connection.execute(f"SELECT DISTINCT event_date FROM {source} ORDER BY 1").fetchall():
             connection.execute(
-                f"{target} SELECT * REPLACE ({', '.join(times)}) FROM {source}"
-                f" WHERE event_date = DATE '{day}' ORDER BY creation_time"
+                f"INSERT INTO m365_audit SELECT {values} FROM {source} WHERE event_date = DATE '{day}' ORDER BY creation_time"
             )
         connection.execute("CREATE INDEX by_id ON m365_audit (id)")
         connection.execute("CHECKPOINT")
@@ -90,7 +102,8 @@ class DuckDBOnParquet(DuckDB):
 
 
 class ClickHouse:
-    """A MergeTree in order of time, with the skip indexes of somebody who looks for single values and for texts."""
+    """A MergeTree in order of time, a part a month, with the skip indexes of somebody who looks for single values and for
+    texts."""
 
     modules = ["chdb"]
 
@@ -121,28 +134,35 @@ class ClickHouse:
         self.session.query(f"SET max_threads = {THREADS}")
 
     @classmethod
-    def load(cls, lake, database):
-        import duckdb
+    def load(cls, lake, database, is_asked_only):
         from chdb import session
 
         # It reads files below the working directory only.
         os.chdir(lake)
-        columns = DuckDB.connect().execute(f"DESCRIBE SELECT * FROM {DuckDB.parquet(lake)}").fetchall()
-        types = [f"{name} {cls.type_of(name, kind, name in cls.FEW)}" for name, kind, *_ in columns]
+        columns = columns_of(lake, is_asked_only)
+        types = [f"{name} {cls.type_of(name, kind, name in cls.FEW)}" for name, kind in columns]
         files = f"file('{Path(data_files(lake)).relative_to(lake)}', Parquet)"
         database = session.Session(str(database))
         database.query("CREATE DATABASE IF NOT EXISTS lake ENGINE = Atomic")
         database.query(
             f"CREATE TABLE lake.m365_audit ({', '.join(types + cls.INDEXES)}) ENGINE = MergeTree ORDER BY creation_time"
-            " SETTINGS index_granularity = 8192"
+            " PARTITION BY toYYYYMM(creation_time)"
+            # Parts that were merged go at once: they are three times the table.
+            " SETTINGS index_granularity = 8192, old_parts_lifetime = 1, cleanup_delay_period = 1,"
+            " cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 1"
         )
-        names = ", ".join(name for name, *_ in columns)
+        names = ", ".join(name for name, _ in columns)
         database.query(
             f"INSERT INTO lake.m365_audit ({names}) SELECT {names} FROM {files} SETTINGS schema_inference_mode = 'union',"
             f" use_hive_partitioning = 1, input_format_parquet_allow_missing_columns = 1, max_threads = {THREADS},"
             " input_format_null_as_default = 1, insert_null_as_default = 1"
         )
         database.query("OPTIMIZE TABLE lake.m365_audit FINAL")
+        old = "SELECT count() FROM system.parts WHERE database = 'lake' AND NOT active"
+        for _ in range(120):
+            if str(database.query(old)).strip() == "0":
+                break
+            time.sleep(1)
         database.close()
 
     @staticmethod
@@ -225,5 +245,9 @@ def say(line):
 
 
 if __name__ == "__main__":
-    action, system, lake, database = sys.argv[1:]
-    {"load": lambda kind, *paths: kind.load(*paths), "ask": ask}[action](SYSTEMS[system], Path(lake), Path(database))
+    action, system, *paths = (argument for argument in sys.argv[1:] if argument != "--asked")
+    kind, paths = SYSTEMS[system], map(Path, paths)
+    if action == "load":
+        kind.load(*paths, "--asked" in sys.argv)
+    else:
+        ask(kind, *paths)
