@@ -43,7 +43,7 @@ use crate::rules::first_of_each::FirstsOfEach;
 use crate::rules::first_pass::FirstPass;
 use crate::rules::group_parts::GROUP_PARTS;
 use crate::rules::growth::BoundGrowth;
-use crate::rules::intervals::{ByLength, Lengths, TimesOfDates};
+use crate::rules::intervals::{AddedByLength, ByLength, TimesOfDates};
 use crate::rules::lists::Lists;
 use crate::rules::pushdown::WithSieves;
 use crate::rules::range_count::RANGE_COUNTS;
@@ -384,7 +384,7 @@ fn base_state(
     state.register_function_rewrite(Arc::new(AsCompared))?;
     state.register_function_rewrite(Arc::new(TimesOfDates))?;
     state.register_function_rewrite(Arc::new(ByLength))?;
-    state.register_function_rewrite(Arc::new(Lengths))?;
+    state.register_function_rewrite(Arc::new(AddedByLength))?;
     state.register_function_rewrite(Arc::new(ComparedInMicros))?;
     // Last: it sees the functions that others put in place of operators.
     state.register_function_rewrite(Arc::new(BoundGrowth))?;

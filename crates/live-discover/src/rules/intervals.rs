@@ -111,11 +111,11 @@ impl FunctionRewrite for TimesOfDates {
 /// Makes a length of an interval that is added to a time, where it is one: Arrow asks a calendar for each time that an
 /// interval is added to, which took a fourth of a join of times near each other.
 #[derive(Debug)]
-pub(crate) struct Lengths;
+pub(crate) struct AddedByLength;
 
-impl FunctionRewrite for Lengths {
+impl FunctionRewrite for AddedByLength {
     fn name(&self) -> &str {
-        "lengths"
+        "intervals_added_by_length"
     }
 
     fn rewrite(
