@@ -9,6 +9,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use audit_lake::DAY_MICROS;
 use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
@@ -28,8 +29,9 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const TIME: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 /// Of the longest interval, in nanoseconds.
 const LENGTH: DataType = DataType::Decimal128(38, 0);
-const DAY_MICROS: i64 = 24 * 3600 * 1_000_000;
 const DAY_NANOS: i128 = DAY_MICROS as i128 * 1_000;
+/// Of what is added as a length: some hundred thousand years. With more, Arrow says that it is out of range.
+const ADDED_MICROS_MAX: i64 = 36_500_000 * DAY_MICROS;
 const MONTH_NANOS: i128 = 30 * DAY_NANOS;
 
 /// Puts the length of intervals in their place where they are compared.
@@ -138,7 +140,11 @@ impl FunctionRewrite for AddedByLength {
             return Ok(Transformed::no(expr));
         };
         let length = match time.get_type(schema) {
-            Ok(DataType::Timestamp(TimeUnit::Microsecond, zone)) => micros(of, zone.as_deref()),
+            Ok(DataType::Timestamp(TimeUnit::Microsecond, zone))
+                if of.days == 0 || has_equal_days(zone.as_deref()) =>
+            {
+                micros(of).filter(|length| (-ADDED_MICROS_MAX..=ADDED_MICROS_MAX).contains(length))
+            }
             _ => None,
         };
         let is_length = length.is_some();
@@ -149,14 +155,19 @@ impl FunctionRewrite for AddedByLength {
     }
 }
 
-/// How long an interval is, in microseconds, whatever it is added to: months differ, and so do days where clocks change.
-fn micros(of: IntervalMonthDayNano, zone: Option<&str>) -> Option<i64> {
-    let days_are_equal = matches!(zone, None | Some("UTC" | "+00:00"));
-    if of.months != 0 || of.days != 0 && !days_are_equal || of.nanoseconds % 1_000 != 0 {
-        return None;
-    }
-    let days = i64::from(of.days).checked_mul(DAY_MICROS)?;
-    days.checked_add(of.nanoseconds / 1_000)
+/// Whether all days of times with such a zone have 24 hours: no clock changes.
+pub(super) fn has_equal_days(zone: Option<&str>) -> bool {
+    matches!(zone, None | Some("UTC" | "+00:00"))
+}
+
+/// How long an interval is, where days have 24 hours; `None` for what has months, which are of unequal length, and what is
+/// no number of microseconds.
+pub(super) fn micros(of: IntervalMonthDayNano) -> Option<i64> {
+    let is_whole = of.months == 0 && of.nanoseconds % 1_000 == 0;
+    let micros = i64::from(of.days)
+        .checked_mul(DAY_MICROS)?
+        .checked_add(of.nanoseconds / 1_000)?;
+    is_whole.then_some(micros)
 }
 
 /// Whether an interval is known to have no part of a day.

@@ -9,7 +9,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use audit_lake::DAY_MICROS;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::{SortOptions, concat, partition};
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
@@ -30,6 +29,7 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use super::intervals::{has_equal_days, micros};
 use crate::node::{NodeRule, only_child, with_new_children};
 
 /// Puts the quick count in the place of DataFusion's.
@@ -73,9 +73,7 @@ impl RangeCountExec {
         let counts = window.window_expr().iter().map(Count::of);
         let counts = counts.collect::<Option<Vec<_>>>();
         let is_time = match order.expr.data_type(&input.schema())? {
-            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-                zone.is_none_or(|zone| matches!(zone.as_ref(), "UTC" | "+00:00"))
-            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => has_equal_days(zone.as_deref()),
             _ => false,
         };
         let is_sorted = window.input_order_mode == InputOrderMode::Sorted;
@@ -130,17 +128,14 @@ fn frame_micros(frame: &WindowFrame) -> Option<(i64, i64)> {
     Some((preceding, following))
 }
 
-/// `None` for what has months, which are of unequal length, and what is no number of microseconds.
+/// `None` for what is of no length, or of less than none.
 fn interval_micros(interval: &ScalarValue) -> Option<i64> {
-    let interval = interval.cast_to(&DataType::Interval(IntervalUnit::MonthDayNano));
-    let Ok(ScalarValue::IntervalMonthDayNano(Some(interval))) = interval else {
-        return None;
-    };
-    let is_whole = interval.months == 0 && interval.nanoseconds % 1000 == 0;
-    let micros = i64::from(interval.days)
-        .checked_mul(DAY_MICROS)?
-        .checked_add(interval.nanoseconds / 1000)?;
-    (is_whole && micros >= 0).then_some(micros)
+    match interval.cast_to(&DataType::Interval(IntervalUnit::MonthDayNano)) {
+        Ok(ScalarValue::IntervalMonthDayNano(Some(interval))) => {
+            micros(interval).filter(|micros| *micros >= 0)
+        }
+        _ => None,
+    }
 }
 
 /// Rows that wait for what their frames may yet get, and what of rows before them is in these frames.

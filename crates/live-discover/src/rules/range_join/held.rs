@@ -200,9 +200,9 @@ impl Held {
                 }
                 let other = others.value(row);
                 let (from, to) = (candidates.start as usize, candidates.end as usize);
-                let place = place_near(from..to, *last, |place| match op {
-                    Lt | GtEq => held[place] < other,
-                    _ => held[place] <= other,
+                let place = place_near(held, from..to, *last, |held| match op {
+                    Lt | GtEq => held < other,
+                    _ => held <= other,
                 });
                 *last = place;
                 match op {
@@ -307,16 +307,21 @@ fn has_no_equal(keys: &[ArrayRef], row: usize, null_equality: NullEquality) -> b
     null_equality == NullEquality::NullEqualsNothing && keys.iter().any(|key| key.is_null(row))
 }
 
-/// The first of the places that is not `before`, as all behind it are not; where it probably is is looked at first.
-fn place_near(places: Range<usize>, probably: usize, before: impl Fn(usize) -> bool) -> usize {
+/// The first of the places whose number is not `before`, as all behind it are not; where it probably is is looked at first.
+fn place_near(
+    numbers: &[i64],
+    places: Range<usize>,
+    probably: usize,
+    before: impl Fn(i64) -> bool,
+) -> usize {
     const STEPS: [usize; 3] = [1, 4, 16];
     let (mut from, mut to) = (places.start, places.end);
     let probably = probably.clamp(from, to);
-    if probably < to && before(probably) {
+    if probably < to && before(numbers[probably]) {
         from = probably + 1;
         for step in STEPS {
             match probably.checked_add(step) {
-                Some(place) if place < to && before(place) => from = place + 1,
+                Some(place) if place < to && before(numbers[place]) => from = place + 1,
                 Some(place) => {
                     to = to.min(place);
                     break;
@@ -328,7 +333,7 @@ fn place_near(places: Range<usize>, probably: usize, before: impl Fn(usize) -> b
         to = probably;
         for step in STEPS {
             match probably.checked_sub(step) {
-                Some(place) if place >= from && !before(place) => to = place,
+                Some(place) if place >= from && !before(numbers[place]) => to = place,
                 Some(place) => {
                     from = from.max(place + 1);
                     break;
@@ -337,14 +342,7 @@ fn place_near(places: Range<usize>, probably: usize, before: impl Fn(usize) -> b
             }
         }
     }
-    while from < to {
-        let middle = from + (to - from) / 2;
-        match before(middle) {
-            true => from = middle + 1,
-            false => to = middle,
-        }
-    }
-    from
+    from + numbers[from..to].partition_point(|number| before(*number))
 }
 
 #[cfg(test)]
@@ -354,16 +352,12 @@ mod tests {
     #[test]
     fn a_place_is_found_wherever_it_is_looked_for_first() {
         for len in 0..70_usize {
+            let numbers: Vec<i64> = (0..len as i64).collect();
             for from in [0, len / 3] {
                 for first in from..=len {
                     for probably in [0, first.saturating_sub(3), first, first + 1, len, len + 9] {
-                        let found = place_near(from..len, probably, |place| {
-                            assert!(
-                                (from..len).contains(&place),
-                                "{place} is none of the places"
-                            );
-                            place < first
-                        });
+                        let before = |number| number < first as i64;
+                        let found = place_near(&numbers, from..len, probably, before);
                         assert_eq!(found, first, "in {from}..{len} from {probably} on");
                     }
                 }
